@@ -1,0 +1,33 @@
+//! psilogd watches Linux pressure stall information and logs episodes of
+//! pressure; psistat shows it to a person. This library is what both are made
+//! of, one room a module:
+//!
+//! ```text
+//! text --> Rule --> Trigger (fd) --> Crossing --> Episode --> Report --> line --> Sink
+//!          rule     trigger          daemon       episode     report              sink
+//! ```
+//!
+//! | module | room | may touch |
+//! |---|---|---|
+//! | [`time`] | microseconds and moments | nothing |
+//! | [`pressure`] | resources, kinds, the text of a pressure file | nothing |
+//! | [`rule`] | what to watch, in the one grammar of file and command line | pressure, time |
+//! | [`config`] | a file's text: settings and rules | rule |
+//! | [`episode`] | the state machine of one trigger | rule |
+//! | [`budget`] | how many lines may be told | time |
+//! | [`account`] | what is told of one rule: episode, numbers, budget | episode, budget, report |
+//! | [`line`] | a line's text in a caller's buffer | rule, time |
+//! | [`report`] | a report and its line | episode, rule, line |
+//! | [`cgroup`] | where cgroups are | nothing |
+//! | [`trigger`] | a rule and a pressure file: an armed fd | sys |
+//! | [`sink`] | outputs | config, report, sys |
+//! | [`options`] | psilogd's command line | config |
+//! | [`daemon`] | owns the poll array and everything in it | all above |
+//! | [`sys`] | the only unsafe code | libc |
+//!
+//! What decides (pressure to report) does no I/O and takes time as a parameter.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod pressure;
+pub mod time;

@@ -1,0 +1,286 @@
+//! What the kernel says of pressure: the resources, the two kinds, and the text
+//! of a pressure file (Documentation/accounting/psi.rst, psi_show() in
+//! kernel/sched/psi.c).
+
+use std::fmt;
+
+/// What tasks wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resource {
+    /// A CPU to run on.
+    Cpu,
+    /// Memory: reclaim, swap-in, refaults.
+    Memory,
+    /// Block I/O.
+    Io,
+    /// Interrupts (only kernels with CONFIG_IRQ_TIME_ACCOUNTING).
+    Irq,
+}
+
+impl Resource {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Resource; 4] = [Resource::Cpu, Resource::Memory, Resource::Io, Resource::Irq];
+
+    /// The name in rules and lines, and of the file in /proc/pressure.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resource::Cpu => "cpu",
+            Resource::Memory => "memory",
+            Resource::Io => "io",
+            Resource::Irq => "irq",
+        }
+    }
+
+    /// The name of the file in a cgroup's directory.
+    pub const fn cgroup_file(self) -> &'static str {
+        match self {
+            Resource::Cpu => "cpu.pressure",
+            Resource::Memory => "memory.pressure",
+            Resource::Io => "io.pressure",
+            Resource::Irq => "irq.pressure",
+        }
+    }
+
+    /// The resource of that name.
+    pub fn parse(text: &str) -> Option<Resource> {
+        Resource::ALL.into_iter().find(|r| r.name() == text)
+    }
+}
+
+/// Who waits: some tasks, or all of them that are not idle at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// At least one task is stalled.
+    Some,
+    /// All non-idle tasks are stalled: nothing gets done.
+    Full,
+}
+
+impl Kind {
+    /// The word in rules, lines and pressure files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Some => "some",
+            Kind::Full => "full",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(text: &str) -> Option<Kind> {
+        [Kind::Some, Kind::Full]
+            .into_iter()
+            .find(|k| k.name() == text)
+    }
+}
+
+/// A percentage in hundredths, as the kernel prints it: `12.34` is 1234.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub struct Percent(pub u32);
+
+/// One line of a pressure file.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Stall {
+    /// Share of the last 10 s, damped.
+    pub avg10: Percent,
+    /// Share of the last 60 s, damped.
+    pub avg60: Percent,
+    /// Share of the last 300 s, damped.
+    pub avg300: Percent,
+    /// Stalled time since boot (or since the cgroup was made), in microseconds.
+    pub total: u64,
+}
+
+/// A pressure file. A line that the kernel doesn't print is None: `irq` has no
+/// `some`, `cpu` has no `full` before 5.13.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Pressure {
+    /// The `some` line.
+    pub some: Option<Stall>,
+    /// The `full` line.
+    pub full: Option<Stall>,
+}
+
+/// A text that is not a pressure file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadPressure {
+    /// Not a line in it.
+    Empty,
+    /// The last line has no end: the file was cut.
+    Truncated,
+    /// A line is not `some|full avg10=N.NN avg60=N.NN avg300=N.NN total=N`.
+    Garbage,
+}
+
+impl fmt::Display for BadPressure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadPressure::Empty => "is empty, so the kernel keeps no pressure figures there",
+            BadPressure::Truncated => "ends in the middle of a line",
+            BadPressure::Garbage => "is not a pressure file",
+        })
+    }
+}
+
+impl Pressure {
+    /// Reads the text of a pressure file. Lines and keys that a later kernel
+    /// may add are passed over; the known ones have to be right.
+    pub fn parse(text: &[u8]) -> Result<Pressure, BadPressure> {
+        if text.is_empty() {
+            return Err(BadPressure::Empty);
+        }
+        let Some((b'\n', text)) = text.split_last() else {
+            return Err(BadPressure::Truncated);
+        };
+        let mut pressure = Pressure::default();
+        for line in text.split(|&b| b == b'\n') {
+            let mut words = line.split(|&b| b == b' ');
+            let slot = match words.next() {
+                Some(b"some") => &mut pressure.some,
+                Some(b"full") => &mut pressure.full,
+                _ => continue,
+            };
+            *slot = Some(stall(words).ok_or(BadPressure::Garbage)?);
+        }
+        if pressure == Pressure::default() {
+            return Err(BadPressure::Garbage);
+        }
+        Ok(pressure)
+    }
+
+    /// The line of that kind.
+    pub fn of(&self, kind: Kind) -> Option<Stall> {
+        match kind {
+            Kind::Some => self.some,
+            Kind::Full => self.full,
+        }
+    }
+}
+
+fn stall<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Stall> {
+    let mut stall = Stall::default();
+    let mut seen = 0u8;
+    for word in words {
+        let at = word.iter().position(|&b| b == b'=')?;
+        let (key, value) = (&word[..at], &word[at + 1..]);
+        let bit = match key {
+            b"avg10" => {
+                stall.avg10 = percent(value)?;
+                1
+            }
+            b"avg60" => {
+                stall.avg60 = percent(value)?;
+                2
+            }
+            b"avg300" => {
+                stall.avg300 = percent(value)?;
+                4
+            }
+            b"total" => {
+                stall.total = number(value)?;
+                8
+            }
+            _ => 0,
+        };
+        seen |= bit;
+    }
+    (seen == 15).then_some(stall)
+}
+
+/// Whole decimal digits, nothing else, within u64.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |n, &b| {
+        let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
+        n.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// `N.NN`, as LOAD_INT and LOAD_FRAC print it.
+fn percent(text: &[u8]) -> Option<Percent> {
+    let at = text.iter().position(|&b| b == b'.')?;
+    let (whole, hundredths) = (&text[..at], &text[at + 1..]);
+    if hundredths.len() != 2 {
+        return None;
+    }
+    let value = number(whole)?
+        .checked_mul(100)?
+        .checked_add(number(hundredths)?)?;
+    u32::try_from(value).ok().map(Percent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_this_kernel() {
+        let text = b"some avg10=0.10 avg60=10.55 avg300=100.00 total=3628286\n\
+                     full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+        let pressure = Pressure::parse(text);
+        assert_eq!(
+            pressure,
+            Ok(Pressure {
+                some: Some(Stall {
+                    avg10: Percent(10),
+                    avg60: Percent(1055),
+                    avg300: Percent(10000),
+                    total: 3_628_286
+                }),
+                full: Some(Stall::default()),
+            })
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_not_there_is_none() {
+        let irq = Pressure::parse(b"full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
+        assert_eq!(
+            irq.map(|p| (p.some, p.full.map(|s| s.total))),
+            Ok((None, Some(7)))
+        );
+    }
+
+    #[test]
+    fn what_a_later_kernel_may_add_is_passed_over() {
+        let text = b"some avg10=0.00 avg60=0.00 avg300=0.00 avg900=0.00 total=5\nmost total=9\n";
+        assert_eq!(
+            Pressure::parse(text).map(|p| p.some.map(|s| s.total)),
+            Ok(Some(5))
+        );
+    }
+
+    #[test]
+    fn what_is_no_pressure_file() {
+        for (text, why) in [
+            (&b""[..], BadPressure::Empty),
+            (b"some avg10=0.00 avg60=0.00", BadPressure::Truncated),
+            (b"some avg10=0.00 avg60=0.00\n", BadPressure::Garbage),
+            (b"\n", BadPressure::Garbage),
+            (b"\xff\xfe\0\n", BadPressure::Garbage),
+            (
+                b"some avg10=x avg60=0.00 avg300=0.00 total=5\n",
+                BadPressure::Garbage,
+            ),
+            (
+                b"some avg10=0.0 avg60=0.00 avg300=0.00 total=5\n",
+                BadPressure::Garbage,
+            ),
+            (
+                b"some avg10=0.00 avg60=0.00 avg300=0.00 total=-5\n",
+                BadPressure::Garbage,
+            ),
+            (
+                b"some avg10=0.00 avg60=0.00 avg300=0.00 total=18446744073709551616\n",
+                BadPressure::Garbage,
+            ),
+            (
+                b"some avg10=0.00  avg60=0.00 avg300=0.00 total=5\n",
+                BadPressure::Garbage,
+            ),
+        ] {
+            assert_eq!(Pressure::parse(text), Err(why), "{}", text.escape_ascii());
+        }
+    }
+}
