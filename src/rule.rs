@@ -1,0 +1,606 @@
+//! What to watch: one rule, in the grammar that the configuration file and the
+//! command line share (psilogd.conf(5)). [`Rule::parse`] and Display are
+//! inverse, so what `psilogd -n` prints can be read back.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use syslog::Severity;
+
+use crate::pressure::{Kind, Percent, Resource};
+use crate::time::Micros;
+
+/// The kernel's shortest window on every version; from 6.12 on shorter ones are
+/// accepted and cost a real-time thread that wakes every tick (WINDOW_MIN_US).
+pub const WINDOW_MIN: Micros = Micros::millis(500);
+/// The kernel's longest window (WINDOW_MAX_US in kernel/sched/psi.c).
+pub const WINDOW_MAX: Micros = Micros::secs(10);
+/// Bytes in a rule's name.
+pub const NAME_MAX: usize = 32;
+/// `still` lines never lie further apart than this, unless `repeat=` says so.
+pub const REPEAT_MAX: Micros = Micros::secs(6 * 3600);
+
+const HOLD: Micros = Micros::secs(20);
+const CLEAR: Micros = Micros::secs(60);
+const REPEAT: Micros = Micros::secs(600);
+
+/// A syslog severity by the name that syslog.conf(5) uses.
+#[derive(Clone, Copy)]
+pub struct Level(pub Severity);
+
+/// All severities, most severe first, at the index of their number.
+pub const LEVELS: [(&str, Level); 8] = [
+    ("emerg", Level(Severity::LOG_EMERG)),
+    ("alert", Level(Severity::LOG_ALERT)),
+    ("crit", Level(Severity::LOG_CRIT)),
+    ("err", Level(Severity::LOG_ERR)),
+    ("warning", Level(Severity::LOG_WARNING)),
+    ("notice", Level(Severity::LOG_NOTICE)),
+    ("info", Level(Severity::LOG_INFO)),
+    ("debug", Level(Severity::LOG_DEBUG)),
+];
+
+impl Level {
+    /// The severity's number, 0 (emerg) to 7 (debug): RFC 3164, 4.1.1.
+    pub const fn number(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// Its name: `crit`.
+    pub fn name(self) -> &'static str {
+        LEVELS[usize::from(self.number())].0
+    }
+}
+
+impl PartialEq for Level {
+    fn eq(&self, other: &Level) -> bool {
+        self.number() == other.number()
+    }
+}
+
+impl Eq for Level {}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The stall that a window must hold to wake us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Threshold {
+    /// As a length of time: `150ms`.
+    Time(Micros),
+    /// As a share of the window: `10%`.
+    Share(Percent),
+}
+
+/// A rule: what to watch, from when on it counts, and how it is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rule {
+    /// What tasks wait for.
+    pub resource: Resource,
+    /// Some of them, or all.
+    pub kind: Kind,
+    /// The stall within `window` that counts as pressure.
+    pub threshold: Threshold,
+    /// The window, 500 ms to 10 s.
+    pub window: Micros,
+    /// Severity of its lines.
+    pub level: Level,
+    /// What its lines call it; unique among the rules in force.
+    pub name: String,
+    /// `for=`: how long pressure must last before it is told.
+    pub hold: Micros,
+    /// `clear=`: how long it must be gone before it has ended.
+    pub clear: Micros,
+    /// `repeat=`: the first *still* comes so long after *begin*; zero means none.
+    pub repeat: Micros,
+    /// The cgroup to watch, as an absolute path below the cgroup2 mount; None
+    /// is the whole system.
+    pub cgroup: Option<CgroupPath>,
+}
+
+/// An absolute path below the cgroup2 mount, as bytes, `/` being the mount.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CgroupPath(Vec<u8>);
+
+/// What was wrong with a word, as a token for `reason=` on a log line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// A word that begins no rule and no setting.
+    BadWord,
+    /// Not cpu, memory, io, irq.
+    BadResource,
+    /// Not some or full, or one that this resource can't fire.
+    BadKind,
+    /// STALL is no duration or share, or out of range.
+    BadStall,
+    /// WINDOW is no duration, or out of range.
+    BadWindow,
+    /// A key that is unknown, or given twice.
+    BadKey,
+    /// A key's or a setting's value.
+    BadValue,
+    /// A word is missing, or there is one too many.
+    BadCount,
+    /// Two rules of one name.
+    DuplicateName,
+    /// Bytes that are not text, a CR LF, a line too long.
+    NotText,
+    /// The file can't be read.
+    Unreadable,
+}
+
+impl Reason {
+    /// The token for `reason=`.
+    pub const fn token(self) -> &'static str {
+        match self {
+            Reason::BadWord => "bad_word",
+            Reason::BadResource => "bad_resource",
+            Reason::BadKind => "bad_kind",
+            Reason::BadStall => "bad_stall",
+            Reason::BadWindow => "bad_window",
+            Reason::BadKey => "bad_key",
+            Reason::BadValue => "bad_value",
+            Reason::BadCount => "bad_count",
+            Reason::DuplicateName => "duplicate_name",
+            Reason::NotText => "not_text",
+            Reason::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// A word that can't be right, and what would be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mistake {
+    /// The word as it was written; empty if one is missing.
+    pub word: String,
+    /// The kind of mistake.
+    pub reason: Reason,
+    /// What would be right.
+    pub help: String,
+}
+
+impl Mistake {
+    pub(crate) fn new(word: &str, reason: Reason, help: impl Into<String>) -> Mistake {
+        Mistake {
+            word: word.into(),
+            reason,
+            help: help.into(),
+        }
+    }
+}
+
+/// `"10x/2s": the stall …`: control characters escaped, long words cut.
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 60;
+        if !self.word.is_empty() {
+            f.write_char('"')?;
+            for c in self.word.chars().take(SHOWN) {
+                match c {
+                    c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                    c => f.write_char(c)?,
+                }
+            }
+            if self.word.chars().nth(SHOWN).is_some() {
+                f.write_str("...")?;
+            }
+            f.write_str("\": ")?;
+        }
+        f.write_str(&self.help)
+    }
+}
+
+impl CgroupPath {
+    /// Reads an absolute path in which `%XX` stands for any byte (a space, a
+    /// percent sign), as the `cgroup=` of a log line is written.
+    fn parse(text: &str) -> Result<CgroupPath, String> {
+        if !text.starts_with('/') {
+            return Err(
+                "a cgroup is a path below the cgroup2 mount, for example /system.slice".into(),
+            );
+        }
+        if text.contains(['*', '?', '[']) {
+            return Err("a cgroup is one plain path; for a literal * write %2A".into());
+        }
+        let bytes = unescape(text.as_bytes())
+            .ok_or("after % stand two hexadecimal digits, for example %20 for a space")?;
+        if bytes.contains(&0) {
+            return Err("a path holds no NUL byte".into());
+        }
+        if bytes.len() > 4000 {
+            return Err("a path is at most 4000 bytes long".into());
+        }
+        let mut path = Vec::with_capacity(bytes.len());
+        for part in bytes.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
+            if part == b"." || part == b".." {
+                return Err("a cgroup's path has no . and no .. in it".into());
+            }
+            if part.len() > 255 {
+                return Err("a component of a path is at most 255 bytes long".into());
+            }
+            path.push(b'/');
+            path.extend_from_slice(part);
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        Ok(CgroupPath(path))
+    }
+
+    /// The bytes of the path: `/`, or `/` and names without a slash at the end.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it is the mount itself.
+    pub fn is_root(&self) -> bool {
+        self.0 == b"/"
+    }
+}
+
+fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&b) = rest.next() {
+        if b == b'%' {
+            let digit = |b: &u8| char::from(*b).to_digit(16).map(|d| d as u8);
+            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+            bytes.push(high << 4 | low);
+        } else {
+            bytes.push(b);
+        }
+    }
+    Some(bytes)
+}
+
+/// Bytes that stand for themselves in a value of a log line, and so in `cgroup=`.
+pub const fn is_plain(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7e) && !matches!(byte, b'"' | b'=' | b'%')
+}
+
+impl fmt::Display for CgroupPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for &byte in &self.0 {
+            if is_plain(byte) && !matches!(byte, b'*' | b'?' | b'[' | b'#') {
+                f.write_char(char::from(byte))?;
+            } else {
+                write!(f, "%{byte:02X}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rule {
+    /// The stall within the window that counts as pressure, in microseconds.
+    pub fn stall(&self) -> Micros {
+        match self.threshold {
+            Threshold::Time(stall) => stall,
+            // at most 10 s times 10000: far from the end of a u64
+            Threshold::Share(share) => Micros(self.window.0 * u64::from(share.0) / 10_000),
+        }
+    }
+
+    /// Reads `RESOURCE KIND STALL/WINDOW [key=value ...]`. What the kernel would
+    /// refuse, and what it accepts though it can never fire, is a mistake.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Rule, Mistake> {
+        let mut words = words.into_iter();
+        let mut next = |what: &str| {
+            words.next().ok_or_else(|| {
+                let help = format!(
+                    "{what} is missing: a rule is RESOURCE KIND STALL/WINDOW [key=value ...], \
+                     for example memory full 10%/2s for=20s"
+                );
+                Mistake::new("", Reason::BadCount, help)
+            })
+        };
+        let resource = next("the resource")?;
+        let resource = Resource::parse(resource).ok_or_else(|| {
+            Mistake::new(
+                resource,
+                Reason::BadResource,
+                "a resource is cpu, memory, io or irq",
+            )
+        })?;
+        let kind = next("some or full")?;
+        let kind = match (resource, Kind::parse(kind)) {
+            (_, None) => {
+                let help = "the kind of pressure is some or full";
+                return Err(Mistake::new(kind, Reason::BadKind, help));
+            }
+            (Resource::Irq, Some(Kind::Some)) => {
+                let help = "irq pressure is only known as full";
+                return Err(Mistake::new(kind, Reason::BadKind, help));
+            }
+            (_, Some(kind)) => kind,
+        };
+        let (threshold, window) = stall_and_window(next("STALL/WINDOW")?)?;
+        let mut rule = Rule {
+            resource,
+            kind,
+            threshold,
+            window,
+            level: Level(Severity::LOG_WARNING),
+            name: format!("{}-{}", resource.name(), kind.name()),
+            hold: HOLD,
+            clear: CLEAR,
+            repeat: REPEAT,
+            cgroup: None,
+        };
+        let mut given: Vec<&str> = Vec::new();
+        for word in words {
+            let key = rule.set(word)?;
+            if given.contains(&key) {
+                let help = format!("{key}= is given twice");
+                return Err(Mistake::new(word, Reason::BadKey, help));
+            }
+            given.push(key);
+        }
+        let whole_system = rule.cgroup.as_ref().is_none_or(CgroupPath::is_root);
+        if resource == Resource::Cpu && kind == Kind::Full && whole_system {
+            let help = "the whole system is never fully stalled for CPU and the kernel always \
+                        reads 0 there: watch cpu some, or name a cgroup";
+            return Err(Mistake::new("full", Reason::BadKind, help));
+        }
+        Ok(rule)
+    }
+
+    /// Takes one `key=value`; the key that it set.
+    fn set<'a>(&mut self, word: &'a str) -> Result<&'a str, Mistake> {
+        const KEYS: &str = "the keys of a rule are level= name= for= clear= repeat= cgroup=";
+        let Some((key, value)) = word.split_once('=') else {
+            return Err(Mistake::new(word, Reason::BadKey, KEYS));
+        };
+        let bad = |help: String| Mistake::new(word, Reason::BadValue, help);
+        let duration = || Micros::parse(value).map_err(|why| bad(why.to_string()));
+        match key {
+            "level" => self.level = level(value).map_err(bad)?,
+            "name" => self.name = name(value).map_err(bad)?,
+            "for" => self.hold = duration()?,
+            "clear" => self.clear = duration()?,
+            "repeat" => self.repeat = duration()?,
+            "cgroup" => self.cgroup = Some(CgroupPath::parse(value).map_err(bad)?),
+            _ => return Err(Mistake::new(word, Reason::BadKey, KEYS)),
+        }
+        Ok(key)
+    }
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    LEVELS
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, level)| *level)
+        .ok_or_else(|| "a level is emerg, alert, crit, err, warning, notice, info or debug".into())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    if text.is_empty() || text.len() > NAME_MAX || !text.bytes().all(fits) {
+        return Err("a name is 1 to 32 of the characters A-Z a-z 0-9 _ . -".into());
+    }
+    Ok(text.into())
+}
+
+fn stall_and_window(word: &str) -> Result<(Threshold, Micros), Mistake> {
+    let Some((stall, window)) = word.split_once('/') else {
+        let help = "here stands STALL/WINDOW, for example 10%/2s or 150ms/2s";
+        return Err(Mistake::new(word, Reason::BadStall, help));
+    };
+    let bad_window = |help: String| Mistake::new(word, Reason::BadWindow, help);
+    let bad_stall = |help: String| Mistake::new(word, Reason::BadStall, help);
+    let window = Micros::parse(window).map_err(|why| bad_window(format!("the window: {why}")))?;
+    if window < WINDOW_MIN || window > WINDOW_MAX {
+        return Err(bad_window("a window is 500ms to 10s long".into()));
+    }
+    let threshold = match stall.strip_suffix('%') {
+        Some(share) => Threshold::Share(percent(share).map_err(bad_stall)?),
+        None => {
+            let stall =
+                Micros::parse(stall).map_err(|why| bad_stall(format!("the stall: {why}")))?;
+            if stall == Micros::ZERO {
+                return Err(bad_stall("a stall is longer than 0".into()));
+            }
+            if stall > window {
+                return Err(bad_stall("the stall is longer than its window".into()));
+            }
+            Threshold::Time(stall)
+        }
+    };
+    Ok((threshold, window))
+}
+
+/// `10`, `0.5`, `12.25`: over 0, at most 100, in hundredths.
+fn percent(text: &str) -> Result<Percent, String> {
+    const HELP: &str = "a share of the window is over 0% and at most 100%, with at most two \
+                        decimals, for example 10% or 0.5%";
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || decimals.len() > 2 || whole.len() > 4 {
+        return Err(HELP.into());
+    }
+    let scale = if decimals.len() == 1 { 10 } else { 1 };
+    let number = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX / 200);
+    match number(whole) * 100 + number(decimals) * scale {
+        share @ 1..=10_000 => Ok(Percent(share)),
+        _ => Err(HELP.into()),
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Threshold::Time(stall) => stall.fmt(f),
+            Threshold::Share(Percent(share)) => match share % 100 {
+                0 => write!(f, "{}%", share / 100),
+                rest if rest % 10 == 0 => write!(f, "{}.{}%", share / 100, rest / 10),
+                rest => write!(f, "{}.{rest:02}%", share / 100),
+            },
+        }
+    }
+}
+
+/// The whole rule, every key spelled out, as [`Rule::parse`] reads it back.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} {}/{} level={} name={} for={} clear={} repeat={}",
+            self.resource.name(),
+            self.kind.name(),
+            self.threshold,
+            self.window,
+            self.level.name(),
+            self.name,
+            self.hold,
+            self.clear,
+            self.repeat,
+        )?;
+        match &self.cgroup {
+            Some(path) => write!(f, " cgroup={path}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Rule, Mistake> {
+        Rule::parse(text.split_whitespace())
+    }
+
+    #[test]
+    fn parse_and_display_are_inverse() {
+        for text in [
+            "memory full 10%/2s level=warning name=memory for=20s clear=1m repeat=10m",
+            "io some 150ms/2s level=crit name=x.y-z_1 for=0 clear=0 repeat=0",
+            "cpu some 0.5%/500ms level=emerg name=a for=1us clear=6h repeat=8784h",
+            "cpu full 12.25%/10s level=debug name=b for=2m clear=1m repeat=10m cgroup=/a/b",
+            "irq full 1us/2s level=notice name=c for=2m clear=1m repeat=10m cgroup=/",
+            "memory some 100%/2s level=info name=d for=2m clear=1m repeat=10m \
+             cgroup=/with%20space/%25/%2A/%C3%A9%0A",
+        ] {
+            let rule = parse(text).map(|rule| rule.to_string());
+            let words: Vec<_> = text.split_whitespace().collect();
+            assert_eq!(rule, Ok(words.join(" ")));
+        }
+    }
+
+    #[test]
+    fn defaults() {
+        let text = "memory some 10%/2s level=warning name=memory-some for=20s clear=1m repeat=10m";
+        assert_eq!(
+            parse("memory some 10%/2s").map(|r| r.to_string()),
+            Ok(text.into())
+        );
+    }
+
+    #[test]
+    fn a_share_is_taken_of_the_window() {
+        for (text, us) in [
+            ("10%/2s", 200_000),
+            ("0.01%/500ms", 50),
+            ("100%/10s", 10_000_000),
+        ] {
+            let rule = parse(&format!("cpu some {text}"));
+            assert_eq!(rule.map(|r| r.stall()), Ok(Micros(us)), "{text}");
+        }
+    }
+
+    #[test]
+    fn cgroup_paths_are_normalised_and_unescaped() {
+        let rule = parse("io full 10%/2s cgroup=//a///b%20c/");
+        assert_eq!(
+            rule.map(|r| r.cgroup.map(|c| c.bytes().to_vec())),
+            Ok(Some(b"/a/b c".to_vec()))
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_right_is_refused() {
+        for (text, reason, word) in [
+            ("", Reason::BadCount, ""),
+            ("cpu", Reason::BadCount, ""),
+            ("cpu some", Reason::BadCount, ""),
+            ("disk some 10%/2s", Reason::BadResource, "disk"),
+            ("cpu any 10%/2s", Reason::BadKind, "any"),
+            ("irq some 10%/2s", Reason::BadKind, "some"),
+            ("cpu full 10%/2s", Reason::BadKind, "full"),
+            ("cpu full 10%/2s cgroup=/", Reason::BadKind, "full"),
+            ("cpu full 10%/2s cgroup=//", Reason::BadKind, "full"),
+            ("cpu some 10%", Reason::BadStall, "10%"),
+            ("cpu some /2s", Reason::BadStall, "/2s"),
+            ("cpu some 0%/2s", Reason::BadStall, "0%/2s"),
+            ("cpu some 0.00%/2s", Reason::BadStall, "0.00%/2s"),
+            ("cpu some 100.01%/2s", Reason::BadStall, "100.01%/2s"),
+            ("cpu some 1.234%/2s", Reason::BadStall, "1.234%/2s"),
+            ("cpu some 99999%/2s", Reason::BadStall, "99999%/2s"),
+            ("cpu some -1%/2s", Reason::BadStall, "-1%/2s"),
+            ("cpu some 0/2s", Reason::BadStall, "0/2s"),
+            ("cpu some 3s/2s", Reason::BadStall, "3s/2s"),
+            (
+                "cpu some 4294967297us/2s",
+                Reason::BadStall,
+                "4294967297us/2s",
+            ),
+            ("cpu some 10%/", Reason::BadWindow, "10%/"),
+            ("cpu some 10%/499ms", Reason::BadWindow, "10%/499ms"),
+            ("cpu some 10%/10001ms", Reason::BadWindow, "10%/10001ms"),
+            (
+                "cpu some 10%/4296967296us",
+                Reason::BadWindow,
+                "10%/4296967296us",
+            ),
+            ("cpu some 10%/2", Reason::BadWindow, "10%/2"),
+            ("cpu some 10%/2s high", Reason::BadKey, "high"),
+            ("cpu some 10%/2s colour=red", Reason::BadKey, "colour=red"),
+            ("cpu some 10%/2s for=1s for=2s", Reason::BadKey, "for=2s"),
+            (
+                "cpu some 10%/2s level=error",
+                Reason::BadValue,
+                "level=error",
+            ),
+            ("cpu some 10%/2s name=", Reason::BadValue, "name="),
+            ("cpu some 10%/2s name=a/b", Reason::BadValue, "name=a/b"),
+            ("cpu some 10%/2s for=", Reason::BadValue, "for="),
+            ("cpu some 10%/2s clear=1", Reason::BadValue, "clear=1"),
+            ("cpu some 10%/2s cgroup=a", Reason::BadValue, "cgroup=a"),
+            (
+                "cpu some 10%/2s cgroup=/a/../b",
+                Reason::BadValue,
+                "cgroup=/a/../b",
+            ),
+            ("cpu some 10%/2s cgroup=/a*", Reason::BadValue, "cgroup=/a*"),
+            (
+                "cpu some 10%/2s cgroup=/a%2",
+                Reason::BadValue,
+                "cgroup=/a%2",
+            ),
+            (
+                "cpu some 10%/2s cgroup=/a%00",
+                Reason::BadValue,
+                "cgroup=/a%00",
+            ),
+        ] {
+            let mistake = parse(text).err();
+            assert_eq!(
+                mistake.map(|m| (m.reason, m.word)),
+                Some((reason, word.to_string())),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_printable_and_short() {
+        let word = format!("\x1b[31m{}", "x".repeat(500));
+        let text = Mistake::new(&word, Reason::BadWord, "help").to_string();
+        assert!(text.chars().all(|c| !c.is_control()), "{text:?}");
+        assert!(text.len() < 120, "{text}");
+    }
+}
