@@ -1,0 +1,369 @@
+//! The state machine of one trigger. The trigger wakes, the counter decides:
+//! the kernel's events are no reliable witness (the first ones of an
+//! unprivileged trigger are false, a stale one may come hours late, readers
+//! steal them), so an event only makes us look at `total=`.
+//!
+//! ```text
+//! Quiet --crossing--> Pending --for= long, mean over threshold--> Pressed --clear= long calm--> Quiet
+//!   ^                    |                                        (begin)                       (end)
+//!   +----mean fell-------+  silently
+//! ```
+//!
+//! Pure: no I/O, no clock; every call takes the time and the counter.
+
+use crate::pressure::Percent;
+use crate::rule::{REPEAT_MAX, Rule};
+use crate::time::{Micros, Moment};
+
+/// The counter at a point in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sample {
+    /// When it was read.
+    pub at: Moment,
+    /// `total=`: stalled time, in microseconds.
+    pub total: u64,
+}
+
+/// What a rule asks of an episode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Terms {
+    stall: Micros,
+    window: Micros,
+    hold: Micros,
+    clear: Micros,
+    repeat: Micros,
+}
+
+/// What an episode has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Figures {
+    /// From the onset to now, or to the start of the calm that ended it.
+    pub duration: Micros,
+    /// Stalled time in `duration`.
+    pub stalled: Micros,
+    /// Readings (one a window) at or over the threshold.
+    pub hits: u32,
+    /// The worst reading.
+    pub worst: Percent,
+}
+
+impl Figures {
+    /// `stalled` over `duration`.
+    pub fn mean(&self) -> Percent {
+        share(self.stalled, self.duration)
+    }
+}
+
+/// What there is to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Pressure has lasted for `for=` and is there now.
+    Begin(Figures),
+    /// It is still there.
+    Still(Figures),
+    /// It has been gone for `clear=`.
+    End(Figures),
+}
+
+/// Where the machine stands, for a status line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Nothing; the trigger is polled.
+    Quiet,
+    /// A crossing is being verified.
+    Pending,
+    /// Pressure is there.
+    Pressed,
+}
+
+impl Phase {
+    /// The word for `state=`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Quiet => "quiet",
+            Phase::Pending => "pending",
+            Phase::Pressed => "pressed",
+        }
+    }
+}
+
+/// Pressure from its onset on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Run {
+    onset: Moment,
+    /// Credible growth of the counter since the onset.
+    stalled: Micros,
+    hits: u32,
+    worst: Percent,
+    /// Where the calm that lasts until now began, and what was stalled by then.
+    calm: Option<(Moment, Micros)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// `older` and `last` are the two newest readings; growth is held against
+    /// `older` while `last` is so fresh that the breach may lie before it.
+    Quiet {
+        older: Sample,
+    },
+    Pending(Run),
+    Pressed {
+        run: Run,
+        still: Moment,
+        pause: Micros,
+    },
+}
+
+/// The machine of one trigger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Episode {
+    terms: Terms,
+    last: Sample,
+    state: State,
+}
+
+/// `part` over `whole`, at most 100 %; what has no length is 0 %.
+fn share(part: Micros, whole: Micros) -> Percent {
+    if whole == Micros::ZERO {
+        return Percent(0);
+    }
+    let hundredths = u128::from(part.0) * 10_000 / u128::from(whole.0);
+    Percent(hundredths.min(10_000) as u32)
+}
+
+impl Terms {
+    /// Whether `growth` in `elapsed` is the threshold or more.
+    fn reached(&self, growth: Micros, elapsed: Micros) -> bool {
+        let product = |a: Micros, b: Micros| u128::from(a.0) * u128::from(b.0);
+        product(growth, self.window) >= product(self.stall, elapsed)
+    }
+
+    /// Whether it is under half the threshold.
+    fn calm(&self, growth: Micros, elapsed: Micros) -> bool {
+        !self.reached(Micros(growth.0.saturating_mul(2)), elapsed)
+    }
+}
+
+impl Episode {
+    /// A quiet machine; `baseline` is the counter read before the trigger was
+    /// armed.
+    pub fn new(rule: &Rule, baseline: Sample) -> Episode {
+        Episode {
+            terms: Terms {
+                stall: rule.stall(),
+                window: rule.window,
+                hold: rule.hold,
+                clear: rule.clear,
+                repeat: rule.repeat,
+            },
+            last: baseline,
+            state: State::Quiet { older: baseline },
+        }
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            State::Quiet { .. } => Phase::Quiet,
+            State::Pending(_) => Phase::Pending,
+            State::Pressed { .. } => Phase::Pressed,
+        }
+    }
+
+    /// When [`Episode::expire`] wants to be called; None while quiet, when only
+    /// the trigger is waited for.
+    pub fn deadline(&self) -> Option<Moment> {
+        match self.state {
+            State::Quiet { .. } => None,
+            State::Pending(_) | State::Pressed { .. } => Some(self.last.at + self.terms.window),
+        }
+    }
+
+    /// What it has come to; None unless pressed.
+    pub fn figures(&self) -> Option<Figures> {
+        match self.state {
+            State::Pressed { run, .. } => Some(run.until(self.last.at)),
+            _ => None,
+        }
+    }
+
+    /// Whether the last window was calm while pressed: an end may be under way.
+    pub fn is_calm(&self) -> bool {
+        matches!(
+            self.state,
+            State::Pressed {
+                run: Run { calm: Some(_), .. },
+                ..
+            }
+        )
+    }
+
+    /// The kernel's trigger fired. With `for=0` the kernel is taken at its word,
+    /// but for events that the counter belies: it must have grown by the
+    /// threshold since the trigger was armed (or last found quiet).
+    pub fn crossed(&mut self, at: Moment, total: u64) -> Option<Event> {
+        let State::Quiet { older } = self.state else {
+            return None;
+        };
+        let base = match at.since(self.last.at) < self.terms.window {
+            true => older,
+            false => self.last,
+        };
+        if self.terms.hold == Micros::ZERO && total.saturating_sub(base.total) < self.terms.stall.0
+        {
+            return None;
+        }
+        self.onset(Sample { at, total })
+    }
+
+    /// A reading without an event, while quiet: where events can be stolen, it
+    /// stands in for the one that didn't come.
+    pub fn checked(&mut self, at: Moment, total: u64) -> Option<Event> {
+        if !matches!(self.state, State::Quiet { .. }) {
+            return None;
+        }
+        let (last, now) = (self.last, Sample { at, total });
+        let (growth, elapsed) = self.advance(now);
+        self.state = State::Quiet { older: last };
+        // A sliver of a window proves nothing.
+        if elapsed >= self.terms.window && self.terms.reached(growth, elapsed) {
+            return self.onset(now);
+        }
+        None
+    }
+
+    /// The timer fired: one reading a window while pending or pressed.
+    pub fn expire(&mut self, at: Moment, total: u64) -> Option<Event> {
+        let before = self.last;
+        let terms = self.terms;
+        let run = match &mut self.state {
+            State::Quiet { .. } => return None,
+            State::Pending(run) | State::Pressed { run, .. } => run,
+        };
+        if at < before.at {
+            // The clock ran backwards, as no CLOCK_MONOTONIC should: keep the
+            // lengths, move the points.
+            let step = before.at.since(at);
+            run.onset = run.onset - step;
+            run.calm = run.calm.map(|(since, stalled)| (since - step, stalled));
+            if let State::Pressed { still, .. } = &mut self.state {
+                *still = *still - step;
+            }
+            self.last = Sample { at, total };
+            return None;
+        }
+        if at.since(before.at) < terms.window {
+            return None;
+        }
+        let (growth, elapsed) = credible(before, Sample { at, total }, terms.window);
+        self.last = Sample { at, total };
+        run.stalled = run.stalled + growth;
+        run.worst = run.worst.max(share(growth, elapsed));
+        if terms.reached(growth, elapsed) {
+            run.hits = run.hits.saturating_add(1);
+        }
+        let calm = terms.calm(growth, elapsed);
+        match &mut self.state {
+            State::Quiet { .. } => None,
+            State::Pending(run) => {
+                let lasted = at.since(run.onset);
+                if !terms.reached(run.stalled, lasted) {
+                    self.state = State::Quiet { older: before };
+                    None
+                } else if lasted >= terms.hold && !calm {
+                    // Not in a calm window: a begin says that pressure *is*,
+                    // not that there was enough of it a while ago.
+                    let run = *run;
+                    Some(self.press(run))
+                } else {
+                    None
+                }
+            }
+            State::Pressed { run, still, pause } => {
+                if !calm {
+                    run.calm = None;
+                } else if run.calm.is_none() {
+                    run.calm = Some((before.at, Micros(run.stalled.0.saturating_sub(growth.0))));
+                }
+                if let Some((since, stalled)) = run.calm {
+                    if at.since(since) < terms.clear {
+                        return None;
+                    }
+                    let mut figures = run.until(since);
+                    figures.stalled = stalled;
+                    self.state = State::Quiet { older: before };
+                    return Some(Event::End(figures));
+                }
+                if terms.repeat == Micros::ZERO || at < *still {
+                    return None;
+                }
+                let longest = REPEAT_MAX.max(terms.repeat);
+                *pause = (*pause + *pause).min(longest);
+                *still = at + *pause;
+                Some(Event::Still(run.until(at)))
+            }
+        }
+    }
+
+    fn onset(&mut self, now: Sample) -> Option<Event> {
+        self.last = now;
+        let mut run = Run {
+            onset: now.at,
+            stalled: Micros::ZERO,
+            hits: 1,
+            worst: Percent(0),
+            calm: None,
+        };
+        if self.terms.hold == Micros::ZERO {
+            // Taken at its word, the window that fired held the threshold.
+            run.onset = now.at - self.terms.window;
+            run.stalled = self.terms.stall;
+            run.worst = share(self.terms.stall, self.terms.window);
+            return Some(self.press(run));
+        }
+        self.state = State::Pending(run);
+        None
+    }
+
+    fn press(&mut self, run: Run) -> Event {
+        let at = self.last.at;
+        self.state = State::Pressed {
+            run,
+            still: at + self.terms.repeat,
+            pause: self.terms.repeat,
+        };
+        Event::Begin(run.until(at))
+    }
+
+    fn advance(&mut self, now: Sample) -> (Micros, Micros) {
+        let grown = credible(self.last, now, self.terms.window);
+        self.last = now;
+        grown
+    }
+}
+
+impl Run {
+    fn until(&self, end: Moment) -> Figures {
+        Figures {
+            duration: end.since(self.onset),
+            stalled: self.stalled,
+            hits: self.hits,
+            worst: self.worst,
+        }
+    }
+}
+
+/// The growth and the time between two readings. Stalled time can't pass faster
+/// than time: a little over is a reading that was made late, but a counter that
+/// leaps or falls is another counter, and what it says of the past is nothing.
+fn credible(before: Sample, now: Sample, window: Micros) -> (Micros, Micros) {
+    let elapsed = now.at.since(before.at);
+    let growth = Micros(now.total.saturating_sub(before.total));
+    match growth > elapsed + elapsed + window {
+        true => (Micros::ZERO, elapsed),
+        false => (growth, elapsed),
+    }
+}
+
+#[cfg(test)]
+mod tests;
