@@ -29,8 +29,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod account;
+pub mod budget;
 pub mod config;
 pub mod episode;
+pub mod line;
 pub mod pressure;
+pub mod report;
 pub mod rule;
 pub mod time;
