@@ -31,10 +31,14 @@
 
 pub mod account;
 pub mod budget;
+pub mod cgroup;
 pub mod config;
 pub mod episode;
 pub mod line;
 pub mod pressure;
 pub mod report;
 pub mod rule;
+pub mod sink;
+pub mod sys;
 pub mod time;
+pub mod trigger;

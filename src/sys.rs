@@ -1,0 +1,275 @@
+//! The only unsafe code: thin safe functions over libc for what std doesn't
+//! offer. They take borrowed descriptors and slices and return [`io::Result`].
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::time::{Micros, Moment};
+
+/// -1 becomes the last OS error.
+fn cerr(result: libc::c_int) -> io::Result<libc::c_int> {
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        result => Ok(result),
+    }
+}
+
+/// A slot of the poll array. Laid out as pollfd, so that an array of them is
+/// what poll(2) takes.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Slot(libc::pollfd);
+
+impl Slot {
+    /// A slot that poll(2) passes over.
+    pub const IDLE: Slot = Slot(libc::pollfd {
+        fd: -1,
+        events: 0,
+        revents: 0,
+    });
+
+    /// Waits for `events` on `fd`. The descriptor is only borrowed for the call:
+    /// whoever closes it takes it out of the array first, and poll(2) answers a
+    /// stale number with POLLNVAL, not with undefined behaviour.
+    pub fn new(fd: BorrowedFd<'_>, events: i16) -> Slot {
+        Slot(libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events,
+            revents: 0,
+        })
+    }
+
+    /// What poll(2) has seen.
+    pub fn seen(&self) -> i16 {
+        self.0.revents
+    }
+}
+
+/// poll(2). A time-out is rounded up to whole milliseconds, or the last fraction
+/// would spin. An interruption (SIGCONT) counts as nothing seen.
+pub fn poll(slots: &mut [Slot], timeout: Option<Micros>) -> io::Result<()> {
+    let timeout = match timeout {
+        None => -1,
+        Some(time) => i32::try_from(time.0.div_ceil(1000)).unwrap_or(i32::MAX),
+    };
+    // SAFETY: Slot is a transparent pollfd, and pointer and length are those of
+    // one exclusively borrowed slice.
+    let result = unsafe {
+        libc::poll(
+            slots.as_mut_ptr().cast::<libc::pollfd>(),
+            slots.len() as libc::nfds_t,
+            timeout,
+        )
+    };
+    match cerr(result) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            for slot in slots {
+                slot.0.revents = 0;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn clock(id: libc::clockid_t) -> libc::timespec {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is valid for writing. The clocks used here exist on every
+    // Linux that has PSI, so the call can't fail; were it to, time stays 0.
+    unsafe { libc::clock_gettime(id, &mut time) };
+    time
+}
+
+fn micros(time: libc::timespec) -> u64 {
+    (time.tv_sec as u64) * 1_000_000 + (time.tv_nsec as u64) / 1000
+}
+
+/// CLOCK_MONOTONIC.
+pub fn now() -> Moment {
+    Moment(micros(clock(libc::CLOCK_MONOTONIC)))
+}
+
+/// Time since boot, suspend included (CLOCK_BOOTTIME).
+pub fn uptime() -> Micros {
+    Micros(micros(clock(libc::CLOCK_BOOTTIME)))
+}
+
+/// Seconds since the epoch (CLOCK_REALTIME).
+#[allow(clippy::unnecessary_cast)] // time_t is 32 bits wide on some targets
+pub fn wall() -> i64 {
+    clock(libc::CLOCK_REALTIME).tv_sec as i64
+}
+
+/// A point in local time, as RFC 3164 prints it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Local {
+    /// 0 to 11.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 60.
+    pub second: u8,
+}
+
+/// Local time by TZ or /etc/localtime (localtime_r(3)).
+pub fn local(seconds: i64) -> Local {
+    let seconds = seconds as libc::time_t;
+    let mut tm = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are valid, and a zeroed tm is a valid one (plain
+    // numbers and a null zone name), which is what stays there on an error.
+    let tm = unsafe {
+        libc::localtime_r(&seconds, tm.as_mut_ptr());
+        tm.assume_init()
+    };
+    Local {
+        month: tm.tm_mon.clamp(0, 11) as u8,
+        day: tm.tm_mday.clamp(1, 31) as u8,
+        hour: tm.tm_hour.clamp(0, 23) as u8,
+        minute: tm.tm_min.clamp(0, 59) as u8,
+        second: tm.tm_sec.clamp(0, 60) as u8,
+    }
+}
+
+/// Signals as a descriptor: those given are blocked and read from it.
+pub struct Signals(File);
+
+/// A signal that psilogd understands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// SIGTERM: stop.
+    Term,
+    /// SIGINT: stop.
+    Int,
+    /// SIGHUP: read the configuration again.
+    Hup,
+    /// SIGUSR1: log where every rule stands.
+    Usr1,
+}
+
+const SIGNALS: [(libc::c_int, Signal); 4] = [
+    (libc::SIGTERM, Signal::Term),
+    (libc::SIGINT, Signal::Int),
+    (libc::SIGHUP, Signal::Hup),
+    (libc::SIGUSR1, Signal::Usr1),
+];
+
+impl Signals {
+    /// Blocks TERM, INT, HUP and USR1 and opens the signalfd(2).
+    pub fn new() -> io::Result<Signals> {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigemptyset initialises the set, the other calls get pointers
+        // to it; the descriptor that signalfd returns is owned by nobody else.
+        let fd = unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for (number, _) in SIGNALS {
+                libc::sigaddset(set.as_mut_ptr(), number);
+            }
+            cerr(libc::sigprocmask(
+                libc::SIG_BLOCK,
+                set.as_ptr(),
+                std::ptr::null_mut(),
+            ))?;
+            let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+            OwnedFd::from_raw_fd(cerr(libc::signalfd(-1, set.as_ptr(), flags))?)
+        };
+        Ok(Signals(File::from(fd)))
+    }
+
+    /// The next pending signal.
+    pub fn take(&mut self) -> Option<Signal> {
+        let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
+        loop {
+            let read = self.0.read(&mut info).ok()?;
+            // ssi_signo is the first field, a u32 (signalfd(2))
+            let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+            let known = SIGNALS.iter().find(|(known, _)| *known as u32 == number);
+            match known {
+                Some((_, signal)) if read == info.len() => return Some(*signal),
+                _ => continue,
+            }
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Whether CAP_SYS_RESOURCE is effective, in whatever user namespace: the
+/// kernel's check of a trigger (psi_trigger_create) looks at no more.
+pub fn has_sys_resource() -> bool {
+    const VERSION_3: u32 = 0x2008_0522;
+    const CAP_SYS_RESOURCE: u32 = 24;
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    let mut header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    // two of { effective, permitted, inheritable }
+    let mut data = [0u32; 6];
+    // SAFETY: capget(2) of version 3 writes two structs of three u32, which is
+    // what `data` has room for; both pointers are valid for writing.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &mut header, data.as_mut_ptr()) };
+    result == 0 && data[0] & (1 << CAP_SYS_RESOURCE) != 0
+}
+
+/// Keeps every page that has been touched, or will be, in memory. On-fault, so
+/// that pages which nobody uses cost nothing.
+pub fn lock_memory() -> io::Result<()> {
+    // SAFETY: no pointers; locking changes nothing that Rust can see.
+    cerr(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_ONFAULT) })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn poll_waits_at_least_as_long_as_it_was_told() {
+        let start = now();
+        assert!(poll(&mut [Slot::IDLE], Some(Micros(1_001))).is_ok());
+        assert!(now().since(start) >= Micros(1_001));
+    }
+
+    #[test]
+    fn poll_sees_what_is_there_and_passes_over_idle_slots() -> io::Result<()> {
+        let (mut near, far) = UnixStream::pair()?;
+        near.write_all(b"x")?;
+        let mut slots = [Slot::IDLE, Slot::new(far.as_fd(), libc::POLLIN)];
+        poll(&mut slots, None)?;
+        assert_eq!((slots[0].seen(), slots[1].seen()), (0, libc::POLLIN));
+        Ok(())
+    }
+
+    #[test]
+    fn capability_is_what_proc_says() -> io::Result<()> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let effective = u64::from_str_radix(effective.unwrap_or_default().trim(), 16);
+        assert_eq!(
+            effective.map(|caps| caps >> 24 & 1 == 1),
+            Ok(has_sys_resource())
+        );
+        Ok(())
+    }
+}
