@@ -1,0 +1,90 @@
+//! psilogd: options, run, exit code.
+
+use std::process::ExitCode;
+
+use psilogd::daemon::Daemon;
+use psilogd::options::{Action, BadConfig, CommandLine, usage};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Nothing could be armed, or the system refused something basic.
+const FAILURE: u8 = 1;
+/// The command line or the configuration is wrong: a restart would not help.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let line = match CommandLine::parse(std::env::args_os().skip(1)) {
+        Ok(line) => line,
+        Err(why) => {
+            complain(&why);
+            complain("try psilogd -h");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match line.action {
+        Action::Help => return print(&usage()),
+        Action::Version => return print(&format!("psilogd {VERSION}\n")),
+        Action::Run | Action::Check | Action::Test => {}
+    }
+    let config = match line.source.load() {
+        Ok(config) => config,
+        Err(BadConfig { file, lines }) => {
+            for bad in lines {
+                complain(&format!("{}:{bad}", file.display()));
+            }
+            return ExitCode::from(USAGE);
+        }
+    };
+    for (short, long) in config.differing_windows() {
+        complain(&format!(
+            "warning: rules {} and {} watch one group with windows of {} and {}: with \
+             CAP_SYS_RESOURCE the short one blinds the long one, so give both one window",
+            short.name, long.name, short.window, long.window
+        ));
+    }
+    if let Action::Check = line.action {
+        return print(&config.to_string());
+    }
+    let test = matches!(line.action, Action::Test);
+    let mut daemon = match Daemon::new(line.source, config, line.verbose) {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            complain(&format!("can't start: {error}"));
+            return ExitCode::from(FAILURE);
+        }
+    };
+    if test {
+        return daemon.drill();
+    }
+    for bad in daemon.arm() {
+        complain(&format!("rule {} is not armed: {}", bad.name, bad.why));
+    }
+    if daemon.armed() == 0 {
+        complain("no rule could be armed");
+        return ExitCode::from(FAILURE);
+    }
+    daemon.run()
+}
+
+/// A sentence on standard error; a closed one is no reason to fail.
+fn complain(sentence: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "psilogd: {sentence}");
+}
+
+/// Text on standard output, which may be closed early by a pager.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    let mut stdout = std::io::stdout();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("can't write to standard output: {error}"));
+            ExitCode::from(FAILURE)
+        }
+    }
+}

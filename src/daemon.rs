@@ -1,0 +1,506 @@
+//! The loop: every trigger in one poll(2) array, one timer for all episodes.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use crate::account::{Account, Ledger, Wake};
+use crate::budget::Budget;
+use crate::config::Config;
+use crate::episode::{Figures, Phase, Sample};
+use crate::options::Source;
+use crate::pressure::Percent;
+use crate::report::{Id, NOTHING_READ, Report, Told};
+use crate::rule::Rule;
+use crate::sink::Sink;
+use crate::sys::{self, Signal, Signals, Slot};
+use crate::time::{Micros, Moment};
+use crate::trigger::{BadTrigger, Roots, Trigger};
+
+/// How often counters are read where events can be stolen, and how often a
+/// cgroup that is not there is looked for.
+const SLOW: Micros = Micros::secs(30);
+
+/// Where the signalfd stands in the poll array; the triggers follow.
+const SIGNALS: usize = 0;
+const TRIGGERS: usize = 1;
+
+/// A rule, its episode, and its trigger if it is armed.
+struct Watch {
+    account: Account,
+    trigger: Option<Trigger>,
+}
+
+/// A rule that could not be armed at start.
+pub struct BadRule {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub why: BadTrigger,
+}
+
+/// Everything that psilogd holds.
+pub struct Daemon {
+    source: Source,
+    config: Config,
+    verbose: bool,
+    signals: Signals,
+    sink: Sink,
+    ledger: Ledger,
+    roots: Roots,
+    watches: Vec<Watch>,
+    slots: Vec<Slot>,
+    /// Without CAP_SYS_RESOURCE any reader can steal events.
+    privileged: bool,
+    /// Until when the boot is none of our business.
+    grace: Option<Moment>,
+    /// When the next slow reading is due.
+    slow: Option<Moment>,
+}
+
+impl Daemon {
+    /// Takes over signals and opens the outputs.
+    pub fn new(source: Source, config: Config, verbose: bool) -> io::Result<Daemon> {
+        let signals = Signals::new()?;
+        let now = sys::now();
+        let settings = &config.settings;
+        let up = sys::uptime();
+        let start = u64::try_from(sys::wall()).unwrap_or_default();
+        Ok(Daemon {
+            signals,
+            sink: Sink::new(settings.facility, &settings.outputs),
+            ledger: Ledger::new(Budget::new(settings.budget, now), start),
+            roots: Roots::find(),
+            watches: Vec::new(),
+            slots: Vec::new(),
+            privileged: sys::has_sys_resource(),
+            grace: (up < settings.grace).then(|| now + (settings.grace - up)),
+            slow: None,
+            source,
+            config,
+            verbose,
+        })
+    }
+
+    /// Arms every rule; those that can't be are logged, returned, and passed over.
+    pub fn arm(&mut self) -> Vec<BadRule> {
+        let mut bad = Vec::new();
+        for rule in self.config.rules.clone() {
+            if let Err(why) = self.add(rule.clone()) {
+                bad.push(BadRule {
+                    name: rule.name,
+                    why,
+                });
+            }
+        }
+        self.settle();
+        bad
+    }
+
+    /// How many rules are armed.
+    pub fn armed(&self) -> usize {
+        self.watches
+            .iter()
+            .filter(|watch| watch.trigger.is_some())
+            .count()
+    }
+
+    /// Watches and logs until a signal stops it.
+    pub fn run(&mut self) -> ExitCode {
+        self.log_windows();
+        self.sink.log(&Report::Start {
+            version: env!("CARGO_PKG_VERSION"),
+            triggers: self.armed(),
+            failed: self.watches.len() - self.armed(),
+            backing: (!self.privileged).then_some(SLOW),
+        });
+        stay_in_memory();
+        loop {
+            if let Err(error) = self.wait() {
+                return self.give_up(&error);
+            }
+            if let Some(signal) = self.take_signals() {
+                return self.stop(signal);
+            }
+            self.take_crossings();
+            self.expire();
+        }
+    }
+
+    /// Waits for a signal, a trigger or the next thing that is due.
+    fn wait(&mut self) -> io::Result<()> {
+        let now = sys::now();
+        let timeout = self.deadline().map(|due| due.since(now));
+        sys::poll(&mut self.slots, timeout)
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let episodes = self
+            .watches
+            .iter()
+            .filter_map(|watch| watch.account.deadline());
+        episodes
+            .chain(self.grace)
+            .chain(self.slow)
+            .chain(self.ledger.budget.deadline())
+            .min()
+    }
+
+    /// Handles what is pending; the name of the signal that stops us.
+    fn take_signals(&mut self) -> Option<&'static str> {
+        if self.slots[SIGNALS].seen() == 0 {
+            return None;
+        }
+        while let Some(signal) = self.signals.take() {
+            match signal {
+                Signal::Term => return Some("TERM"),
+                Signal::Int => return Some("INT"),
+                Signal::Hup => self.reload(),
+                Signal::Usr1 => self.status(),
+            }
+        }
+        None
+    }
+
+    /// Looks at every trigger that fired. POLLERR first: it stays for ever once
+    /// a cgroup is gone, and then POLLPRI means nothing.
+    fn take_crossings(&mut self) {
+        for index in 0..self.watches.len() {
+            match self.slots[TRIGGERS + index].seen() {
+                0 => {}
+                seen if seen & (libc::POLLERR | libc::POLLNVAL) != 0 => {
+                    self.lose(index, libc::ENODEV);
+                }
+                _ => self.read(index, Wake::Crossed),
+            }
+        }
+    }
+
+    /// Does what is due.
+    fn expire(&mut self) {
+        let now = sys::now();
+        if self.grace.is_some_and(|due| due <= now) {
+            self.grace = None;
+            self.watches.iter_mut().for_each(Watch::rebase);
+            self.settle();
+        }
+        for index in 0..self.watches.len() {
+            if self.watches[index]
+                .account
+                .deadline()
+                .is_some_and(|due| due <= now)
+            {
+                self.read(index, Wake::Expired);
+            }
+        }
+        if self.slow.is_some_and(|due| due <= now) {
+            self.slow_round(now);
+        }
+        let sink = &mut self.sink;
+        self.ledger
+            .sum_up(now, false, &mut |report| sink.log(report));
+    }
+
+    /// Reads one counter and tells what comes of it.
+    fn read(&mut self, index: usize, wake: Wake) {
+        let watch = &mut self.watches[index];
+        let Some(trigger) = &watch.trigger else {
+            return;
+        };
+        let stall = match trigger.read() {
+            Ok(stall) => stall,
+            Err(error) => {
+                return self.lose(index, error.raw_os_error().unwrap_or(libc::EIO));
+            }
+        };
+        // after the reading, so that a reading made late is not over 100 %
+        let at = sys::now();
+        let (rule, total) = (watch.account.rule(), stall.total);
+        let sink = &mut self.sink;
+        if self.verbose && wake == Wake::Crossed {
+            sink.log(&Report::Crossing { rule, total });
+        }
+        let out = &mut |report: &Report<'_>| sink.log(report);
+        watch.account.take(wake, at, stall, &mut self.ledger, out);
+        if self.verbose {
+            let (rule, phase) = (watch.account.rule(), watch.account.phase());
+            self.sink.log(&Report::Reading { rule, total, phase });
+        }
+        self.slots[TRIGGERS + index] = self.watches[index].slot(self.grace.is_some());
+    }
+
+    /// The trigger is dead: its episode ends, its descriptor goes.
+    fn lose(&mut self, index: usize, errno: i32) {
+        let now = sys::now();
+        let watch = &mut self.watches[index];
+        let sink = &mut self.sink;
+        let out = &mut |report: &Report<'_>| sink.log(report);
+        watch
+            .account
+            .close(now, NOTHING_READ, "gone", &mut self.ledger, out);
+        watch.trigger = None;
+        let rule = watch.account.rule();
+        if self.ledger.budget.line(now, rule.level) {
+            let hint = None;
+            self.sink.log(&Report::Lost { rule, errno, hint });
+        } else {
+            self.ledger.budget.hold(now, 1, 0);
+        }
+        self.settle();
+    }
+
+    /// Reads every quiet counter where events can be stolen, and looks again for
+    /// cgroups that were not there.
+    fn slow_round(&mut self, now: Moment) {
+        for index in 0..self.watches.len() {
+            let watch = &self.watches[index];
+            if watch.trigger.is_none() {
+                self.look_again(index, now);
+            } else if !self.privileged
+                && self.grace.is_none()
+                && watch.account.phase() == Phase::Quiet
+            {
+                self.read(index, Wake::Checked);
+            }
+        }
+        self.slow = Some(now + SLOW);
+        self.settle();
+    }
+
+    fn look_again(&mut self, index: usize, now: Moment) {
+        let watch = &mut self.watches[index];
+        if watch.account.rule().cgroup.is_none() {
+            return;
+        }
+        if let Ok((trigger, stall)) = Trigger::arm(watch.account.rule(), &self.roots) {
+            watch.trigger = Some(trigger);
+            watch.account.rebase(Sample {
+                at: sys::now(),
+                total: stall.total,
+            });
+            let rule = watch.account.rule();
+            match self.ledger.budget.line(now, rule.level) {
+                true => self.sink.log(&Report::Restored(rule)),
+                false => self.ledger.budget.hold(now, 1, 0),
+            };
+        }
+    }
+
+    /// Arms a rule and adds its watch, armed or not.
+    fn add(&mut self, rule: Rule) -> Result<(), BadTrigger> {
+        let (trigger, stall, error) = match Trigger::arm(&rule, &self.roots) {
+            Ok((trigger, stall)) => (Some(trigger), stall, None),
+            Err(error) => (None, NOTHING_READ, Some(error)),
+        };
+        if let Some(error) = &error {
+            self.sink.log(&Report::Lost {
+                rule: &rule,
+                errno: error.errno(),
+                hint: error.hint.map(|hint| hint.token()),
+            });
+        }
+        let baseline = Sample {
+            at: sys::now(),
+            total: stall.total,
+        };
+        self.watches.push(Watch {
+            account: Account::new(rule, baseline),
+            trigger,
+        });
+        error.map_or(Ok(()), Err)
+    }
+
+    /// Builds the poll array and the slow timer anew after the set has changed.
+    fn settle(&mut self) {
+        self.slots.clear();
+        self.slots
+            .push(Slot::new(self.signals.as_fd(), libc::POLLIN));
+        let paused = self.grace.is_some();
+        self.slots
+            .extend(self.watches.iter().map(|watch| watch.slot(paused)));
+        let lost = |watch: &Watch| watch.trigger.is_none() && watch.account.rule().cgroup.is_some();
+        let wanted = !self.privileged || self.watches.iter().any(lost);
+        self.slow = match wanted {
+            true => self.slow.or_else(|| Some(sys::now() + SLOW)),
+            false => None,
+        };
+    }
+
+    /// SIGHUP: what is unchanged keeps its descriptor and its open episode.
+    fn reload(&mut self) {
+        let config = match self.source.load() {
+            Ok(config) => config,
+            Err(bad) => {
+                if let Some(first) = bad.lines.first() {
+                    self.sink.log(&Report::ReloadFailed {
+                        file: bad.file.as_os_str().as_encoded_bytes(),
+                        line: first.line,
+                        reason: first.mistake.reason.token(),
+                        word: first.mistake.word.as_bytes(),
+                    });
+                }
+                return;
+            }
+        };
+        let now = sys::now();
+        let settings = &config.settings;
+        if settings.budget != self.config.settings.budget {
+            let sink = &mut self.sink;
+            self.ledger
+                .sum_up(now, true, &mut |report| sink.log(report));
+            self.ledger.budget = Budget::new(settings.budget, now);
+        }
+        self.sink = Sink::new(settings.facility, &settings.outputs);
+        let mut before = std::mem::take(&mut self.watches);
+        let mut fresh = Vec::new();
+        for rule in &config.rules {
+            match before.iter().position(|watch| watch.account.rule() == rule) {
+                Some(index) => self.watches.push(before.swap_remove(index)),
+                None => fresh.push(rule.clone()),
+            }
+        }
+        let (removed, added) = (before.len(), fresh.len());
+        for mut watch in before {
+            self.close(&mut watch, now, "reload");
+        }
+        for rule in fresh {
+            // its line is logged, and that is all there is to do about it
+            let _ = self.add(rule);
+        }
+        self.config = config;
+        self.settle();
+        self.log_windows();
+        self.sink.log(&Report::Reload {
+            triggers: self.armed(),
+            added,
+            removed,
+            failed: self.watches.len() - self.armed(),
+        });
+        stay_in_memory();
+    }
+
+    /// SIGUSR1.
+    fn status(&mut self) {
+        let sink = &mut self.sink;
+        for watch in &self.watches {
+            let stall = watch
+                .trigger
+                .as_ref()
+                .and_then(|trigger| trigger.read().ok());
+            watch.account.status(stall, &mut |report| sink.log(report));
+        }
+    }
+
+    fn stop(&mut self, signal: &'static str) -> ExitCode {
+        let now = sys::now();
+        for mut watch in std::mem::take(&mut self.watches) {
+            self.close(&mut watch, now, "stop");
+        }
+        let sink = &mut self.sink;
+        self.ledger
+            .sum_up(now, true, &mut |report| sink.log(report));
+        self.sink.log(&Report::Stop { signal });
+        ExitCode::SUCCESS
+    }
+
+    /// poll(2) itself fails: nothing more can be watched.
+    fn give_up(&mut self, error: &io::Error) -> ExitCode {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        for watch in &self.watches {
+            let rule = watch.account.rule();
+            self.sink.log(&Report::Lost {
+                rule,
+                errno,
+                hint: None,
+            });
+        }
+        ExitCode::FAILURE
+    }
+
+    fn close(&mut self, watch: &mut Watch, now: Moment, reason: &'static str) {
+        let stall = watch
+            .trigger
+            .as_ref()
+            .and_then(|trigger| trigger.read().ok());
+        let stall = stall.unwrap_or(NOTHING_READ);
+        let sink = &mut self.sink;
+        let out = &mut |report: &Report<'_>| sink.log(report);
+        watch
+            .account
+            .close(now, stall, reason, &mut self.ledger, out);
+    }
+
+    fn log_windows(&mut self) {
+        for (short, long) in self.config.differing_windows() {
+            self.sink.log(&Report::Windows { short, long });
+        }
+    }
+
+    /// `-t`: a begin and an end of the most severe rule, marked `test=1`, on the
+    /// way that real ones take.
+    pub fn drill(&mut self) -> ExitCode {
+        let Some(rule) = self
+            .config
+            .rules
+            .iter()
+            .min_by_key(|rule| rule.level.number())
+        else {
+            return ExitCode::FAILURE;
+        };
+        let told = Told {
+            rule,
+            id: Id {
+                start: u64::try_from(sys::wall()).unwrap_or_default(),
+                number: 0,
+            },
+            stall: NOTHING_READ,
+            figures: Figures {
+                duration: rule.hold,
+                stalled: Micros::ZERO,
+                hits: 0,
+                worst: Percent(0),
+            },
+            test: true,
+        };
+        self.sink.log(&Report::Begin(told));
+        self.sink.log(&Report::End(told, None));
+        ExitCode::SUCCESS
+    }
+}
+
+impl Watch {
+    /// In the poll array only while quiet: any poll(2) would take the event that
+    /// a paused trigger has latched.
+    fn slot(&self, paused: bool) -> Slot {
+        match &self.trigger {
+            Some(trigger) if !paused && self.account.phase() == Phase::Quiet => {
+                Slot::new(trigger.as_fd(), libc::POLLPRI)
+            }
+            _ => Slot::IDLE,
+        }
+    }
+
+    fn rebase(&mut self) {
+        if let Some(stall) = self
+            .trigger
+            .as_ref()
+            .and_then(|trigger| trigger.read().ok())
+        {
+            self.account.rebase(Sample {
+                at: sys::now(),
+                total: stall.total,
+            });
+        }
+    }
+}
+
+/// We are needed when memory is short. Both may be refused, and then we are as
+/// safe as anybody else.
+fn stay_in_memory() {
+    const SCORE: &str = "/proc/self/oom_score_adj";
+    let _ = sys::lock_memory();
+    // a score that the service manager has set is its decision
+    if std::fs::read(SCORE).is_ok_and(|score| score == b"0\n") {
+        let _ = std::fs::write(SCORE, "-1000");
+    }
+}
