@@ -24,6 +24,10 @@ pub struct Sample {
     pub total: u64,
 }
 
+/// A reading this many windows before an event is near enough to tell what led
+/// up to it: the kernel's rate limit and its grid together hide up to two.
+const LEAD_WINDOWS: u64 = 3;
+
 /// What a rule asks of an episode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Terms {
@@ -90,13 +94,26 @@ impl Phase {
 /// Pressure from its onset on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Run {
+    /// The first reading.
     onset: Moment,
     /// Credible growth of the counter since the onset.
     stalled: Micros,
+    /// What came before the first reading. It counts for what is told, not for
+    /// the mean that must hold.
+    lead: Lead,
     hits: u32,
     worst: Percent,
     /// Where the calm that lasts until now began, and what was stalled by then.
     calm: Option<(Moment, Micros)>,
+}
+
+/// Pressure between its true onset and the event that told of it: the kernel
+/// passes over events that follow another too closely, and looks only every
+/// 2 s where the trigger is unprivileged.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Lead {
+    lasted: Micros,
+    stalled: Micros,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -209,11 +226,21 @@ impl Episode {
             true => older,
             false => self.last,
         };
-        if self.terms.hold == Micros::ZERO && total.saturating_sub(base.total) < self.terms.stall.0
-        {
+        let grown = Micros(total.saturating_sub(base.total));
+        if self.terms.hold == Micros::ZERO && grown < self.terms.stall {
             return None;
         }
-        self.onset(Sample { at, total })
+        let now = Sample { at, total };
+        let lead = match at.since(base.at) <= Micros(LEAD_WINDOWS * self.terms.window.0) {
+            // Not longer ago than it takes to stall for so long without a pause.
+            true => {
+                let (stalled, elapsed) = credible(base, now, self.terms.window);
+                let lasted = stalled.min(elapsed);
+                Lead { lasted, stalled }
+            }
+            false => self.word_of_the_kernel(),
+        };
+        self.onset(now, lead)
     }
 
     /// A reading without an event, while quiet: where events can be stolen, it
@@ -227,7 +254,7 @@ impl Episode {
         self.state = State::Quiet { older: last };
         // A sliver of a window proves nothing.
         if elapsed >= self.terms.window && self.terms.reached(growth, elapsed) {
-            return self.onset(now);
+            return self.onset(now, self.word_of_the_kernel());
         }
         None
     }
@@ -270,7 +297,7 @@ impl Episode {
                 if !terms.reached(run.stalled, lasted) {
                     self.state = State::Quiet { older: before };
                     None
-                } else if lasted >= terms.hold && !calm {
+                } else if lasted + run.lead.lasted >= terms.hold && !calm {
                     // Not in a calm window: a begin says that pressure *is*,
                     // not that there was enough of it a while ago.
                     let run = *run;
@@ -289,8 +316,8 @@ impl Episode {
                     if at.since(since) < terms.clear {
                         return None;
                     }
-                    let mut figures = run.until(since);
-                    figures.stalled = stalled;
+                    run.stalled = stalled;
+                    let figures = run.until(since);
                     self.state = State::Quiet { older: before };
                     return Some(Event::End(figures));
                 }
@@ -305,20 +332,29 @@ impl Episode {
         }
     }
 
-    fn onset(&mut self, now: Sample) -> Option<Event> {
+    /// With no reading near enough to tell: taken at its word, the window that
+    /// fired held the threshold. A rule that verifies doesn't take it.
+    fn word_of_the_kernel(&self) -> Lead {
+        match self.terms.hold == Micros::ZERO {
+            true => Lead {
+                lasted: self.terms.window,
+                stalled: self.terms.stall,
+            },
+            false => Lead::default(),
+        }
+    }
+
+    fn onset(&mut self, now: Sample, lead: Lead) -> Option<Event> {
         self.last = now;
-        let mut run = Run {
+        let run = Run {
             onset: now.at,
             stalled: Micros::ZERO,
+            lead,
             hits: 1,
-            worst: Percent(0),
+            worst: share(self.terms.stall, self.terms.window),
             calm: None,
         };
         if self.terms.hold == Micros::ZERO {
-            // Taken at its word, the window that fired held the threshold.
-            run.onset = now.at - self.terms.window;
-            run.stalled = self.terms.stall;
-            run.worst = share(self.terms.stall, self.terms.window);
             return Some(self.press(run));
         }
         self.state = State::Pending(run);
@@ -345,8 +381,8 @@ impl Episode {
 impl Run {
     fn until(&self, end: Moment) -> Figures {
         Figures {
-            duration: end.since(self.onset),
-            stalled: self.stalled,
+            duration: end.since(self.onset) + self.lead.lasted,
+            stalled: self.stalled + self.lead.stalled,
             hits: self.hits,
             worst: self.worst,
         }

@@ -78,9 +78,10 @@ fn pressure_that_lasts_begins_once_and_ends_once() {
     assert_eq!(m.cross(), None);
     assert_eq!(m.secs(18, 50), []);
     let begin = only(&m.secs(2, 50));
+    // 20 s from the event on, and the second that led up to it
     let figures = Figures {
-        duration: Micros::secs(20),
-        stalled: Micros::secs(10),
+        duration: Micros::secs(21),
+        stalled: Micros::secs(11),
         hits: 11,
         worst: Percent(5000),
     };
@@ -89,13 +90,13 @@ fn pressure_that_lasts_begins_once_and_ends_once() {
     assert_eq!(m.secs(58, 0), []);
     let end = only(&m.secs(2, 0));
     let figures = Figures {
-        duration: Micros::secs(60),
-        stalled: Micros::secs(22),
+        duration: Micros::secs(61),
+        stalled: Micros::secs(23),
         hits: 31,
         worst: Percent(5000),
     };
     assert_eq!(end, Event::End(figures));
-    assert_eq!(figures.mean(), Percent(3666));
+    assert_eq!(figures.mean(), Percent(3770));
     assert_eq!(m.episode.phase(), Phase::Quiet);
     assert_eq!(m.episode.deadline(), None);
 }
@@ -147,6 +148,7 @@ fn for_0_begins_at_the_crossing() {
 #[test]
 fn for_0_counts_the_window_that_fired_with_its_threshold() {
     let mut m = machine("cpu some 5%/2s for=0 clear=4s");
+    m.pass(Micros::secs(3600), 1);
     m.pass(Micros::secs(2), 5);
     m.cross();
     let Event::End(figures) = only(&m.secs(4, 0)) else {
@@ -159,6 +161,37 @@ fn for_0_counts_the_window_that_fired_with_its_threshold() {
         worst: Percent(500),
     };
     assert_eq!(figures, expected);
+}
+
+/// A false event, then pressure; the kernel passes over the next event as too
+/// close, and tells of it 4 s after the first.
+#[test]
+fn pressure_that_an_earlier_event_hid_counts_from_its_onset() {
+    let mut m = machine("cpu some 20%/2s for=4s clear=4s");
+    m.pass(Micros::secs(500), 0);
+    m.cross();
+    assert_eq!(m.run(Micros::millis(1800), 0), []);
+    assert_eq!(m.run(Micros::millis(200), 100), []);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
+    m.pass(Micros::secs(2), 100);
+    m.cross();
+    // with the 2 s that led up to the event, for= is over after one window
+    assert_eq!(begins(&m.secs(2, 100)), 1);
+    assert_eq!(m.secs(6, 100), []);
+    let Event::End(figures) = only(&m.secs(4, 0)) else {
+        panic!("no end");
+    };
+    assert_eq!(figures.duration, Micros::secs(10));
+    assert_eq!(figures.stalled, Micros::secs(10));
+}
+
+#[test]
+fn what_led_up_to_an_event_does_not_help_the_mean() {
+    let mut m = machine("memory full 10%/2s for=4s");
+    m.pass(Micros::secs(2), 100);
+    m.cross();
+    assert_eq!(m.secs(2, 9), []);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
 }
 
 #[test]
@@ -308,7 +341,7 @@ fn clear_0_ends_with_the_first_calm_window() {
     let Event::End(figures) = only(&m.secs(2, 0)) else {
         panic!("no end");
     };
-    assert_eq!(figures.duration, Micros::secs(6));
+    assert_eq!(figures.duration, Micros::secs(5));
 }
 
 #[test]
