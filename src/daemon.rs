@@ -107,6 +107,30 @@ impl Daemon {
 
     /// Watches and logs until a signal stops it.
     pub fn run(&mut self) -> ExitCode {
+        self.log_start();
+        loop {
+            if let Some(code) = self.turn() {
+                return code;
+            }
+        }
+    }
+
+    /// One turn of the loop: waits, and does what there is to do. The exit code
+    /// when it is over. Allocates nothing but for a reload.
+    pub fn turn(&mut self) -> Option<ExitCode> {
+        if let Err(error) = self.wait() {
+            return Some(self.give_up(&error));
+        }
+        if let Some(signal) = self.take_signals() {
+            return Some(self.stop(signal));
+        }
+        self.take_crossings();
+        self.expire();
+        None
+    }
+
+    /// The start line, and what belongs to a start.
+    pub fn log_start(&mut self) {
         self.log_windows();
         self.sink.log(&Report::Start {
             version: env!("CARGO_PKG_VERSION"),
@@ -115,16 +139,6 @@ impl Daemon {
             backing: (!self.privileged).then_some(SLOW),
         });
         stay_in_memory();
-        loop {
-            if let Err(error) = self.wait() {
-                return self.give_up(&error);
-            }
-            if let Some(signal) = self.take_signals() {
-                return self.stop(signal);
-            }
-            self.take_crossings();
-            self.expire();
-        }
     }
 
     /// Waits for a signal, a trigger or the next thing that is due.

@@ -1,0 +1,72 @@
+//! No allocation after start on the way from a crossing to its line: the real
+//! loop on the real kernel, with a counting allocator.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::ffi::OsString;
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+
+use psilogd::daemon::Daemon;
+use psilogd::options::CommandLine;
+
+#[path = "it/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+use support::{Cgroup, Load, NO_CGROUP, Outcome, Scratch, done, skip, trial};
+
+fn main() {
+    let args = libtest_mimic::Arguments::from_args();
+    let trials = vec![trial(
+        "alloc::none_from_crossing_to_line",
+        none_from_crossing_to_line,
+    )];
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn none_from_crossing_to_line() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let scratch = Scratch::new();
+    let receiver = UnixDatagram::bind(scratch.0.join("log"))?;
+    receiver.set_nonblocking(true)?;
+    let output = format!("syslog:{}/log", scratch.0.display());
+    let rule = cgroup.rule("cpu some 20%/2s for=2s clear=2s repeat=2s");
+    let args = ["-v", "-f", "/dev/null", "-o", &output, &rule];
+    let line = CommandLine::parse(args.iter().map(OsString::from))?;
+    let config = line.source.load().expect("a configuration");
+    let mut daemon = Daemon::new(line.source, config, line.verbose)?;
+    assert_eq!(daemon.arm().len(), 0);
+    daemon.log_start();
+
+    let mut load = Some(Load::start(Some(&cgroup.path)));
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut seen = Vec::new();
+    while !seen.iter().any(|line: &String| line.contains("event=end")) {
+        assert!(Instant::now() < end, "{seen:#?}");
+        let counted = allocation_counter::measure(|| {
+            assert!(daemon.turn().is_none());
+        });
+        let mut buffer = [0; 2048];
+        while let Ok(length) = receiver.recv(&mut buffer) {
+            seen.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+        assert_eq!(
+            counted.count_total, 0,
+            "allocations in one turn: {counted:?}; {seen:#?}"
+        );
+        if seen.iter().any(|line| line.contains("event=still")) {
+            load = None;
+        }
+    }
+    assert!(load.is_none());
+    for event in ["start", "crossing", "reading", "begin", "still", "end"] {
+        let wanted = format!(" event={event} ");
+        assert!(
+            seen.iter().any(|line| line.contains(&wanted)),
+            "{event}: {seen:#?}"
+        );
+    }
+    done()
+}

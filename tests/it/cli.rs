@@ -1,0 +1,133 @@
+//! A table of command lines: arguments, exit code, standard error.
+
+use libtest_mimic::Trial;
+
+use crate::support::{self, Outcome, done, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("cli::table", table),
+        trial("cli::help_and_version", help_and_version),
+        trial("cli::check_prints_what_reads_back", check),
+        trial("cli::settings_of_file_and_command_line", settings),
+        trial("cli::windows_that_differ_are_warned_of", windows),
+    ]
+}
+
+const NULL: [&str; 2] = ["-f", "/dev/null"];
+
+fn table() -> Outcome {
+    for (args, code, expected) in [
+        (&["-n"][..], 0, ""),
+        (&["-n", "cpu some 10%/2s"], 0, ""),
+        (&["-n", "-o", "stdout", "-o", "stderr"], 0, ""),
+        (&["-x"], 2, "Unrecognized option: 'x'"),
+        (&["--frobnicate"], 2, "Unrecognized option: 'frobnicate'"),
+        (&["-f"], 2, "Argument to option 'f' missing"),
+        (
+            &["-n", "-f", "/nonexistent"],
+            2,
+            "/nonexistent: there is no such file",
+        ),
+        (&["-n", "-f", "/"], 2, "/: it is a directory, not a file"),
+        (
+            &["-n", "-o", "nowhere"],
+            2,
+            "option -o: \"nowhere\": an output is syslog",
+        ),
+        (&["-n", "-o", "syslog:log"], 2, "begins with /"),
+        (&["-n", "-o", "syslog:"], 2, "begins with /"),
+        (
+            &["-n", "cpu", "some", "10%/2s"],
+            2,
+            "a rule is one operand: quote it",
+        ),
+        (
+            &["-n", "disk some 10%/2s"],
+            2,
+            "\"disk\": a resource is cpu, memory, io or irq",
+        ),
+        (&["-n", "cpu full 10%/2s"], 2, "always reads 0"),
+        (&["-n", ""], 2, "the resource is missing"),
+        (
+            &["-n", "io some 1%/2s", "io some 2%/2s"],
+            2,
+            "another with name=",
+        ),
+        (
+            &["-n", "io some 1%/2s name=a", "io some 2%/2s name=b"],
+            0,
+            "",
+        ),
+        (
+            &["-n", "io some 3s/2s"],
+            2,
+            "the stall is longer than its window",
+        ),
+    ] {
+        let mut args = args.to_vec();
+        if !args.contains(&"-f") {
+            args.splice(0..0, NULL);
+        }
+        let (status, _, errors) = support::run(&args);
+        assert_eq!(status, Some(code), "{args:?}: {errors}");
+        assert!(errors.contains(expected), "{args:?}: {errors}");
+        assert_eq!(errors.is_empty(), code == 0, "{args:?}: {errors}");
+        assert!(
+            errors.lines().all(|line| line.starts_with("psilogd: ")),
+            "{errors}"
+        );
+    }
+    done()
+}
+
+fn help_and_version() -> Outcome {
+    let (status, help, errors) = support::run(&["-h"]);
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    assert!(help.starts_with("usage: psilogd "), "{help}");
+    let (status, version, errors) = support::run(&["-V"]);
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    assert_eq!(version, format!("psilogd {}\n", env!("CARGO_PKG_VERSION")));
+    done()
+}
+
+fn check() -> Outcome {
+    let scratch = support::Scratch::new();
+    let (_, built_in, _) = support::run(&["-n", "-f", "/dev/null"]);
+    assert!(built_in.contains("\nmemory full 40%/2s level=crit name=memory-critical for=20s"));
+    let file = scratch.file("psilogd.conf", &built_in);
+    let (status, again, errors) = support::run(&["-n", "-f", &file]);
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    assert_eq!(again, built_in);
+    done()
+}
+
+fn settings() -> Outcome {
+    let scratch = support::Scratch::new();
+    let text = "facility local0\noutput stderr\ngrace 5m\nbudget 12\nio full 10%/2s name=file\n";
+    let file = scratch.file("psilogd.conf", text);
+    let (_, config, _) = support::run(&["-n", "-f", &file]);
+    assert!(config.starts_with("facility local0\noutput stderr\ngrace 5m\nbudget 12\nio full"));
+    // operands stand in place of the file's rules, -o in place of its outputs
+    let (_, config, _) = support::run(&["-ns", "-f", &file, "-o", "stdout", "cpu some 10%/2s"]);
+    assert!(
+        config.starts_with("facility local0\noutput stdout\noutput stderr\n"),
+        "{config}"
+    );
+    assert!(
+        config.contains("\ncpu some") && !config.contains("\nio full"),
+        "{config}"
+    );
+    done()
+}
+
+fn windows() -> Outcome {
+    let rules = ["io some 10%/2s name=slow", "cpu some 10%/500ms name=fast"];
+    let (status, _, errors) = support::run(&["-n", "-f", "/dev/null", rules[0], rules[1]]);
+    assert_eq!(status, Some(0));
+    assert!(
+        errors.contains("rules fast and slow watch one group"),
+        "{errors}"
+    );
+    done()
+}

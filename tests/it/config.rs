@@ -1,0 +1,323 @@
+//! Configurations that can't be right: each gets its sentence, with file, line
+//! and word, and exit code 2.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::support::{self, Outcome, Scratch, done, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("config::what_can_not_be_right", bad),
+        trial("config::files_that_are_none", files),
+        trial("config::unreadable", unreadable),
+        trial("config::what_is_right", good),
+    ]
+}
+
+fn bad() -> Outcome {
+    let rule = "memory full 10%/2s";
+    let long_line = format!("{rule} # {}", "x".repeat(20_000));
+    let long_file = "#\n".repeat(5 << 20);
+    let deep = format!("{rule} cgroup=/{}", "a".repeat(256));
+    let far = format!("{rule} cgroup=/{}", "a/".repeat(2001));
+    let path = format!("output syslog:/{}", "a".repeat(107));
+    let many = "x\n".repeat(100);
+    let cases: &[(&[u8], &str)] = &[
+        (b"\x7fELF\x02\x01\x01\0\0\0\0\0", "1: \"\\u{7f}ELF"),
+        (
+            b"\0\0\0\0",
+            "1: \"\\u{0}\\u{0}\\u{0}\\u{0}\": a control character",
+        ),
+        (b"\xff\xfe#\0", "1: the line is not UTF-8 text"),
+        (
+            b"\xef\xbb\xbfmemory full 10%/2s\n",
+            "1: the file begins with a byte order mark",
+        ),
+        (b"memory full 10%/2s\r\n", "1: the line ends in CR LF"),
+        (
+            b"grace 1m\ngrace\x0b1m\n",
+            "2: \"grace\\u{b}1m\": a control character",
+        ),
+        (long_line.as_bytes(), "1: the line is longer than 16 KiB"),
+        (long_file.as_bytes(), ": the file is longer than 1 MiB"),
+        (
+            b"grace 1m\n\n# x\nmemry full 10%/2s\n",
+            "4: \"memry\": a rule begins with cpu, memory",
+        ),
+        (
+            b"Memory full 10%/2s",
+            "1: \"Memory\": a rule begins with cpu",
+        ),
+        (b"memory", "1: some or full is missing"),
+        (b"memory full", "1: STALL/WINDOW is missing"),
+        (
+            b"memory most 10%/2s",
+            "1: \"most\": the kind of pressure is some or full",
+        ),
+        (
+            b"cpu full 10%/2s",
+            "1: \"full\": the whole system is never fully stalled for CPU",
+        ),
+        (
+            b"irq some 10%/2s",
+            "1: \"some\": irq pressure is only known as full",
+        ),
+        (b"memory full 10%", "1: \"10%\": here stands STALL/WINDOW"),
+        (
+            b"memory full 10%/2",
+            "1: \"10%/2\": the window: the unit of a duration is",
+        ),
+        (
+            b"memory full 10%/2sec",
+            "1: \"10%/2sec\": the window: the unit",
+        ),
+        (
+            b"memory full 10%/s",
+            "1: \"10%/s\": the window: a duration is a whole number",
+        ),
+        (
+            b"memory full 10%/1.5s",
+            "1: \"10%/1.5s\": the window: the unit",
+        ),
+        (
+            b"memory full 10%/100ms",
+            "1: \"10%/100ms\": a window is 500ms to 10s long",
+        ),
+        (
+            b"memory full 10%/11s",
+            "1: \"10%/11s\": a window is 500ms to 10s long",
+        ),
+        (
+            b"memory full 10%/4296967296us",
+            "a window is 500ms to 10s long",
+        ),
+        (
+            b"memory full 10%/99999999999999999999h",
+            "a duration is at most one year",
+        ),
+        (
+            b"memory full 0%/2s",
+            "1: \"0%/2s\": a share of the window is over 0%",
+        ),
+        (
+            b"memory full 101%/2s",
+            "a share of the window is over 0% and at most 100%",
+        ),
+        (b"memory full -5%/2s", "a share of the window"),
+        (b"memory full 1e1%/2s", "a share of the window"),
+        (b"memory full 0.001%/2s", "with at most two decimals"),
+        (b"memory full 0/2s", "a stall is longer than 0"),
+        (b"memory full 3s/2s", "the stall is longer than its window"),
+        (
+            b"memory full 4294967396us/2s",
+            "the stall is longer than its window",
+        ),
+        (
+            b"memory full 10%/2s for",
+            "1: \"for\": the keys of a rule are level= name= for=",
+        ),
+        (
+            b"memory full 10%/2s hold=2s",
+            "1: \"hold=2s\": the keys of a rule are",
+        ),
+        (
+            b"memory full 10%/2s for=5",
+            "1: \"for=5\": the unit of a duration",
+        ),
+        (
+            b"memory full 10%/2s for=",
+            "1: \"for=\": a duration is a whole number and a unit",
+        ),
+        (
+            b"memory full 10%/2s for=1s for=1s",
+            "1: \"for=1s\": for= is given twice",
+        ),
+        (
+            b"memory full 10%/2s clear=-1s",
+            "1: \"clear=-1s\": a duration is",
+        ),
+        (
+            b"memory full 10%/2s repeat=9000h",
+            "a duration is at most one year",
+        ),
+        (
+            b"memory full 10%/2s level=error",
+            "1: \"level=error\": a level is emerg, alert",
+        ),
+        (b"memory full 10%/2s level=3", "a level is emerg, alert"),
+        (
+            b"memory full 10%/2s name=a:b",
+            "a name is 1 to 32 of the characters",
+        ),
+        (
+            b"memory full 10%/2s name=abcdefghijklmnopqrstuvwxyz1234567",
+            "a name is 1 to 32",
+        ),
+        (
+            b"memory full 10%/2s cgroup=system.slice",
+            "a cgroup is a path below",
+        ),
+        (
+            b"memory full 10%/2s cgroup=/a/../b",
+            "has no . and no .. in it",
+        ),
+        (
+            b"memory full 10%/2s cgroup=/a/*",
+            "for a literal * write %2A",
+        ),
+        (
+            b"memory full 10%/2s cgroup=/a%zz",
+            "after % stand two hexadecimal digits",
+        ),
+        (
+            b"memory full 10%/2s cgroup=/a%00",
+            "a path holds no NUL byte",
+        ),
+        (
+            deep.as_bytes(),
+            "a component of a path is at most 255 bytes long",
+        ),
+        (far.as_bytes(), "a path is at most 4000 bytes long"),
+        (
+            b"io full 10%/2s name=x\nio some 1%/2s name=x\n",
+            "2: \"x\": two rules have this name",
+        ),
+        (
+            b"facility",
+            "1: facility has no value: a facility is daemon",
+        ),
+        (
+            b"facility daemons",
+            "1: \"daemons\": a facility is daemon, user",
+        ),
+        (b"facility kern", "1: \"kern\": a facility is daemon, user"),
+        (b"output file:/x", "1: \"file:/x\": an output is syslog"),
+        (b"output /dev/log", "1: \"/dev/log\": an output is syslog"),
+        (
+            path.as_bytes(),
+            "the path of a socket is at most 107 bytes long",
+        ),
+        (
+            b"output stdout stderr",
+            "1: \"stderr\": output has one value",
+        ),
+        (
+            b"grace never",
+            "1: \"never\": a duration is a whole number and a unit",
+        ),
+        (b"grace 1m\ngrace 2m", "2: \"2m\": grace is set twice"),
+        (
+            b"budget 3",
+            "1: \"3\": a budget is 4 to 1000000 lines an hour, or none",
+        ),
+        (b"budget -1", "1: \"-1\": a budget is"),
+        (b"budget 30/h", "1: \"30/h\": a budget is"),
+        (b"budget 4294967326", "a budget is"),
+        (many.as_bytes(), "20: \"x\": a rule begins"),
+    ];
+    let scratch = Scratch::new();
+    for (text, expected) in cases {
+        let file = scratch.file("psilogd.conf", text);
+        let (status, output, errors) = support::run(&["-n", "-f", &file]);
+        let shown = String::from_utf8_lossy(&text[..text.len().min(80)]);
+        assert_eq!(
+            (status, output.as_str()),
+            (Some(2), ""),
+            "{shown}: {errors}"
+        );
+        let expected = match expected.starts_with(|c: char| c.is_ascii_digit() || c == ':') {
+            true => format!("psilogd: {file}:{}", expected.trim_start_matches(':')),
+            false => (*expected).to_string(),
+        };
+        assert!(errors.contains(&expected), "{shown}: {errors}");
+        assert!(errors.lines().all(|line| line.len() < 400), "{errors}");
+        assert!(
+            !errors.contains(|c: char| c.is_control() && c != '\n'),
+            "{errors:?}"
+        );
+    }
+    assert!(cases.len() >= 40);
+    done()
+}
+
+fn files() -> Outcome {
+    let scratch = Scratch::new();
+    let pipe = scratch.0.join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status()?;
+    assert!(made.success());
+    let pipe = pipe.to_str().expect("text");
+    let missing = scratch.0.join("none").to_str().expect("text").to_string();
+    let directory = scratch.0.to_str().expect("text");
+    for (file, expected) in [
+        (missing.as_str(), "there is no such file"),
+        (directory, "it is a directory, not a file"),
+        (pipe, "it is a pipe, a socket or a device, not a file"),
+        ("/dev/zero", "the file is longer than 1 MiB"),
+    ] {
+        let (status, _, errors) = support::run(&["-n", "-f", file]);
+        assert_eq!(status, Some(2), "{errors}");
+        assert_eq!(
+            errors.lines().next(),
+            Some(&*format!(
+                "psilogd: {file}: {expected}{}",
+                if file == "/dev/zero" {
+                    ", so it is hardly a configuration"
+                } else {
+                    ""
+                }
+            ))
+        );
+    }
+    done()
+}
+
+/// Root reads everything, so this needs somebody else to be.
+fn unreadable() -> Outcome {
+    let scratch = Scratch::new();
+    let file = scratch.file("psilogd.conf", "grace 1m\n");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o0))?;
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    let psilogd = scratch.0.join("psilogd");
+    std::fs::copy(env!("CARGO_BIN_EXE_psilogd"), &psilogd)?;
+    std::fs::set_permissions(&psilogd, std::fs::Permissions::from_mode(0o755))?;
+    let output = Command::new("setpriv")
+        .args(nobody)
+        .arg(&psilogd)
+        .args(["-n", "-f", &file])
+        .output();
+    let Ok(output) = output else {
+        return support::skip("setpriv(1) of util-linux is not there");
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("setpriv:") {
+        return support::skip(format!("can't become another user: {errors}"));
+    }
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    let expected = format!("psilogd: {file}: it can't be read: Permission denied");
+    assert!(errors.starts_with(&expected), "{errors}");
+    done()
+}
+
+fn good() -> Outcome {
+    let scratch = Scratch::new();
+    for text in [
+        "",
+        "\n\n",
+        "# only a comment",
+        "\t grace\t2m \t# and one behind it",
+        "memory full 10%/2s",
+        "memory full 0.01%/10s for=0 clear=0 repeat=0",
+        "cpu full 10%/2s cgroup=/a/b%20c",
+        "cpu some 2s/2s level=emerg name=A-Z.a_z",
+        "io full 10%/2s cgroup=/système.slice/a\\x2db.service",
+        "budget none",
+    ] {
+        let file = scratch.file("psilogd.conf", text);
+        let (status, _, errors) = support::run(&["-n", "-f", &file]);
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{text}");
+    }
+    done()
+}

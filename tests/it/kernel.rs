@@ -1,0 +1,454 @@
+//! Episodes under real pressure, held against counters that the test reads
+//! itself; and silence where there is none.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+
+use crate::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("kernel::an_episode_of_the_whole_system", whole_system),
+        trial("kernel::an_episode_of_a_cgroup", of_cgroup),
+        trial("kernel::for_0_takes_the_kernel_at_its_word", for_0),
+        trial("kernel::silence_while_idle", silence),
+        trial("kernel::idle_costs_two_wakeups_a_minute", wakeups),
+        trial(
+            "kernel::pressure_shorter_than_for_is_silent",
+            shorter_than_for,
+        ),
+        trial("kernel::grace_after_boot", grace),
+        trial("kernel::budget_holds_back_and_sums_up", budget),
+        trial("kernel::a_cgroup_that_goes_and_comes_back", gone),
+        trial("kernel::rules_that_can_not_be_armed", not_armed),
+        trial("kernel::no_pressure_files", no_psi),
+        trial("kernel::verbose_tells_crossings_and_readings", verbose),
+        trial("kernel::no_major_fault_on_the_way_to_a_line", faults),
+    ]
+}
+
+const NO_PSI: &str = "this kernel keeps no pressure figures (/proc/pressure)";
+const QUIET: [&str; 2] = ["-f", "/dev/null"];
+const WINDOW: f64 = 2.0;
+
+/// Loads the CPUs for a while and holds begin, still and end against the file.
+fn hold_against(file: &Path, rule: &str, cgroup: Option<&Path>) {
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], rule]);
+    // Only one reading: each could steal the event of an unprivileged trigger.
+    let (from, at) = (total(file, "some") as f64, Instant::now());
+    let load = Load::start(cgroup);
+    let begin = daemon.wait("begin");
+    assert!(
+        begin
+            .text
+            .contains(": event=begin level=crit trigger=test res=cpu kind=some id=")
+    );
+    assert_eq!(begin.key("stall_us"), "400000");
+    assert_eq!(begin.key("window_us"), "2000000");
+    let behind = total(file, "some") as f64 - begin.number("total_us");
+    assert!(
+        (0.0..1_000_000.0).contains(&behind),
+        "total_us is {behind} us behind the file"
+    );
+    let still = daemon.wait("still");
+    assert_eq!(still.key("id"), begin.key("id"));
+    assert!(still.number("dur_s") >= 10.0, "{}", still.text);
+    drop(load);
+    let (lasted, stalled) = (
+        at.elapsed().as_secs_f64(),
+        total(file, "some") as f64 - from,
+    );
+    let end = daemon.wait("end");
+    assert_eq!(end.key("id"), begin.key("id"));
+    let dur = end.number("dur_s");
+    assert!(
+        (dur - lasted).abs() <= WINDOW + 0.05 * lasted,
+        "{dur} s, {lasted} s by the clock"
+    );
+    let told = end.number("stalled_us");
+    let allowed = WINDOW * 1e6 + 0.05 * stalled;
+    assert!(
+        (told - stalled).abs() <= allowed,
+        "{told} us, {stalled} us by the file"
+    );
+    let mean = end.number("stalled_us") / dur / 1e4;
+    assert!((end.number("mean_pct") - mean).abs() < 1.0, "{}", end.text);
+    assert!(
+        end.number("worst_pct") + 0.01 >= end.number("mean_pct"),
+        "{}",
+        end.text
+    );
+    let (status, rest, _) = daemon.end("TERM");
+    assert!(status.success());
+    let rest: Vec<_> = rest.iter().map(Line::event).collect();
+    assert_eq!(rest, ["stop"]);
+}
+
+const RULE: &str = "cpu some 20%/2s for=4s clear=4s repeat=6s level=crit name=test";
+
+fn whole_system() -> Outcome {
+    if !has_psi() {
+        return skip(NO_PSI);
+    }
+    let _cpus = exclusive();
+    hold_against(Path::new("/proc/pressure/cpu"), RULE, None);
+    done()
+}
+
+fn of_cgroup() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let file = cgroup.path.join("cpu.pressure");
+    hold_against(&file, &cgroup.rule(RULE), Some(&cgroup.path));
+    done()
+}
+
+fn for_0() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let rule = cgroup.rule("cpu some 20%/2s for=0 clear=2s");
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &rule]);
+    let load = Load::start(Some(&cgroup.path));
+    let begin = daemon.wait("begin");
+    assert_eq!(begin.key("cgroup"), format!("/{}", cgroup.name));
+    assert_eq!(begin.key("level"), "warning");
+    assert_eq!(begin.key("trigger"), "cpu-some");
+    drop(load);
+    let end = daemon.wait("end");
+    assert!(end.number("stalled_us") >= 400_000.0, "{}", end.text);
+    done()
+}
+
+/// The false first events of unprivileged triggers come within the first windows.
+fn silence() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let rules = [
+        cgroup.rule("cpu some 1us/2s for=0 name=some"),
+        cgroup.rule("cpu full 1us/2s for=0 name=full"),
+        cgroup.rule("memory some 1us/2s for=0 name=memory"),
+        cgroup.rule("io full 1us/2s for=0 name=io"),
+    ];
+    let args: Vec<&str> = QUIET
+        .into_iter()
+        .chain(rules.iter().map(String::as_str))
+        .collect();
+    let mut watcher = Psilogd::start(&args);
+    let mut built_in = Psilogd::start(&QUIET);
+    let line = watcher.next(Duration::from_secs(12));
+    assert!(line.is_none(), "{line:?}");
+    let line = built_in.next(Duration::ZERO);
+    assert!(line.is_none(), "{line:?}");
+    for daemon in [watcher, built_in] {
+        let (status, rest, errors) = daemon.end("TERM");
+        assert!(status.success());
+        let rest: Vec<_> = rest.iter().map(Line::event).collect();
+        assert_eq!((rest, errors.as_str()), (vec!["stop"], ""));
+    }
+    done()
+}
+
+fn wakeups() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let rules = [
+        cgroup.rule("cpu some 10%/2s name=a"),
+        cgroup.rule("memory full 10%/2s name=b"),
+        cgroup.rule("io full 10%/2s name=c"),
+    ];
+    let args: Vec<&str> = QUIET
+        .into_iter()
+        .chain(rules.iter().map(String::as_str))
+        .collect();
+    let mut daemon = Psilogd::start(&args);
+    // past the false first events of unprivileged triggers
+    assert!(daemon.next(Duration::from_secs(8)).is_none());
+    let before = daemon.proc_status("voluntary_ctxt_switches");
+    assert!(daemon.next(Duration::from_secs(60)).is_none());
+    let woken = daemon.proc_status("voluntary_ctxt_switches") - before;
+    let allowed = if psilogd::sys::has_sys_resource() {
+        0
+    } else {
+        2
+    };
+    assert!(woken <= allowed, "{woken} wake-ups in a minute");
+    done()
+}
+
+fn shorter_than_for() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let rule = cgroup.rule("cpu some 20%/2s for=14s clear=2s");
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], "-v", &rule]);
+    let load = Load::start(Some(&cgroup.path));
+    let state = |daemon: &mut Psilogd, state: &str| {
+        while daemon.wait("reading").key("state") != state {}
+    };
+    state(&mut daemon, "pending");
+    drop(load);
+    state(&mut daemon, "quiet");
+    let (_, rest, _) = daemon.end("TERM");
+    assert!(!rest.iter().any(|line| line.event() == "begin"), "{rest:?}");
+    done()
+}
+
+/// Grace runs out while the pressure lasts: the begin comes then, not before.
+fn grace() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let uptime = std::fs::read_to_string("/proc/uptime")?;
+    let uptime: f64 = uptime
+        .split(' ')
+        .next()
+        .and_then(|up| up.parse().ok())
+        .expect("a number");
+    let scratch = Scratch::new();
+    let grace = uptime as u64 + 12;
+    let rule = cgroup.rule("cpu some 20%/2s for=0 clear=2s");
+    let file = scratch.file("psilogd.conf", format!("grace {grace}s\n{rule}\n"));
+    let mut daemon = Psilogd::start(&["-f", &file]);
+    let _load = Load::start(Some(&cgroup.path));
+    daemon.wait("begin");
+    let now = std::fs::read_to_string("/proc/uptime")?;
+    let now: f64 = now
+        .split(' ')
+        .next()
+        .and_then(|up| up.parse().ok())
+        .expect("a number");
+    assert!(
+        now >= grace as f64,
+        "begin at {now} s of uptime, in the grace of {grace} s"
+    );
+    done()
+}
+
+fn budget() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let scratch = Scratch::new();
+    let rule = cgroup.rule("cpu some 20%/2s for=0 clear=0");
+    let file = scratch.file("psilogd.conf", format!("budget 4\n{rule}\n"));
+    let mut daemon = Psilogd::start(&["-f", &file, "-v"]);
+    let state = |daemon: &mut Psilogd, state: &str| {
+        while daemon.wait("reading").key("state") != state {}
+    };
+    for _ in 0..2 {
+        let load = Load::start(Some(&cgroup.path));
+        state(&mut daemon, "pressed");
+        drop(load);
+        state(&mut daemon, "quiet");
+    }
+    let seen = daemon.seen.clone();
+    let (_, rest, _) = daemon.end("TERM");
+    let count = |event: &str| seen.iter().filter(|line| line.contains(event)).count();
+    // two thirds of four lines: one begin and its end
+    assert_eq!(
+        (count("event=begin"), count("event=end")),
+        (1, 1),
+        "{seen:#?}"
+    );
+    let held = rest
+        .iter()
+        .find(|line| line.event() == "held")
+        .expect("a summary");
+    assert!(
+        held.text
+            .contains("event=held level=warning count=2 begins=1 since_s="),
+        "{held:?}"
+    );
+    done()
+}
+
+fn gone() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let rule = cgroup.rule("cpu some 20%/2s for=0");
+    let other = "memory full 90%/2s name=other";
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &rule, other]);
+    let load = Load::start(Some(&cgroup.path));
+    let begin = daemon.wait("begin");
+    drop(load);
+    cgroup.remove();
+    let end = daemon.wait("end");
+    assert_eq!(
+        (end.key("id"), end.key("reason")),
+        (begin.key("id"), "gone")
+    );
+    let lost = daemon.wait("lost");
+    assert_eq!(
+        (lost.key("trigger"), lost.key("errno")),
+        ("cpu-some", "ENODEV")
+    );
+    // POLLERR repeats for ever: a daemon that goes on polling spins
+    let ticks = |daemon: &Psilogd| {
+        daemon.proc_status("nonvoluntary_ctxt_switches")
+            + daemon.proc_status("voluntary_ctxt_switches")
+    };
+    let before = ticks(&daemon);
+    assert!(daemon.next(Duration::from_secs(3)).is_none());
+    assert!(
+        ticks(&daemon) - before < 10,
+        "{} wake-ups in 3 s",
+        ticks(&daemon) - before
+    );
+    assert_eq!(daemon.pressure_fds().len(), 1);
+    std::fs::create_dir(&cgroup.path)?;
+    let restored = daemon.wait("restored");
+    assert_eq!(restored.key("trigger"), "cpu-some");
+    let _load = Load::start(Some(&cgroup.path));
+    let begin = daemon.wait("begin");
+    assert!(begin.key("id").ends_with(".2"), "{}", begin.text);
+    done()
+}
+
+fn not_armed() -> Outcome {
+    if !has_psi() {
+        return skip(NO_PSI);
+    }
+    let good = "memory full 90%/2s name=good";
+    let bad = "io full 10%/2s name=bad cgroup=/no/such%20group";
+    let daemon = Psilogd::start(&[QUIET[0], QUIET[1], good, bad]);
+    assert!(
+        daemon.seen[0].ends_with(
+            "trigger lost: event=lost level=err trigger=bad res=io kind=full errno=ENOENT \
+         hint=no_cgroup cgroup=/no/such%20group"
+        ),
+        "{:?}",
+        daemon.seen
+    );
+    assert!(
+        daemon.seen[1].contains("event=start level=info version="),
+        "{:?}",
+        daemon.seen
+    );
+    assert!(
+        daemon.seen[1].contains(" triggers=1 failed=1"),
+        "{:?}",
+        daemon.seen
+    );
+    let (status, _, errors) = daemon.end("TERM");
+    assert!(status.success());
+    let file = "/no/such group/io.pressure: No such file or directory";
+    assert!(
+        errors.starts_with("psilogd: rule bad is not armed: "),
+        "{errors}"
+    );
+    assert!(
+        errors.contains(file) && errors.contains("there is no such cgroup"),
+        "{errors}"
+    );
+
+    let (code, output, errors) = run(&["-o", "stdout", "-f", "/dev/null", bad]);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(
+        errors.ends_with("psilogd: no rule could be armed\n"),
+        "{errors}"
+    );
+    assert!(
+        output.contains("event=lost level=err trigger=bad"),
+        "{output}"
+    );
+    assert!(!output.contains("event=start"), "{output}");
+
+    if psilogd::sys::has_sys_resource() {
+        return done(); // any window will do
+    }
+    let (code, output, errors) = run(&["-o", "stdout", "-f", "/dev/null", "io full 10%/1s"]);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(
+        errors.contains("without CAP_SYS_RESOURCE a window is a multiple of 2s"),
+        "{errors}"
+    );
+    assert!(output.contains(" errno=EINVAL hint=window_2s"), "{output}");
+    done()
+}
+
+/// An empty directory mounted over /proc/pressure, for this process alone.
+fn no_psi() -> Outcome {
+    if !has_psi() {
+        return skip(NO_PSI);
+    }
+    let script = format!(
+        "mount -t tmpfs none /proc/pressure || exit 99; exec {} -o stdout -f /dev/null",
+        env!("CARGO_BIN_EXE_psilogd")
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .output();
+    let output = match output {
+        Ok(output) if output.status.code() != Some(99) => output,
+        _ => return skip("can't mount in a namespace of our own"),
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("/proc/pressure/memory: No such file or directory"),
+        "{errors}"
+    );
+    assert!(errors.contains("boot with psi=1"), "{errors}");
+    let lines = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        lines.matches(" errno=ENOENT hint=psi_off").count(),
+        4,
+        "{lines}"
+    );
+    done()
+}
+
+fn verbose() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let rule = cgroup.rule("cpu some 20%/2s for=0");
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], "-v", &rule]);
+    let _load = Load::start(Some(&cgroup.path));
+    let crossing = daemon.wait("crossing");
+    assert_eq!(crossing.key("level"), "debug");
+    let reading = daemon.wait("reading");
+    assert_eq!(reading.key("total_us"), crossing.key("total_us"));
+    done()
+}
+
+/// What is needed under memory pressure was touched and locked at start.
+fn faults() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let rule = cgroup.rule("cpu some 20%/2s for=0 clear=2s");
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &rule]);
+    let major = |daemon: &Psilogd| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).expect("alive");
+        let fields = stat.rsplit_once(')').expect("a name").1;
+        // majflt is field 12, counted from 1, pid being the first (proc(5))
+        fields
+            .split_whitespace()
+            .nth(9)
+            .and_then(|n| n.parse::<u64>().ok())
+            .expect("a number")
+    };
+    let before = major(&daemon);
+    let load = Load::start(Some(&cgroup.path));
+    daemon.wait("begin");
+    drop(load);
+    daemon.wait("end");
+    assert_eq!(major(&daemon), before);
+    done()
+}

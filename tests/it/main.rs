@@ -1,0 +1,29 @@
+//! The built binary on the real kernel. A test that can't run here says why and
+//! is counted as ignored; with PSILOGD_TEST_NO_SKIP set (in CI) it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cli;
+mod config;
+mod kernel;
+mod manual;
+mod signals;
+mod support;
+mod syslog;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let args = Arguments::from_args();
+    let trials: Vec<Trial> = [
+        cli::trials(),
+        config::trials(),
+        kernel::trials(),
+        manual::trials(),
+        signals::trials(),
+        syslog::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    libtest_mimic::run(&args, trials).exit();
+}

@@ -1,0 +1,128 @@
+//! The man pages say what the program does.
+
+use std::fs;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("manual::every_option_is_in_the_man_page", options),
+        trial("manual::every_setting_and_key_is_in_the_man_page", settings),
+        trial("manual::every_event_and_hint_is_in_the_man_page", events),
+        trial("manual::mandoc_has_no_complaint", lint),
+        trial(
+            "manual::the_built_in_rules_are_the_documented_ones",
+            built_in,
+        ),
+    ]
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(format!("{}/man/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a man page")
+}
+
+fn options() -> Outcome {
+    let (_, help, _) = run(&["-h"]);
+    let page = page("psilogd.8");
+    let described = page.split(".Sh DESCRIPTION").nth(1).expect("a description");
+    let options: Vec<&str> = help
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix('-'))
+        .map(|line| &line[..1])
+        .collect();
+    assert!(options.len() >= 8, "{help}");
+    for option in &options {
+        let item = format!(".It Fl {option}");
+        assert!(
+            described.lines().any(|line| line.starts_with(&item)),
+            "{item}"
+        );
+    }
+    let items = described
+        .lines()
+        .filter(|line| line.starts_with(".It Fl "))
+        .count();
+    assert_eq!(items, options.len(), "options in the page and in -h");
+    done()
+}
+
+fn settings() -> Outcome {
+    let page = page("psilogd.conf.5");
+    let (_, config, _) = run(&["-n", "-f", "/dev/null", "io full 1%/2s cgroup=/a"]);
+    for line in config.lines().filter(|line| !line.starts_with("io ")) {
+        let name = line.split(' ').next().expect("a word");
+        assert!(page.contains(&format!(".It Cm {name} ")), "{name}");
+    }
+    let rule = config.lines().last().expect("a rule");
+    let keys: Vec<_> = rule
+        .split(' ')
+        .filter_map(|word| word.split_once('='))
+        .collect();
+    assert_eq!(keys.len(), 6, "{rule}");
+    for (key, _) in keys {
+        assert!(page.contains(&format!(".It Cm {key} Ns = Ns Ar ")), "{key}");
+    }
+    done()
+}
+
+/// Every event and hint that the source can write has its item.
+fn events() -> Outcome {
+    let page = page("psilogd.8");
+    let source = |name: &str| {
+        let path = format!("{}/src/{name}", env!("CARGO_MANIFEST_DIR"));
+        fs::read_to_string(path).expect("source")
+    };
+    let words = |text: &str, from: &str, to: &str| -> Vec<String> {
+        let body = text
+            .split(from)
+            .nth(1)
+            .and_then(|rest| rest.split(to).next())
+            .expect("a body");
+        body.split("=> \"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .map(String::from)
+            .collect()
+    };
+    let events = words(&source("report.rs"), "pub const fn event", "pub fn level");
+    let hints = words(
+        &source("trigger.rs"),
+        "pub const fn token",
+        "const fn sentence",
+    );
+    let reasons = words(&source("rule.rs"), "pub const fn token", "/// A word that");
+    assert!(events.len() >= 15 && hints.len() >= 12 && reasons.len() >= 11);
+    for word in events.iter().chain(&hints).chain(&reasons) {
+        assert!(page.contains(&format!(".It Cm {word}\n")), "{word}");
+    }
+    done()
+}
+
+fn lint() -> Outcome {
+    if !has_tool("mandoc") {
+        return skip("mandoc is not installed");
+    }
+    for name in ["psilogd.8", "psilogd.conf.5"] {
+        let output = Command::new("mandoc")
+            .args(["-Tlint", "-Wwarning"])
+            .arg(format!("{}/man/{name}", env!("CARGO_MANIFEST_DIR")))
+            .output()?;
+        let complaints = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && complaints.is_empty(),
+            "{complaints}"
+        );
+    }
+    done()
+}
+
+fn built_in() -> Outcome {
+    let page = page("psilogd.conf.5");
+    for line in psilogd::config::BUILT_IN.lines() {
+        assert!(page.contains(&format!("\n{line}\n")), "{line}");
+    }
+    done()
+}

@@ -1,0 +1,357 @@
+//! A daemon under test, the pressure that it is to see, and waiting for what is
+//! to happen: a line, a state, with a deadline.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+pub type Outcome = Result<Completion, Failed>;
+
+/// Far longer than anything here takes; a test that needs it has failed.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+pub fn trial(name: &'static str, test: fn() -> Outcome) -> Trial {
+    Trial::ignorable_test(name, test)
+}
+
+/// Ends a test that can't run here.
+pub fn skip(why: impl Into<String>) -> Outcome {
+    let why = why.into();
+    match std::env::var_os("PSILOGD_TEST_NO_SKIP") {
+        Some(_) => Err(format!("would be skipped: {why}").into()),
+        None => Ok(Completion::ignored_with(why)),
+    }
+}
+
+pub fn done() -> Outcome {
+    Ok(Completion::Completed)
+}
+
+pub fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_psilogd"))
+}
+
+/// Runs psilogd to its end.
+pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = binary()
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("psilogd runs");
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+/// A log line, taken apart.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub text: String,
+    keys: BTreeMap<String, String>,
+}
+
+impl Line {
+    pub fn new(text: &str) -> Line {
+        let pairs = text.split(' ').filter_map(|word| word.split_once('='));
+        Line {
+            text: text.into(),
+            keys: pairs
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        }
+    }
+
+    pub fn key(&self, key: &str) -> &str {
+        self.keys
+            .get(key)
+            .unwrap_or_else(|| panic!("no {key}= in: {}", self.text))
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    pub fn event(&self) -> &str {
+        self.key("event")
+    }
+
+    pub fn number(&self, key: &str) -> f64 {
+        self.key(key).parse().expect("a number")
+    }
+}
+
+/// A running psilogd whose standard output is read line by line.
+pub struct Psilogd {
+    child: Child,
+    lines: Receiver<String>,
+    /// All lines that were taken so far, for a failure's message.
+    pub seen: Vec<String>,
+}
+
+impl Psilogd {
+    /// Starts it with `-o stdout` and waits for its start line.
+    pub fn start(args: &[&str]) -> Psilogd {
+        let mut daemon = Psilogd::spawn(binary().args(["-o", "stdout"]).args(args));
+        daemon.wait("start");
+        daemon
+    }
+
+    pub fn spawn(command: &mut Command) -> Psilogd {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("psilogd starts");
+        let (sender, lines) = mpsc::channel();
+        let stdout = child.stdout.take().expect("piped");
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Psilogd {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn next(&mut self, within: Duration) -> Option<Line> {
+        match self.lines.recv_timeout(within) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                Some(Line::new(&line))
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// The next line with this event; what comes before it is passed over.
+    pub fn wait(&mut self, event: &str) -> Line {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.next(left) {
+                Some(line) if line.has("event") && line.event() == event => return line,
+                Some(_) => {}
+                None => panic!("no event={event} in {DEADLINE:?}; seen: {:#?}", self.seen),
+            }
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// Sends the signal and takes everything until the process has ended.
+    pub fn end(mut self, name: &str) -> (ExitStatus, Vec<Line>, String) {
+        self.signal(name);
+        let mut rest = Vec::new();
+        while let Some(line) = self.next(DEADLINE) {
+            rest.push(line);
+        }
+        let status = self.child.wait().expect("psilogd ends");
+        let mut errors = String::new();
+        let stderr = self.child.stderr.as_mut().expect("piped");
+        stderr.read_to_string(&mut errors).expect("text");
+        (status, rest, errors)
+    }
+
+    /// A number from /proc/PID/status.
+    pub fn proc_status(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("alive");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let number = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+        number
+            .and_then(|number| number.parse().ok())
+            .expect("a number")
+    }
+
+    /// The descriptors of pressure files and the files behind them.
+    pub fn pressure_fds(&self) -> BTreeMap<String, PathBuf> {
+        let directory = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("alive");
+        let entries = directory.filter_map(Result::ok).filter_map(|entry| {
+            let target = fs::read_link(entry.path()).ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            target
+                .to_str()?
+                .contains("pressure")
+                .then_some((name, target))
+        });
+        entries.collect()
+    }
+}
+
+impl Drop for Psilogd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status()
+        .expect("sh runs");
+    assert!(status.success(), "kill -{name} {pid}");
+}
+
+/// Waits until the condition holds.
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Busy loops, more of them than there are CPUs.
+pub struct Load(Vec<Child>);
+
+impl Load {
+    pub fn start(cgroup: Option<&Path>) -> Load {
+        let count = 2 * thread::available_parallelism().map_or(2, usize::from);
+        let script = match cgroup {
+            Some(path) => format!(
+                "echo $$ > {}/cgroup.procs; while :; do :; done",
+                path.display()
+            ),
+            None => "while :; do :; done".into(),
+        };
+        let spin = |_| {
+            Command::new("sh")
+                .args(["-c", &script])
+                .spawn()
+                .expect("sh runs")
+        };
+        Load((0..count).map(spin).collect())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A file or directory of this test alone, removed with it.
+pub struct Scratch(pub PathBuf);
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+fn unique() -> String {
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("psilogd-test-{}-{count}", std::process::id())
+}
+
+impl Scratch {
+    pub fn new() -> Scratch {
+        let path = std::env::temp_dir().join(unique());
+        fs::create_dir_all(&path).expect("a directory");
+        Scratch(path)
+    }
+
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("text").into()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A cgroup of this test alone: its pressure is its own, whatever else runs.
+pub struct Cgroup {
+    pub path: PathBuf,
+    pub name: String,
+}
+
+impl Cgroup {
+    /// None where the cgroup2 tree can't be written.
+    pub fn new() -> Option<Cgroup> {
+        let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
+        let name = unique();
+        let path = psilogd::cgroup::mount_point(&mountinfo)?.join(&name);
+        fs::create_dir(&path).ok()?;
+        path.join("cpu.pressure")
+            .exists()
+            .then_some(Cgroup { path, name })
+    }
+
+    pub fn rule(&self, rule: &str) -> String {
+        format!("{rule} cgroup=/{}", self.name)
+    }
+
+    pub fn remove(&self) {
+        until("rmdir of the cgroup", || fs::remove_dir(&self.path).is_ok());
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+pub const NO_CGROUP: &str = "no cgroup2 tree that can be written, with pressure files";
+
+/// What loads the CPUs in a cgroup of its own may run beside others of its
+/// kind; what looks at the whole system may not.
+static CPUS: RwLock<()> = RwLock::new(());
+
+pub fn shared() -> RwLockReadGuard<'static, ()> {
+    CPUS.read().unwrap_or_else(|poison| poison.into_inner())
+}
+
+pub fn exclusive() -> RwLockWriteGuard<'static, ()> {
+    CPUS.write().unwrap_or_else(|poison| poison.into_inner())
+}
+
+/// `total=` of a line of a pressure file, in microseconds.
+pub fn total(file: &Path, kind: &str) -> u64 {
+    let text = fs::read_to_string(file).expect("a pressure file");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(kind))
+        .expect("the kind");
+    line.rsplit_once("total=")
+        .and_then(|(_, n)| n.parse().ok())
+        .expect("a total")
+}
+
+pub fn has_psi() -> bool {
+    Path::new("/proc/pressure/cpu").exists()
+}
+
+pub fn has_tool(name: &str) -> bool {
+    let which = Command::new("sh")
+        .args(["-c", &format!("command -v {name}")])
+        .output();
+    which.is_ok_and(|output| output.status.success())
+}
