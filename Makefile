@@ -1,0 +1,77 @@
+# psilogd: build, check, install. `make` installs nothing, `make install` builds
+# nothing, and neither touches a service manager.
+
+PREFIX  = /usr/local
+SBINDIR = $(PREFIX)/sbin
+BINDIR  = $(PREFIX)/bin
+MANDIR  = $(PREFIX)/share/man
+DESTDIR =
+
+CARGO   = cargo
+RUSTC   = rustc
+INSTALL = install
+TARGET  = $(shell uname -m)-unknown-linux-musl
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+BUILT   = target/$(TARGET)/release
+SCRIPTS = .ci/run tests/vm/run tests/vm/init
+
+# No unwinder runs under panic=abort. Rust's own linker folds equal functions and
+# packs relocations: 25 KB less. Paths of the build machine stay out.
+LLD     = $(wildcard $(shell $(RUSTC) --print sysroot)/lib/rustlib/*/bin/rust-lld)
+FLAGS   = -Cforce-unwind-tables=no \
+	  --remap-path-prefix=$(CURDIR)=. \
+	  --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo
+ifneq ($(LLD),)
+FLAGS  += -Clinker=rust-lld -Clink-self-contained=yes -Clink-arg=--icf=all \
+	  -Clink-arg=--pack-dyn-relocs=relr -Clink-arg=--no-eh-frame-hdr
+endif
+
+all: target
+	RUSTFLAGS="$(FLAGS)" $(CARGO) build --release --locked --target $(TARGET)
+
+# The static target is one command away, or the reason why it isn't is told.
+target:
+	@test -d "$$($(RUSTC) --print sysroot)/lib/rustlib/$(TARGET)/lib" || \
+	rustup target add $(TARGET) || { \
+	echo "make: no Rust library for $(TARGET): install it with" \
+	     "'rustup target add $(TARGET)' or your distribution's package" \
+	     "(Debian: libstd-rust-dev has no musl; use rustup)" >&2; exit 1; }
+
+check:
+	$(CARGO) test --locked
+
+# The figures that the documentation states, measured on this machine.
+bench: all
+	python3 tests/bench.py $(BUILT)
+
+# The same binary in a small machine with all privileges (QEMU).
+check-vm: all
+	tests/vm/run $(BUILT)/psilogd
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	mandoc -Tlint -Wwarning man/*
+	shellcheck $(SCRIPTS)
+
+install:
+	@test -x $(BUILT)/psilogd || { echo "make: run 'make' first" >&2; exit 1; }
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 755 $(BUILT)/psilogd $(DESTDIR)$(SBINDIR)/psilogd
+	$(INSTALL) -m 644 man/psilogd.conf.5 $(DESTDIR)$(MANDIR)/man5/psilogd.conf.5
+	$(INSTALL) -m 644 man/psilogd.8 $(DESTDIR)$(MANDIR)/man8/psilogd.8
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/psilogd $(DESTDIR)$(MANDIR)/man5/psilogd.conf.5 \
+	      $(DESTDIR)$(MANDIR)/man8/psilogd.8
+
+dist:
+	mkdir -p dist
+	git archive --prefix=psilogd-$(VERSION)/ HEAD | gzip -9n > dist/psilogd-$(VERSION).tar.gz
+
+clean:
+	$(CARGO) clean
+	rm -rf dist
+
+.PHONY: all target check bench check-vm lint install uninstall dist clean
