@@ -229,14 +229,19 @@ pub struct Load(Vec<Child>);
 
 impl Load {
     pub fn start(cgroup: Option<&Path>) -> Load {
+        Load::with(":", cgroup)
+    }
+
+    /// Wakes often and needs next to nothing: some microseconds of stall.
+    pub fn light(cgroup: Option<&Path>) -> Load {
+        Load::with("sleep 0.02", cgroup)
+    }
+
+    fn with(body: &str, cgroup: Option<&Path>) -> Load {
         let count = 2 * thread::available_parallelism().map_or(2, usize::from);
-        let script = match cgroup {
-            Some(path) => format!(
-                "echo $$ > {}/cgroup.procs; while :; do :; done",
-                path.display()
-            ),
-            None => "while :; do :; done".into(),
-        };
+        let enter = cgroup.map(|path| format!("echo $$ > {}/cgroup.procs;", path.display()));
+        let enter = enter.unwrap_or_default();
+        let script = format!("{enter} while :; do {body}; done");
         let spin = |_| {
             Command::new("sh")
                 .args(["-c", &script])
