@@ -2,16 +2,18 @@
 //! is found at once, with its line and the word.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use syslog::Facility;
 
+use crate::line::LINE_MAX;
 use crate::rule::{Mistake, Reason, Rule};
-use crate::time::{BadDuration, Micros};
+use crate::time::Micros;
 
 /// A configuration file is at most this long; more is another file by mistake.
 pub const FILE_MAX: usize = 1 << 20;
 /// A line is at most this long: a cgroup's path of 4000 bytes, escaped.
-const LINE_MAX: usize = 16 << 10;
+const TEXT_LINE_MAX: usize = 16 << 10;
 /// More mistakes than this are not told, one is enough to be refused.
 const MISTAKES_MAX: usize = 20;
 
@@ -30,6 +32,10 @@ cpu some 90%/2s for=5m level=notice name=cpu
 pub enum Output {
     /// A local syslog socket; the path is `/dev/log` unless given.
     Syslog(String),
+    /// A remote receiver by UDP; the port is 514 unless given.
+    Udp(SocketAddr),
+    /// The kernel's log.
+    Kmsg,
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -38,12 +44,17 @@ pub enum Output {
 
 /// The path of the local syslog socket (syslog(3)).
 pub const DEV_LOG: &str = "/dev/log";
+/// The port of syslog by UDP (RFC 3164, 2).
+const UDP_PORT: u16 = 514;
+const OUTPUT_HELP: &str =
+    "an output is syslog, syslog:PATH, udp:ADDRESS, udp:ADDRESS:PORT, kmsg, stdout or stderr";
 
 impl Output {
-    /// Reads `syslog`, `syslog:PATH`, `stdout`, `stderr`.
+    /// Reads `syslog`, `syslog:PATH`, `udp:ADDRESS[:PORT]`, `kmsg`, `stdout`, `stderr`.
     pub fn parse(word: &str) -> Result<Output, Mistake> {
         match word.split_once(':') {
             None if word == "syslog" => Ok(Output::Syslog(DEV_LOG.into())),
+            None if word == "kmsg" => Ok(Output::Kmsg),
             None if word == "stdout" => Ok(Output::Stdout),
             None if word == "stderr" => Ok(Output::Stderr),
             Some(("syslog", path)) => {
@@ -58,12 +69,25 @@ impl Output {
                 }
                 Ok(Output::Syslog(path.into()))
             }
-            _ => {
-                let help = "an output is syslog, syslog:PATH, stdout or stderr";
-                Err(Mistake::new(word, Reason::BadValue, help))
-            }
+            Some(("udp", address)) => udp_address(address).map(Output::Udp).ok_or_else(|| {
+                let help = "an address is numeric (a look-up would block), for example \
+                            udp:192.0.2.1, udp:192.0.2.1:514 or udp:[2001:db8::1]:514";
+                Mistake::new(word, Reason::BadValue, help)
+            }),
+            _ => Err(Mistake::new(word, Reason::BadValue, OUTPUT_HELP)),
         }
     }
+}
+
+fn udp_address(text: &str) -> Option<SocketAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address = match bare.unwrap_or(text).parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address, UDP_PORT),
+        Err(_) => text.parse().ok()?,
+    };
+    (address.port() != 0).then_some(address)
 }
 
 impl fmt::Display for Output {
@@ -71,6 +95,8 @@ impl fmt::Display for Output {
         match self {
             Output::Syslog(path) if path == DEV_LOG => f.write_str("syslog"),
             Output::Syslog(path) => write!(f, "syslog:{path}"),
+            Output::Udp(address) => write!(f, "udp:{address}"),
+            Output::Kmsg => f.write_str("kmsg"),
             Output::Stdout => f.write_str("stdout"),
             Output::Stderr => f.write_str("stderr"),
         }
@@ -88,6 +114,10 @@ pub struct Settings {
     pub grace: Micros,
     /// Lines of all rules in an hour; None is no limit.
     pub budget: Option<u32>,
+    /// Lines that each output keeps while its receiver takes none.
+    pub queue: usize,
+    /// Bytes in a line, header and all.
+    pub max_line: usize,
 }
 
 impl Default for Settings {
@@ -97,6 +127,8 @@ impl Default for Settings {
             outputs: vec![Output::Syslog(DEV_LOG.into())],
             grace: Micros::secs(120),
             budget: Some(30),
+            queue: 256,
+            max_line: LINE_MAX,
         }
     }
 }
@@ -238,6 +270,8 @@ impl fmt::Display for Config {
             Some(lines) => writeln!(f, "budget {lines}")?,
             None => writeln!(f, "budget none")?,
         }
+        writeln!(f, "queue {}", self.settings.queue)?;
+        writeln!(f, "max_line {}", self.settings.max_line)?;
         self.rules.iter().try_for_each(|rule| writeln!(f, "{rule}"))
     }
 }
@@ -245,7 +279,7 @@ impl fmt::Display for Config {
 #[derive(Default)]
 struct Reader {
     config: Config,
-    given: Vec<&'static str>,
+    given: Vec<Setting>,
     mistakes: Vec<BadLine>,
 }
 
@@ -259,77 +293,126 @@ impl Reader {
             .peekable();
         match words.peek().copied() {
             None => Ok(()),
-            Some("facility" | "output" | "grace" | "budget") => self.setting(words),
             Some("cpu" | "memory" | "io" | "irq") => self.config.add(Rule::parse(words)?),
-            Some(word) => {
-                let help = "a rule begins with cpu, memory, io or irq, a setting is facility, \
-                            output, grace or budget";
-                Err(Mistake::new(word, Reason::BadWord, help))
-            }
+            Some(word) => match Setting::ALL.iter().find(|setting| setting.name() == word) {
+                Some(setting) => self.setting(*setting, words.skip(1)),
+                None => {
+                    let help = "a rule begins with cpu, memory, io or irq, a setting is \
+                                facility, output, grace, budget, queue or max_line";
+                    Err(Mistake::new(word, Reason::BadWord, help))
+                }
+            },
         }
     }
 
-    fn setting<'a>(&mut self, mut words: impl Iterator<Item = &'a str>) -> Result<(), Mistake> {
-        let name = words.next().unwrap_or_default();
+    fn setting<'a>(
+        &mut self,
+        setting: Setting,
+        mut words: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Mistake> {
+        let (name, help) = (setting.name(), setting.help());
         let Some(value) = words.next() else {
-            let help = format!("{name} has no value: {}", setting_help(name));
+            let help = format!("{name} has no value: {help}");
             return Err(Mistake::new("", Reason::BadCount, help));
         };
         if let Some(word) = words.next() {
-            let help = format!("{name} has one value: {}", setting_help(name));
+            let help = format!("{name} has one value: {help}");
             return Err(Mistake::new(word, Reason::BadCount, help));
         }
-        let bad = |help: &str| Mistake::new(value, Reason::BadValue, help);
-        let settings = &mut self.config.settings;
-        let name = match name {
-            "facility" => {
-                let found = FACILITIES.iter().find(|(name, _)| *name == value);
-                settings.facility = found.ok_or_else(|| bad(setting_help("facility")))?.1;
-                "facility"
-            }
-            "output" => {
-                settings.outputs = vec![Output::parse(value)?];
-                "output"
-            }
-            "grace" => {
-                settings.grace =
-                    Micros::parse(value).map_err(|why: BadDuration| bad(&why.to_string()))?;
-                "grace"
-            }
-            _ => {
-                settings.budget = match (value, value.parse::<u32>()) {
-                    ("none", _) => None,
-                    (_, Ok(lines @ 4..=1_000_000)) => Some(lines),
-                    _ => return Err(bad(setting_help("budget"))),
-                };
-                "budget"
-            }
-        };
-        if self.given.contains(&name) {
+        let first = !self.given.contains(&setting);
+        if !first && setting != Setting::Output {
             let help = format!("{name} is set twice");
             return Err(Mistake::new(value, Reason::BadCount, help));
         }
-        self.given.push(name);
+        let bad = || Mistake::new(value, Reason::BadValue, help);
+        let number = |least: usize, most: usize| {
+            let number = value.parse::<usize>().ok();
+            number
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(bad)
+        };
+        let settings = &mut self.config.settings;
+        match setting {
+            Setting::Facility => {
+                let found = FACILITIES.iter().find(|(name, _)| *name == value);
+                settings.facility = found.ok_or_else(bad)?.1;
+            }
+            Setting::Output => {
+                let output = Output::parse(value)?;
+                if first {
+                    settings.outputs.clear();
+                }
+                if settings.outputs.contains(&output) {
+                    let help = "this output is set twice";
+                    return Err(Mistake::new(value, Reason::BadCount, help));
+                }
+                settings.outputs.push(output);
+            }
+            Setting::Grace => {
+                let grace = Micros::parse(value);
+                settings.grace =
+                    grace.map_err(|why| Mistake::new(value, Reason::BadValue, why.to_string()))?;
+            }
+            Setting::Budget if value == "none" => settings.budget = None,
+            Setting::Budget => settings.budget = Some(number(4, 1_000_000)? as u32),
+            Setting::Queue => settings.queue = number(16, 65_536)?,
+            Setting::MaxLine => settings.max_line = number(200, LINE_MAX)?,
+        }
+        self.given.push(setting);
         Ok(())
     }
 }
 
-fn setting_help(name: &str) -> &'static str {
-    match name {
-        "facility" => {
-            "a facility is daemon, user, local0 to local7, auth, authpriv, cron, ftp, lpr, mail, \
-             news, syslog or uucp"
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    Facility,
+    Output,
+    Grace,
+    Budget,
+    Queue,
+    MaxLine,
+}
+
+impl Setting {
+    const ALL: [Setting; 6] = [
+        Setting::Facility,
+        Setting::Output,
+        Setting::Grace,
+        Setting::Budget,
+        Setting::Queue,
+        Setting::MaxLine,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Setting::Facility => "facility",
+            Setting::Output => "output",
+            Setting::Grace => "grace",
+            Setting::Budget => "budget",
+            Setting::Queue => "queue",
+            Setting::MaxLine => "max_line",
         }
-        "output" => "an output is syslog, syslog:PATH, stdout or stderr",
-        "grace" => "grace is a duration after boot, for example 2m",
-        _ => "a budget is 4 to 1000000 lines an hour, or none",
+    }
+
+    const fn help(self) -> &'static str {
+        match self {
+            Setting::Facility => {
+                "a facility is daemon, user, local0 to local7, auth, authpriv, cron, ftp, lpr, \
+                 mail, news, syslog or uucp"
+            }
+            Setting::Output => OUTPUT_HELP,
+            Setting::Grace => "grace is a duration after boot, for example 2m",
+            Setting::Budget => "a budget is 4 to 1000000 lines an hour, or none",
+            Setting::Queue => "a queue holds 16 to 65536 lines",
+            Setting::MaxLine => "a line is at most 200 to 1000 bytes long",
+        }
     }
 }
 
 /// A line as text, or what makes it none.
 fn text(line: &[u8]) -> Result<&str, Mistake> {
     let bad = |help: &str| Mistake::new("", Reason::NotText, help);
-    if line.len() > LINE_MAX {
+    if line.len() > TEXT_LINE_MAX {
         return Err(bad("the line is longer than 16 KiB"));
     }
     if line.ends_with(b"\r") {
@@ -369,7 +452,8 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back() {
-        let text = "facility local3\noutput syslog:/run/x\ngrace 5m\nbudget none\n\
+        let text = "facility local3\noutput syslog:/run/x\ngrace 5m\nbudget none\nqueue 16\n\
+                    max_line 255\n\
                     io full 50%/2s level=warning name=io for=2m clear=1m repeat=10m\n";
         let printed = Config::parse(text.as_bytes()).map(|config| config.to_string());
         assert_eq!(printed, Ok(text.into()));

@@ -21,9 +21,10 @@ use crate::trigger::{BadTrigger, Roots, Trigger};
 /// cgroup that is not there is looked for.
 const SLOW: Micros = Micros::secs(30);
 
-/// Where the signalfd stands in the poll array; the triggers follow.
+/// Where the signalfd stands in the poll array, and from where on the outputs do;
+/// the triggers follow.
 const SIGNALS: usize = 0;
-const TRIGGERS: usize = 1;
+const OUTPUTS: usize = 1;
 
 /// A rule, its episode, and its trigger if it is armed.
 struct Watch {
@@ -68,7 +69,7 @@ impl Daemon {
         let start = u64::try_from(sys::wall()).unwrap_or_default();
         Ok(Daemon {
             signals,
-            sink: Sink::new(settings.facility, &settings.outputs),
+            sink: Sink::new(settings, now),
             ledger: Ledger::new(Budget::new(settings.budget, now), start),
             roots: Roots::find(),
             watches: Vec::new(),
@@ -95,6 +96,11 @@ impl Daemon {
         }
         self.settle();
         bad
+    }
+
+    /// Lets the lines go that tell why nothing runs.
+    pub fn finish(&mut self) {
+        self.sink.finish();
     }
 
     /// How many rules are armed.
@@ -124,9 +130,12 @@ impl Daemon {
         if let Some(signal) = self.take_signals() {
             return Some(self.stop(signal));
         }
+        let outputs = OUTPUTS..self.triggers();
+        self.sink.ready(&self.slots[outputs], sys::now());
         self.take_crossings();
         self.expire();
-        None
+        // Nobody would ever hear of anything any more.
+        self.sink.is_over().then_some(ExitCode::FAILURE)
     }
 
     /// The start line, and what belongs to a start.
@@ -145,7 +154,14 @@ impl Daemon {
     fn wait(&mut self) -> io::Result<()> {
         let now = sys::now();
         let timeout = self.deadline().map(|due| due.since(now));
+        let outputs = OUTPUTS..self.triggers();
+        self.sink.arm(&mut self.slots[outputs]);
         sys::poll(&mut self.slots, timeout)
+    }
+
+    /// From where on the triggers stand in the poll array.
+    fn triggers(&self) -> usize {
+        OUTPUTS + self.sink.width()
     }
 
     fn deadline(&self) -> Option<Moment> {
@@ -157,6 +173,7 @@ impl Daemon {
             .chain(self.grace)
             .chain(self.slow)
             .chain(self.ledger.budget.deadline())
+            .chain(self.sink.deadline())
             .min()
     }
 
@@ -179,8 +196,9 @@ impl Daemon {
     /// Looks at every trigger that fired. POLLERR first: it stays for ever once
     /// a cgroup is gone, and then POLLPRI means nothing.
     fn take_crossings(&mut self) {
+        let triggers = self.triggers();
         for index in 0..self.watches.len() {
-            match self.slots[TRIGGERS + index].seen() {
+            match self.slots[triggers + index].seen() {
                 0 => {}
                 seen if seen & (libc::POLLERR | libc::POLLNVAL) != 0 => {
                     self.lose(index, libc::ENODEV);
@@ -193,6 +211,7 @@ impl Daemon {
     /// Does what is due.
     fn expire(&mut self) {
         let now = sys::now();
+        self.sink.expire(now);
         if self.grace.is_some_and(|due| due <= now) {
             self.grace = None;
             self.watches.iter_mut().for_each(Watch::rebase);
@@ -240,7 +259,8 @@ impl Daemon {
             let (rule, phase) = (watch.account.rule(), watch.account.phase());
             self.sink.log(&Report::Reading { rule, total, phase });
         }
-        self.slots[TRIGGERS + index] = self.watches[index].slot(self.grace.is_some());
+        let slot = self.triggers() + index;
+        self.slots[slot] = self.watches[index].slot(self.grace.is_some());
     }
 
     /// The trigger is dead: its episode ends, its descriptor goes.
@@ -329,6 +349,7 @@ impl Daemon {
         self.slots.clear();
         self.slots
             .push(Slot::new(self.signals.as_fd(), libc::POLLIN));
+        self.slots.resize(self.triggers(), Slot::IDLE);
         let paused = self.grace.is_some();
         self.slots
             .extend(self.watches.iter().map(|watch| watch.slot(paused)));
@@ -364,7 +385,7 @@ impl Daemon {
                 .sum_up(now, true, &mut |report| sink.log(report));
             self.ledger.budget = Budget::new(settings.budget, now);
         }
-        self.sink = Sink::new(settings.facility, &settings.outputs);
+        self.sink.set(settings, now);
         let mut before = std::mem::take(&mut self.watches);
         let mut fresh = Vec::new();
         for rule in &config.rules {
@@ -414,6 +435,7 @@ impl Daemon {
         self.ledger
             .sum_up(now, true, &mut |report| sink.log(report));
         self.sink.log(&Report::Stop { signal });
+        self.sink.finish();
         ExitCode::SUCCESS
     }
 
@@ -428,6 +450,7 @@ impl Daemon {
                 hint: None,
             });
         }
+        self.sink.finish();
         ExitCode::FAILURE
     }
 
@@ -451,15 +474,15 @@ impl Daemon {
     }
 
     /// `-t`: a begin and an end of the most severe rule, marked `test=1`, on the
-    /// way that real ones take.
-    pub fn drill(&mut self) -> ExitCode {
+    /// way that real ones take. Whether they were taken.
+    pub fn drill(&mut self) -> bool {
         let Some(rule) = self
             .config
             .rules
             .iter()
             .min_by_key(|rule| rule.level.number())
         else {
-            return ExitCode::FAILURE;
+            return false;
         };
         let told = Told {
             rule,
@@ -478,7 +501,7 @@ impl Daemon {
         };
         self.sink.log(&Report::Begin(told));
         self.sink.log(&Report::End(told, None));
-        ExitCode::SUCCESS
+        self.sink.finish()
     }
 }
 

@@ -6,6 +6,10 @@ use crate::pressure::Percent;
 use crate::rule::is_plain;
 use crate::time::Micros;
 
+/// The longest line that is ever written, header and all: what every receiver
+/// takes but a busybox syslogd with a small buffer (the setting `max_line`).
+pub const LINE_MAX: usize = 1000;
+
 /// A line that is being written.
 pub struct Line<'a> {
     buffer: &'a mut [u8],

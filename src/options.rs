@@ -65,7 +65,7 @@ fn options() -> Options {
     options.optmulti(
         "o",
         "",
-        "write to OUTPUT: syslog, syslog:PATH, stdout or stderr",
+        "write to OUTPUT: syslog, syslog:PATH, udp:ADDRESS[:PORT], kmsg, stdout or stderr",
         "OUTPUT",
     );
     options.optflag("n", "", "check the configuration, print it and exit");

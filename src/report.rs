@@ -11,9 +11,6 @@ use crate::pressure::{Percent, Stall};
 use crate::rule::{Level, Rule};
 use crate::time::Micros;
 
-/// The longest line that is ever written, header not counted.
-pub const LINE_MAX: usize = 1000;
-
 /// An episode's identifier: the daemon's start (seconds since the epoch) and the
 /// episode's number. A gap in the numbers shows a lost begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -492,6 +489,7 @@ pub const NOTHING_READ: Stall = Stall {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::LINE_MAX;
 
     fn told(rule: &Rule) -> Told<'_> {
         Told {

@@ -230,6 +230,138 @@ pub fn has_sys_resource() -> bool {
     result == 0 && data[0] & (1 << CAP_SYS_RESOURCE) != 0
 }
 
+/// Standard output; open for as long as the process lives (std sees to that at
+/// the start, and nobody here closes it).
+// SAFETY: see above; 1 is never handed out for another file.
+pub const STDOUT: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) };
+
+/// Standard error, likewise.
+// SAFETY: as for STDOUT.
+pub const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
+
+/// How a unix socket carries messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SocketType {
+    /// SOCK_DGRAM.
+    Datagram,
+    /// SOCK_STREAM.
+    Stream,
+}
+
+/// A non-blocking unix socket, connected to a path of at most 107 bytes. A stream
+/// whose listener's backlog is full gives EAGAIN, not a wait (unix(7)).
+pub fn connect_unix(path: &str, kind: SocketType) -> io::Result<OwnedFd> {
+    let kind = match kind {
+        SocketType::Datagram => libc::SOCK_DGRAM,
+        SocketType::Stream => libc::SOCK_STREAM,
+    };
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: no pointers; the new descriptor is owned by nobody else.
+    let socket =
+        unsafe { OwnedFd::from_raw_fd(cerr(libc::socket(libc::AF_UNIX, kind | flags, 0))?) };
+    let mut address = libc::sockaddr_un {
+        sun_family: libc::AF_UNIX as libc::sa_family_t,
+        sun_path: [0; 108],
+    };
+    if path.len() >= address.sun_path.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(path.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: the address is valid for reading with exactly this length, and ends
+    // in a NUL because the path is shorter than its field.
+    cerr(unsafe {
+        libc::connect(
+            socket.as_raw_fd(),
+            std::ptr::from_ref(&address).cast(),
+            size_of::<libc::sockaddr_un>() as libc::socklen_t,
+        )
+    })?;
+    Ok(socket)
+}
+
+/// send(2) that neither blocks nor raises SIGPIPE; how many bytes were taken.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: pointer and length are those of one borrowed slice.
+    let sent = unsafe {
+        libc::send(
+            socket.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            flags,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// write(2), which blocks if the descriptor does; how many bytes were taken.
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of one borrowed slice.
+    let written = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+}
+
+/// Whether a write would not block now.
+pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    let mut slots = [Slot::new(fd, libc::POLLOUT)];
+    poll(&mut slots, Some(Micros::ZERO)).is_ok() && slots[0].seen() != 0
+}
+
+/// What stands behind a descriptor, as far as writing goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileKind {
+    /// A pipe.
+    Pipe,
+    /// A terminal or another character device.
+    Device,
+    /// A socket.
+    Socket,
+    /// A file, which never blocks.
+    Other,
+}
+
+/// The kind, and device and inode numbers (fstat(2)).
+pub fn file_kind(fd: BorrowedFd<'_>) -> (FileKind, (u64, u64)) {
+    let mut stat = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the pointer is valid for writing, and a zeroed stat is a valid one,
+    // which is what stays there on an error.
+    let stat = unsafe {
+        libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr());
+        stat.assume_init()
+    };
+    let kind = match stat.st_mode & libc::S_IFMT {
+        libc::S_IFIFO => FileKind::Pipe,
+        libc::S_IFCHR => FileKind::Device,
+        libc::S_IFSOCK => FileKind::Socket,
+        _ => FileKind::Other,
+    };
+    (kind, (stat.st_dev, stat.st_ino))
+}
+
+/// The same pipe or terminal as a new, non-blocking open file: O_NONBLOCK on the
+/// descriptor itself would hold for every process that shares it.
+pub fn reopen_nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+    Ok(file.into())
+}
+
+/// The host's name (gethostname(2)); empty if there is none.
+pub fn hostname() -> Vec<u8> {
+    let mut name = vec![0u8; 256];
+    // SAFETY: pointer and length are those of the vector; one byte less, so that
+    // a name that was cut still ends in a NUL.
+    unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
+    let length = name.iter().position(|&b| b == 0).unwrap_or_default();
+    name.truncate(length);
+    name
+}
+
 /// Keeps every page that has been touched, or will be, in memory. On-fault, so
 /// that pages which nobody uses cost nothing.
 pub fn lock_memory() -> io::Result<()> {

@@ -54,12 +54,17 @@ fn main() -> ExitCode {
         }
     };
     if test {
-        return daemon.drill();
+        if daemon.drill() {
+            return ExitCode::SUCCESS;
+        }
+        complain("no receiver took the test lines");
+        return ExitCode::from(FAILURE);
     }
     for bad in daemon.arm() {
         complain(&format!("rule {} is not armed: {}", bad.name, bad.why));
     }
     if daemon.armed() == 0 {
+        daemon.finish();
         complain("no rule could be armed");
         return ExitCode::from(FAILURE);
     }

@@ -1,53 +1,178 @@
-//! Outputs: a report becomes a line with the header that each output wants.
-//! Sending never blocks.
+//! Outputs: a report becomes a line, and every output gets it in a queue of its
+//! own, so that a dead one never delays another. Nothing here blocks, and nothing
+//! allocates after the start.
 
-use std::io::{self, Write};
-use std::os::unix::net::UnixDatagram;
+mod kmsg;
+mod local;
+mod outlet;
+mod queue;
+mod stdio;
+mod udp;
 
 use syslog::Facility;
 
-use crate::config::Output;
-use crate::line::Line;
-use crate::report::{LINE_MAX, Report};
+use crate::config::{Output, Settings};
+use crate::line::{LINE_MAX, Line};
+use crate::report::Report;
 use crate::rule::Level;
-use crate::sys;
+use crate::sys::{self, Slot};
+use crate::time::{Micros, Moment};
 
-/// A line with its header.
-const DATAGRAM_MAX: usize = LINE_MAX;
+use kmsg::Kmsg;
+use local::Local;
+use outlet::{Channel, Outlet};
+use queue::Entry;
+use stdio::{Stdio, Stream};
+use udp::Udp;
+
+/// How long a stop waits for lines to go out.
+const DRAIN: Micros = Micros::millis(200);
 
 /// All outputs.
 pub struct Sink {
-    facility: Facility,
-    outputs: Vec<Open>,
-}
-
-struct Open {
-    output: Output,
-    /// The connected socket of a local syslog output.
-    socket: Option<UnixDatagram>,
+    outlets: Vec<(Output, Outlet)>,
 }
 
 impl Sink {
-    /// Opens the outputs; one that is not there yet is tried again with the next line.
-    pub fn new(facility: Facility, outputs: &[Output]) -> Sink {
-        let outputs = outputs.iter().map(|output| Open {
-            output: output.clone(),
-            socket: None,
-        });
-        Sink {
-            facility,
-            outputs: outputs.collect(),
+    /// Sets up the outputs. None is connected before the first line, and a
+    /// receiver that isn't there yet is no error.
+    pub fn new(settings: &Settings, now: Moment) -> Sink {
+        let mut sink = Sink {
+            outlets: Vec::new(),
+        };
+        sink.set(settings, now);
+        sink
+    }
+
+    /// Puts settings in force (SIGHUP): outputs that stay keep their lines and
+    /// connect anew, those that go get 200 ms to get rid of theirs.
+    pub fn set(&mut self, settings: &Settings, now: Moment) {
+        let mut before = std::mem::take(&mut self.outlets);
+        for output in &settings.outputs {
+            let found = before.iter().position(|(other, _)| other == output);
+            let mut outlet = match found {
+                Some(index) => before.swap_remove(index).1,
+                None => Outlet::new(channel(output), settings.queue, now),
+            };
+            outlet.set(settings.facility, settings.max_line, settings.queue, now);
+            self.outlets.push((output.clone(), outlet));
+        }
+        if !before.is_empty() {
+            Sink { outlets: before }.finish();
         }
     }
 
     /// Writes the report to every output.
     pub fn log(&mut self, report: &Report<'_>) {
+        let now = sys::now();
         let mut body = [0; LINE_MAX];
         let mut line = Line::new(&mut body);
         report.write(&mut line);
-        for output in &mut self.outputs {
-            let _ = output.send(self.facility, report.severity(), line.bytes());
+        let entry = Entry::new(report.severity(), report.class(), sys::wall(), now);
+        for (_, outlet) in &mut self.outlets {
+            outlet.log(line.bytes(), entry, now);
         }
+    }
+
+    /// How many slots of the poll array the outputs take.
+    pub fn width(&self) -> usize {
+        self.outlets.len()
+    }
+
+    /// Fills in the slots: an output is waited for only while it is full and
+    /// something waits, since POLLOUT is ready at any other time.
+    pub fn arm(&self, slots: &mut [Slot]) {
+        for ((_, outlet), slot) in self.outlets.iter().zip(slots) {
+            *slot = outlet
+                .waits_for()
+                .map_or(Slot::IDLE, |fd| Slot::new(fd, libc::POLLOUT));
+        }
+    }
+
+    /// Goes on where poll(2) has seen room.
+    pub fn ready(&mut self, slots: &[Slot], now: Moment) {
+        for ((_, outlet), slot) in self.outlets.iter_mut().zip(slots) {
+            if slot.seen() != 0 {
+                outlet.writable(now);
+            }
+        }
+    }
+
+    /// Does what is due: an attempt to connect.
+    pub fn expire(&mut self, now: Moment) {
+        self.outlets
+            .iter_mut()
+            .for_each(|(_, outlet)| outlet.expire(now));
+    }
+
+    /// When [`Sink::expire`] wants to be called.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.outlets
+            .iter()
+            .filter_map(|(_, outlet)| outlet.deadline())
+            .min()
+    }
+
+    /// Whether every output is closed for ever.
+    pub fn is_over(&self) -> bool {
+        !self.outlets.is_empty() && self.outlets.iter().all(|(_, outlet)| outlet.is_over())
+    }
+
+    /// The end: waits at most 200 ms for lines to go out, and writes the rest to
+    /// standard error. Whether there was no rest.
+    pub fn finish(&mut self) -> bool {
+        if self.outlets.iter().all(|(_, outlet)| outlet.is_empty()) {
+            return !self.is_over();
+        }
+        let end = sys::now() + DRAIN;
+        let mut slots = vec![Slot::IDLE; self.width()];
+        while self.outlets.iter().any(|(_, outlet)| !outlet.is_empty()) {
+            let now = sys::now();
+            if now >= end {
+                break;
+            }
+            self.arm(&mut slots);
+            let due = self.deadline().unwrap_or(end).min(end);
+            if sys::poll(&mut slots, Some(due.since(now))).is_err() {
+                break;
+            }
+            let now = sys::now();
+            self.ready(&slots, now);
+            self.expire(now);
+        }
+        let mut rest = false;
+        for (output, outlet) in &mut self.outlets {
+            outlet.spill(|entry, text| {
+                rest = true;
+                if *output != Output::Stderr {
+                    spill(entry, text);
+                }
+            });
+        }
+        !rest && !self.is_over()
+    }
+}
+
+/// A line that no receiver took, to standard error if that takes it at once.
+fn spill(entry: &Entry, text: &[u8]) {
+    let mut buffer = [0; LINE_MAX + 64];
+    let mut line = Line::new(&mut buffer);
+    timestamp(&mut line, entry.wall);
+    tag(&mut line, std::process::id());
+    line.raw(text);
+    line.raw(b"\n");
+    if sys::is_writable(sys::STDERR) {
+        let _ = sys::write(sys::STDERR, line.bytes());
+    }
+}
+
+fn channel(output: &Output) -> Box<dyn Channel> {
+    match output {
+        Output::Syslog(path) => Box::new(Local::new(path)),
+        Output::Udp(address) => Box::new(Udp::new(*address)),
+        Output::Kmsg => Box::new(Kmsg::new()),
+        Output::Stdout => Box::new(Stdio::new(Stream::Out)),
+        Output::Stderr => Box::new(Stdio::new(Stream::Err)),
     }
 }
 
@@ -55,61 +180,25 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// `Mmm _d hh:mm:ss psilogd[PID]: ` in local time (RFC 3164, 4.1.2).
-fn header(line: &mut Line<'_>, seconds: i64) {
-    let local = sys::local(seconds);
+/// `<PRI>`: RFC 3164, 4.1.1.
+fn priority(line: &mut Line<'_>, facility: Facility, severity: Level) {
+    let priority = facility as u64 | u64::from(severity.number());
+    line.text("<").decimal(priority, 1, b'0').text(">");
+}
+
+/// `Mmm _d hh:mm:ss ` in local time: RFC 3164, 4.1.2.
+fn timestamp(line: &mut Line<'_>, wall: i64) {
+    let local = sys::local(wall);
     line.text(MONTHS[usize::from(local.month)]).text(" ");
     line.decimal(u64::from(local.day), 2, b' ').text(" ");
     line.decimal(u64::from(local.hour), 2, b'0').text(":");
     line.decimal(u64::from(local.minute), 2, b'0').text(":");
-    line.decimal(u64::from(local.second), 2, b'0');
-    line.text(" psilogd[");
-    line.decimal(u64::from(std::process::id()), 1, b'0')
-        .text("]: ");
+    line.decimal(u64::from(local.second), 2, b'0').text(" ");
 }
 
-impl Open {
-    fn send(&mut self, facility: Facility, severity: Level, body: &[u8]) -> io::Result<()> {
-        let mut buffer = [0; DATAGRAM_MAX + 1];
-        let mut line = Line::new(&mut buffer[..DATAGRAM_MAX]);
-        if let Output::Syslog(_) = self.output {
-            let priority = facility as u64 | u64::from(severity.number());
-            line.text("<").decimal(priority, 1, b'0').text(">");
-        }
-        header(&mut line, sys::wall());
-        let room = DATAGRAM_MAX - line.len();
-        line.raw(crate::line::whole_keys(body, room).unwrap_or_default());
-        let length = line.len();
-        match &self.output {
-            Output::Syslog(path) => {
-                if self.socket.is_none() {
-                    let socket = UnixDatagram::unbound()?;
-                    socket.set_nonblocking(true)?;
-                    socket.connect(path)?;
-                    self.socket = Some(socket);
-                }
-                let sent = self
-                    .socket
-                    .as_ref()
-                    .map(|socket| socket.send(&buffer[..length]));
-                match sent {
-                    Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
-                        self.socket = None;
-                        Err(error)
-                    }
-                    Some(Err(error)) => Err(error),
-                    _ => Ok(()),
-                }
-            }
-            Output::Stdout => {
-                buffer[length] = b'\n';
-                io::stdout().lock().write_all(&buffer[..=length])?;
-                io::stdout().lock().flush()
-            }
-            Output::Stderr => {
-                buffer[length] = b'\n';
-                io::stderr().lock().write_all(&buffer[..=length])
-            }
-        }
-    }
+/// `psilogd[PID]: `: RFC 3164, 4.1.3.
+fn tag(line: &mut Line<'_>, pid: u32) {
+    line.text("psilogd[")
+        .decimal(u64::from(pid), 1, b'0')
+        .text("]: ");
 }

@@ -208,6 +208,24 @@ fn bad() -> Outcome {
             b"grace never",
             "1: \"never\": a duration is a whole number and a unit",
         ),
+        (
+            b"output stdout\noutput stdout\n",
+            "2: \"stdout\": this output is set twice",
+        ),
+        (
+            b"output udp:localhost",
+            "1: \"udp:localhost\": an address is numeric",
+        ),
+        (b"output udp:192.0.2.1:0", "an address is numeric"),
+        (b"output udp:192.0.2.1:65536", "an address is numeric"),
+        (b"output udp:2001:db8::1:x", "an address is numeric"),
+        (b"queue 0", "1: \"0\": a queue holds 16 to 65536 lines"),
+        (b"queue all", "1: \"all\": a queue holds"),
+        (
+            b"max_line 199",
+            "1: \"199\": a line is at most 200 to 1000 bytes long",
+        ),
+        (b"max_line 1k", "1: \"1k\": a line is at most"),
         (b"grace 1m\ngrace 2m", "2: \"2m\": grace is set twice"),
         (
             b"budget 3",
@@ -314,6 +332,8 @@ fn good() -> Outcome {
         "cpu some 2s/2s level=emerg name=A-Z.a_z",
         "io full 10%/2s cgroup=/système.slice/a\\x2db.service",
         "budget none",
+        "output syslog\noutput udp:192.0.2.1\noutput udp:[2001:db8::1]:1514\noutput kmsg",
+        "output udp:2001:db8::1\nqueue 16\nmax_line 255",
     ] {
         let file = scratch.file("psilogd.conf", text);
         let (status, _, errors) = support::run(&["-n", "-f", &file]);

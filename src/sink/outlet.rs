@@ -1,0 +1,345 @@
+//! One output: its queue, and the states DOWN, UP and FULL. It knows nothing of
+//! sockets; a [`Channel`] does. Time comes as a parameter.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use syslog::Facility;
+
+use crate::line::{LINE_MAX, Line, whole_keys};
+use crate::report::{Class, Report};
+use crate::sink::queue::{Entry, Queue};
+use crate::time::{Micros, Moment};
+
+/// The first pause after a failed attempt to connect.
+const PAUSE_MIN: Micros = Micros::millis(100);
+/// No pause is longer.
+const PAUSE_MAX: Micros = Micros::secs(1);
+/// A line that waited longer says so, since receivers stamp their own time.
+const LATE: Micros = Micros::secs(1);
+/// Room for ` delayed_s=` and its value.
+const DELAYED_MAX: usize = 32;
+/// A line, its header, and a byte that ends it.
+const BUFFER: usize = LINE_MAX + 1;
+
+/// Who writes: what the header of every line says.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The syslog facility.
+    pub facility: Facility,
+    /// Our process; kept, since asking is a system call.
+    pub pid: u32,
+}
+
+/// What leads to a receiver.
+pub trait Channel {
+    /// Opens it, or points it anew, without blocking.
+    fn connect(&mut self) -> io::Result<()>;
+
+    /// Sends bytes without blocking; how many were taken.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Closes it until the next connect.
+    fn close(&mut self);
+
+    /// What poll(2) can wait for while it is full.
+    fn fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Writes what stands before the text.
+    fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry);
+
+    /// A byte behind every line, where there is one.
+    fn end(&self) -> Option<u8> {
+        None
+    }
+
+    /// Bytes in a line, header and all, that the receiver takes.
+    fn limit(&self) -> usize {
+        LINE_MAX
+    }
+
+    /// When the next line may be sent, where the receiver limits their rate.
+    fn not_before(&self) -> Option<Moment> {
+        None
+    }
+
+    /// A line was sent.
+    fn sent(&mut self, _now: Moment) {}
+
+    /// Whether it can never work again: a closed pipe.
+    fn is_over(&self, _error: &io::Error) -> bool {
+        false
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Not connected; the next attempt and the pause behind it.
+    Down { next: Moment, pause: Micros },
+    /// Takes lines.
+    Up,
+    /// Connected, but took no more.
+    Full,
+    /// Never again.
+    Over,
+}
+
+/// An output.
+pub struct Outlet {
+    channel: Box<dyn Channel>,
+    queue: Queue,
+    state: State,
+    origin: Origin,
+    /// The receiver's limit, as set.
+    limit: usize,
+    /// The first line as it is sent, while a part of it is (stream sockets, pipes).
+    buffer: Box<[u8; BUFFER]>,
+    length: usize,
+    sent: usize,
+    /// Whether the first line was cut because it was too long.
+    cut: bool,
+}
+
+impl Outlet {
+    /// Not connected yet; the first line does that.
+    pub fn new(channel: Box<dyn Channel>, slots: usize, now: Moment) -> Outlet {
+        Outlet {
+            channel,
+            queue: Queue::new(slots),
+            state: State::Down {
+                next: now,
+                pause: PAUSE_MIN,
+            },
+            origin: Origin {
+                facility: Facility::LOG_DAEMON,
+                pid: std::process::id(),
+            },
+            limit: LINE_MAX,
+            buffer: Box::new([1; BUFFER]),
+            length: 0,
+            sent: 0,
+            cut: false,
+        }
+    }
+
+    /// Puts settings in force, and connects anew: the receiver's path may lead
+    /// elsewhere now.
+    pub fn set(&mut self, facility: Facility, limit: usize, slots: usize, now: Moment) {
+        self.origin.facility = facility;
+        self.limit = limit;
+        if self.state == State::Over {
+            return;
+        }
+        if slots != self.queue.slots() {
+            self.queue = self.queue.resized(slots);
+        }
+        self.down(now, PAUSE_MIN);
+        self.flush(now);
+    }
+
+    /// Queues a line and sends what can be sent.
+    pub fn log(&mut self, text: &[u8], entry: Entry, now: Moment) {
+        if self.state == State::Over {
+            return;
+        }
+        self.queue.push(text, entry);
+        if self.state != State::Full {
+            self.flush(now);
+        }
+    }
+
+    /// poll(2) says that there is room again.
+    pub fn writable(&mut self, now: Moment) {
+        if self.state == State::Full {
+            self.state = State::Up;
+            self.flush(now);
+        }
+    }
+
+    /// Does what is due.
+    pub fn expire(&mut self, now: Moment) {
+        if self.deadline().is_some_and(|due| due <= now) {
+            self.flush(now);
+        }
+    }
+
+    /// What poll(2) is to wait for: room, while something waits.
+    pub fn waits_for(&self) -> Option<BorrowedFd<'_>> {
+        match self.state {
+            State::Full if !self.queue.is_empty() => self.channel.fd(),
+            _ => None,
+        }
+    }
+
+    /// When [`Outlet::expire`] wants to be called.
+    pub fn deadline(&self) -> Option<Moment> {
+        match self.state {
+            _ if self.queue.is_empty() => None,
+            State::Down { next, .. } => Some(next),
+            State::Up => self.channel.not_before(),
+            State::Full | State::Over => None,
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether it will never work again.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Hands every line that still waits to `take`, and forgets it.
+    pub fn spill(&mut self, mut take: impl FnMut(&Entry, &[u8])) {
+        while let Some((entry, text)) = self.queue.front() {
+            take(&entry, text);
+            self.queue.pop();
+        }
+    }
+
+    fn flush(&mut self, now: Moment) {
+        // A connection that is refused or lost is made anew at once, but once:
+        // the next attempt waits.
+        let mut again = true;
+        while !self.queue.is_empty() {
+            if let State::Down { next, pause } = self.state {
+                if now < next {
+                    return;
+                }
+                if let Err(error) = self.channel.connect() {
+                    return self.fail(&error, now, pause);
+                }
+                self.state = State::Up;
+                self.sent = 0;
+                // kept for a connection that takes no line
+                if !self.send_one(now, pause, &mut again) {
+                    return;
+                }
+                continue;
+            }
+            let early = self.channel.not_before().is_some_and(|due| now < due);
+            if self.state != State::Up || early {
+                return;
+            }
+            if !self.send_one(now, PAUSE_MIN, &mut again) {
+                return;
+            }
+        }
+    }
+
+    /// Sends the first line; whether to go on.
+    fn send_one(&mut self, now: Moment, pause: Micros, again: &mut bool) -> bool {
+        if self.sent == 0 {
+            self.compose(now);
+        }
+        match self.channel.send(&self.buffer[self.sent..self.length]) {
+            Ok(taken) if self.sent + taken < self.length => {
+                self.sent += taken;
+                self.queue.pin(true);
+                self.state = State::Full;
+                false
+            }
+            Ok(_) => {
+                self.channel.sent(now);
+                self.take_off(now);
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.state = State::Full;
+                false
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) && !self.cut => {
+                self.cut = true;
+                true
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                self.queue.lose_one();
+                self.take_off(now);
+                true
+            }
+            Err(error) => {
+                if *again && !self.channel.is_over(&error) {
+                    *again = false;
+                    self.down(now, pause);
+                    return true;
+                }
+                self.fail(&error, now, pause);
+                false
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &io::Error, now: Moment, pause: Micros) {
+        if self.channel.is_over(error) {
+            self.channel.close();
+            self.queue.pin(false);
+            self.spill(|_, _| ());
+            self.state = State::Over;
+            return;
+        }
+        self.down(now + pause, (pause + pause).min(PAUSE_MAX));
+    }
+
+    fn down(&mut self, next: Moment, pause: Micros) {
+        self.channel.close();
+        self.queue.pin(false);
+        self.sent = 0;
+        self.state = State::Down { next, pause };
+    }
+
+    /// Writes the first line as it is sent now.
+    fn compose(&mut self, now: Moment) {
+        let Some((entry, text)) = self.queue.front() else {
+            self.length = 0;
+            return;
+        };
+        let mut limit = self.limit.min(self.channel.limit());
+        let mut line = Line::new(&mut self.buffer[..limit]);
+        self.channel.header(&mut line, self.origin, &entry);
+        let header = line.len();
+        if self.cut {
+            limit = header + text.len() / 2;
+        }
+        let waited = now.since(entry.when);
+        let late = waited > LATE;
+        let reserved = if late { DELAYED_MAX } else { 0 };
+        let room = limit.saturating_sub(header + reserved);
+        // A limit so small that not even event and level fit: the beginning then.
+        line.raw(whole_keys(text, room).unwrap_or(&text[..room.min(text.len())]));
+        if late {
+            line.seconds("delayed_s", waited);
+        }
+        self.length = line.len();
+        if let Some(end) = self.channel.end() {
+            self.buffer[self.length] = end;
+            self.length += 1;
+        }
+    }
+
+    /// Takes the first line off the queue; behind the last one, tells how many
+    /// were lost on the way.
+    fn take_off(&mut self, now: Moment) {
+        let Some((entry, _)) = self.queue.front() else {
+            return;
+        };
+        self.queue.pop();
+        self.sent = 0;
+        self.cut = false;
+        let count = match self.queue.is_empty() {
+            true => self.queue.take_dropped(),
+            false => 0,
+        };
+        if count > 0 {
+            let report = Report::Dropped { count };
+            let mut text = [0; 128];
+            let mut line = Line::new(&mut text);
+            report.write(&mut line);
+            let wall = entry.wall + (now.since(entry.when).0 / 1_000_000) as i64;
+            let entry = Entry::new(report.severity(), Class::Alarm, wall, now);
+            self.queue.push(line.bytes(), entry);
+        }
+    }
+}

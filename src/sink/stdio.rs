@@ -1,0 +1,113 @@
+//! Standard output and standard error, never blocking on a full pipe.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::line::Line;
+use crate::sink::outlet::{Channel, Origin};
+use crate::sink::queue::Entry;
+use crate::sink::{tag, timestamp};
+use crate::sys::{self, FileKind};
+
+/// One of the two streams.
+pub struct Stdio {
+    stream: Stream,
+    /// Pipes and terminals are opened anew, since O_NONBLOCK on the descriptor
+    /// that we were given would hold for everybody who has it.
+    own: Option<OwnedFd>,
+    kind: FileKind,
+    journal: bool,
+}
+
+/// Which.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    fn fd(self) -> BorrowedFd<'static> {
+        match self {
+            Stream::Out => sys::STDOUT,
+            Stream::Err => sys::STDERR,
+        }
+    }
+}
+
+impl Stdio {
+    /// Looks at what the stream is.
+    pub fn new(stream: Stream) -> Stdio {
+        let fd = stream.fd();
+        let (kind, identity) = sys::file_kind(fd);
+        let own = match kind {
+            FileKind::Pipe | FileKind::Device => sys::reopen_nonblocking(fd).ok(),
+            FileKind::Socket | FileKind::Other => None,
+        };
+        // journald names the stream that it reads, as fstat(2) shows it
+        // (systemd.exec(5), $JOURNAL_STREAM).
+        let named = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+        let (device, inode) = identity;
+        Stdio {
+            stream,
+            own,
+            kind,
+            journal: named == format!("{device}:{inode}"),
+        }
+    }
+}
+
+impl Channel for Stdio {
+    fn connect(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match (self.kind, &self.own) {
+            (FileKind::Socket, _) => sys::send(self.stream.fd(), bytes),
+            (_, Some(own)) => sys::write(own.as_fd(), bytes),
+            // Somebody else's pipe, or no /proc: a pipe that poll(2) calls
+            // writable takes PIPE_BUF bytes, four of our lines.
+            (FileKind::Pipe | FileKind::Device, None) if !sys::is_writable(self.stream.fd()) => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            _ => sys::write(self.stream.fd(), bytes),
+        }
+    }
+
+    fn close(&mut self) {}
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(match &self.own {
+            Some(own) => own.as_fd(),
+            None => self.stream.fd(),
+        })
+    }
+
+    /// journald takes a level from 0 to 7 in front of a line and stamps it with
+    /// time and name; anybody else gets what stands in a log file.
+    fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry) {
+        if self.journal {
+            line.text("<")
+                .decimal(u64::from(entry.severity.number()), 1, b'0')
+                .text(">");
+        } else {
+            timestamp(line, entry.wall);
+            tag(line, origin.pid);
+        }
+    }
+
+    fn end(&self) -> Option<u8> {
+        Some(b'\n')
+    }
+
+    /// A pipe whose reader is gone never gets another.
+    fn is_over(&self, error: &io::Error) -> bool {
+        matches!(
+            error.raw_os_error(),
+            Some(libc::EPIPE | libc::EBADF | libc::EIO | libc::ECONNRESET | libc::ENOTCONN)
+        )
+    }
+}
