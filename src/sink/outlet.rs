@@ -98,6 +98,8 @@ pub struct Outlet {
     sent: usize,
     /// Whether the first line was cut because it was too long.
     cut: bool,
+    /// When the last line was taken off, seconds since the epoch.
+    wall: i64,
 }
 
 impl Outlet {
@@ -119,6 +121,7 @@ impl Outlet {
             length: 0,
             sent: 0,
             cut: false,
+            wall: 0,
         }
     }
 
@@ -244,6 +247,7 @@ impl Outlet {
             Ok(_) => {
                 self.channel.sent(now);
                 self.take_off(now);
+                self.tell_dropped(now);
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -319,27 +323,34 @@ impl Outlet {
         }
     }
 
-    /// Takes the first line off the queue; behind the last one, tells how many
-    /// were lost on the way.
+    /// Takes the first line off the queue.
     fn take_off(&mut self, now: Moment) {
-        let Some((entry, _)) = self.queue.front() else {
-            return;
-        };
+        if let Some((entry, _)) = self.queue.front() {
+            self.wall = entry.wall + (now.since(entry.when).0 / 1_000_000) as i64;
+        }
         self.queue.pop();
         self.sent = 0;
         self.cut = false;
-        let count = match self.queue.is_empty() {
-            true => self.queue.take_dropped(),
-            false => 0,
-        };
-        if count > 0 {
-            let report = Report::Dropped { count };
-            let mut text = [0; 128];
-            let mut line = Line::new(&mut text);
-            report.write(&mut line);
-            let wall = entry.wall + (now.since(entry.when).0 / 1_000_000) as i64;
-            let entry = Entry::new(report.severity(), Class::Alarm, wall, now);
-            self.queue.push(line.bytes(), entry);
+    }
+
+    /// Behind the last line that was kept, tells how many were not. Only behind
+    /// one that was taken, or a receiver that takes nothing would be told for ever.
+    fn tell_dropped(&mut self, now: Moment) {
+        if !self.queue.is_empty() {
+            return;
         }
+        let count = self.queue.take_dropped();
+        if count == 0 {
+            return;
+        }
+        let report = Report::Dropped { count };
+        let mut text = [0; 128];
+        let mut line = Line::new(&mut text);
+        report.write(&mut line);
+        let entry = Entry::new(report.severity(), Class::Alarm, self.wall, now);
+        self.queue.push(line.bytes(), entry);
     }
 }
+
+#[cfg(test)]
+mod tests;
