@@ -16,15 +16,16 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/init
 
-# No unwinder runs under panic=abort. Rust's own linker folds equal functions and
-# packs relocations: 25 KB less. Paths of the build machine stay out.
+# Rust's own linker folds equal functions, packs relocations and takes the layout
+# of packaging/static.ld: 65 KB less on disk. Paths of the build machine stay out.
 LLD     = $(wildcard $(shell $(RUSTC) --print sysroot)/lib/rustlib/*/bin/rust-lld)
 FLAGS   = -Cforce-unwind-tables=no \
 	  --remap-path-prefix=$(CURDIR)=. \
 	  --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo
 ifneq ($(LLD),)
 FLAGS  += -Clinker=rust-lld -Clink-self-contained=yes -Clink-arg=--icf=all \
-	  -Clink-arg=--pack-dyn-relocs=relr -Clink-arg=--no-eh-frame-hdr
+	  -Clink-arg=--pack-dyn-relocs=relr -Clink-arg=--no-eh-frame-hdr \
+	  -Clink-arg=-T$(CURDIR)/packaging/static.ld
 endif
 
 all: target

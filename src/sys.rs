@@ -123,13 +123,17 @@ pub struct Local {
 }
 
 /// Local time by TZ or /etc/localtime (localtime_r(3)).
+#[allow(clippy::unnecessary_cast)] // time_t is 32 bits wide on some targets
 pub fn local(seconds: i64) -> Local {
-    let seconds = seconds as libc::time_t;
+    let time = libc::timespec {
+        tv_sec: seconds as _,
+        tv_nsec: 0,
+    };
     let mut tm = MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are valid, and a zeroed tm is a valid one (plain
     // numbers and a null zone name), which is what stays there on an error.
     let tm = unsafe {
-        libc::localtime_r(&seconds, tm.as_mut_ptr());
+        libc::localtime_r(&time.tv_sec, tm.as_mut_ptr());
         tm.assume_init()
     };
     Local {
