@@ -319,8 +319,12 @@ impl Cgroup {
 }
 
 impl Drop for Cgroup {
+    /// A process that was killed leaves its cgroup a moment later.
     fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.path);
+        let end = Instant::now() + Duration::from_secs(5);
+        while self.path.exists() && fs::remove_dir(&self.path).is_err() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
