@@ -19,6 +19,7 @@
 //! | [`line`] | a line's text in a caller's buffer | rule, time |
 //! | [`report`] | a report and its line | episode, rule, line |
 //! | [`cgroup`] | where cgroups are | nothing |
+//! | [`pattern`] | patterns of cgroups | rule |
 //! | [`trigger`] | a rule and a pressure file: an armed fd | sys |
 //! | [`sink`] | outputs | config, report, sys |
 //! | [`options`] | psilogd's command line | config |
@@ -37,6 +38,7 @@ pub mod daemon;
 pub mod episode;
 pub mod line;
 pub mod options;
+pub mod pattern;
 pub mod pressure;
 pub mod report;
 pub mod rule;
