@@ -24,6 +24,7 @@
 //! | [`sink`] | outputs | config, report, sys |
 //! | [`options`] | psilogd's command line | config |
 //! | [`daemon`] | owns the poll array and everything in it | all above |
+//! | [`stat`] | psistat's rows, tables, JSON and suggestions | pressure, episode |
 //! | [`sys`] | the only unsafe code | libc |
 //!
 //! What decides (pressure to report) does no I/O and takes time as a parameter.
@@ -43,6 +44,7 @@ pub mod pressure;
 pub mod report;
 pub mod rule;
 pub mod sink;
+pub mod stat;
 pub mod sys;
 pub mod time;
 pub mod trigger;
