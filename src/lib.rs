@@ -25,6 +25,7 @@
 //! | [`options`] | psilogd's command line | config |
 //! | [`daemon`] | owns the poll array and everything in it | all above |
 //! | [`stat`] | psistat's rows, tables, JSON and suggestions | pressure, episode |
+//! | [`psistat`] | psistat: command line, reading, the loop | stat, pattern, sys |
 //! | [`sys`] | the only unsafe code | libc |
 //!
 //! What decides (pressure to report) does no I/O and takes time as a parameter.
@@ -41,6 +42,7 @@ pub mod line;
 pub mod options;
 pub mod pattern;
 pub mod pressure;
+pub mod psistat;
 pub mod report;
 pub mod rule;
 pub mod sink;
