@@ -92,7 +92,7 @@ fn show_all(settings: &Settings) -> Result<End, Failure> {
         step: settings.interval.unwrap_or(Micros::ZERO),
     };
     // Before the screen is touched: a sentence on it would be lost.
-    let mut before = reader.read()?;
+    let mut before = reader.read_first()?;
     let mut view = View::new(settings)?;
     view.show(&stat::since_boot(&before))?;
     let mut shown = 1;
@@ -134,6 +134,10 @@ struct View<'a> {
     settings: &'a Settings,
     screen: Screen,
     look: Look,
+    /// Whether a reading may be more than one row.
+    many: bool,
+    /// Characters of a time stamp.
+    stamp: usize,
     lines: usize,
     /// Rows until the next header.
     until_header: usize,
@@ -167,10 +171,19 @@ impl<'a> View<'a> {
             width: None,
             cut: screen.is_terminal(),
         };
+        // One group is a row under the last one, as in vmstat(8); several are a
+        // block with its own head, as in iostat(1).
+        let many = match settings.patterns.as_slice() {
+            [] => false,
+            [one] => one.plain().is_none(),
+            _ => true,
+        };
         let mut view = View {
             settings,
             screen,
             look,
+            many,
+            stamp,
             lines: 0,
             until_header: 0,
             last: None,
@@ -184,6 +197,12 @@ impl<'a> View<'a> {
         let (columns, lines) = self.screen.size();
         self.look.width = (!self.settings.wide).then_some(columns);
         self.lines = lines;
+        // Above many rows the time stands once.
+        self.look.time = 0;
+        let once = self.screen.has_pages() || self.many && self.look.form() == Form::Row;
+        if self.settings.time && !once {
+            self.look.time = self.stamp;
+        }
     }
 
     /// Shows one reading.
@@ -211,21 +230,23 @@ impl<'a> View<'a> {
 
     /// Rows below those of the last reading.
     fn table(&mut self, out: &mut Vec<u8>, wall: u64, rows: &[Row]) {
-        // One group is a row under the last one, as in vmstat(8); several are a
-        // block with its own head, as in iostat(1).
-        let one = self.settings.patterns.iter().all(|p| p.plain().is_some())
-            && self.settings.patterns.len() <= 1;
-        let blocks = self.look.form() == Form::Block;
-        if self.until_header == 0 || !one {
-            if !one && !blocks && self.shown > 0 {
+        let mut stamp = [0; STAMP + FRACTION];
+        let stamp = stamp_of(wall, &mut stamp);
+        if self.many && self.look.form() == Form::Row {
+            if self.shown > 0 {
                 out.push(b'\n');
             }
+            if self.settings.time {
+                out.extend_from_slice(stamp.get(..self.stamp).unwrap_or_default().as_bytes());
+                out.push(b'\n');
+            }
+            self.until_header = 0;
+        }
+        if self.until_header == 0 {
             self.look.header(out);
             self.until_header = self.lines.saturating_sub(3).max(1);
         }
         self.until_header -= 1;
-        let mut stamp = [0; STAMP + FRACTION];
-        let stamp = stamp_of(wall, &mut stamp);
         let stamp = stamp.get(..self.look.time).unwrap_or_default();
         for row in rows {
             self.look.row(out, stamp, row);

@@ -27,8 +27,8 @@ pub enum BadRead {
     Io(PathBuf, io::Error),
     /// It isn't there, for a reason that is known.
     Missing(PathBuf, Hint),
-    /// No cgroup matches.
-    NoMatch,
+    /// No cgroup below this directory matches.
+    NoMatch(PathBuf),
 }
 
 /// One sentence, with the remedy where there is one.
@@ -40,7 +40,9 @@ impl fmt::Display for BadRead {
             BadRead::Missing(path, hint) => {
                 write!(f, "{}: {}", path.display(), hint.sentence())
             }
-            BadRead::NoMatch => f.write_str("no cgroup matches: -g '**' shows which there are"),
+            BadRead::NoMatch(mount) => {
+                write!(f, "{}: no cgroup there matches", mount.display())
+            }
         }
     }
 }
@@ -140,8 +142,15 @@ impl Reader {
             groups.push(self.read_found(path, id)?);
         }
         groups.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(groups)
+    }
+
+    /// The first reading: no cgroup at all is a mistake in the pattern, where later
+    /// it is the way of cgroups.
+    pub fn read_first(&mut self) -> Result<Vec<Group>, BadRead> {
+        let groups = self.read()?;
         match groups.is_empty() {
-            true => Err(BadRead::NoMatch),
+            true => Err(BadRead::NoMatch(self.mount.clone())),
             false => Ok(groups),
         }
     }

@@ -9,7 +9,7 @@ const COLUMN: usize = 7;
 /// The first column of a block: `memory some`.
 const LABEL: usize = 11;
 /// A name is not cut shorter than this, however narrow the terminal.
-const NAME_MIN: usize = 12;
+const NAME_MIN: usize = 8;
 
 /// From which percentages on a number is yellow, and red.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
