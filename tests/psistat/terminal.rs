@@ -1,6 +1,7 @@
 //! On a terminal, which tmux(1) is here: colours, widths, sizes, and how it is
 //! left.
 
+use std::cell::Cell;
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
@@ -20,12 +21,14 @@ pub fn trials() -> Vec<Trial> {
 /// A terminal of its own server, gone with it.
 struct Terminal {
     socket: String,
+    shown: Cell<u32>,
 }
 
 impl Terminal {
     fn new(name: &str, columns: u32, lines: u32) -> Terminal {
         let terminal = Terminal {
             socket: format!("psistat-{}-{name}", std::process::id()),
+            shown: Cell::new(0),
         };
         let (columns, lines) = (columns.to_string(), lines.to_string());
         let shell = "exec env -u NO_COLOR PS1='$ ' HISTFILE= bash --norc --noprofile";
@@ -52,6 +55,15 @@ impl Terminal {
     fn enter(&self, line: &str) {
         self.tmux(&["send-keys", "-l", line]);
         self.tmux(&["send-keys", "Enter"]);
+    }
+
+    /// What a command leaves on an empty screen, and one line more.
+    fn show(&self, line: &str) -> String {
+        self.shown.set(self.shown.get() + 1);
+        let end = format!("ended {}", self.shown.get());
+        // the command line itself is cleared away, and doesn't hold the word
+        self.enter(&format!("clear; {line}; echo end''ed {}", self.shown.get()));
+        self.see("its end", |text| text.contains(&end))
     }
 
     fn key(&self, key: &str) {
@@ -96,29 +108,26 @@ fn widths() -> Outcome {
     let (pressure, cgroups) = (fixture("all/2"), fixture("cgroups/1"));
     for (columns, wide) in [(80, false), (200, true)] {
         let terminal = Terminal::new(&format!("w{columns}"), columns, 50);
-        terminal.enter(&format!("clear; {PSISTAT} -a -P {pressure}; echo end''ed"));
-        let text = terminal.see("its end", |text| text.contains("ended"));
+        let text = terminal.show(&format!("{PSISTAT} -a -P {pressure}"));
         // beside where there is room, else below
         let one_line = text.lines().any(|line| line.matches("avg300").count() == 7);
         assert_eq!(one_line, wide, "{text}");
         assert_eq!(text.contains("memory some"), !wide, "{text}");
 
-        terminal.enter(&format!(
-            "clear; {PSISTAT} -g '**' -t -C {cgroups}; echo end''ed"
-        ));
-        let text = terminal.see("its end", |text| text.contains("ended"));
-        // no line is folded: every one of them has its time
-        let rows = text
-            .lines()
-            .filter(|line| line.contains("slice") || line.contains("..."));
-        let rows: Vec<_> = rows.collect();
-        assert_eq!(rows.len(), 7, "{text}");
-        assert!(rows.iter().all(|row| row.starts_with("20")), "{text}");
-        assert_eq!(text.contains("..."), !wide, "{text}");
-        assert!(
-            rows.iter().any(|row| row.ends_with("x2db.service")),
-            "{text}"
-        );
+        let one = "-g /system.slice/cron.service -t";
+        let text = terminal.show(&format!("{PSISTAT} {one} -C {cgroups}"));
+        let row = text.lines().nth(2).unwrap_or_default();
+        assert!(row.starts_with("20"), "{text}");
+        assert!(row.ends_with(".service"), "{text}");
+        assert_eq!(row.contains(" ..."), !wide, "{text}");
+
+        let all = "-g '**' -t";
+        let text = terminal.show(&format!("{PSISTAT} {all} -C {cgroups}"));
+        // no line is folded: the time, two of the head, seven cgroups, and ours
+        assert!(text.starts_with("20"), "{text}");
+        assert_eq!(text.trim_end().lines().count(), 3 + 7 + 2, "{text}");
+        let full = |line: &str| line.contains(" ...") && line.len() == 80;
+        assert_eq!(text.lines().any(full), !wide, "{text}");
     }
     DONE
 }
@@ -163,10 +172,7 @@ fn colours() -> Outcome {
             false,
         ),
     ] {
-        terminal.enter(&format!("clear; {line}; echo end''ed"));
-        terminal.see("its end", |text| {
-            text.contains("irq") && text.contains("ended")
-        });
+        terminal.show(&line);
         let text = terminal.coloured();
         let red_seen = text.contains(RED) || text.contains("\x1b[1;31m");
         assert_eq!(
