@@ -231,7 +231,10 @@ impl<'a> View<'a> {
     /// Rows below those of the last reading.
     fn table(&mut self, out: &mut Vec<u8>, wall: u64, rows: &[Row]) {
         let mut stamp = [0; STAMP + FRACTION];
-        let stamp = stamp_of(wall, &mut stamp);
+        let stamp = match self.settings.time {
+            true => stamp_of(wall, &mut stamp),
+            false => "",
+        };
         if self.many && self.look.form() == Form::Row {
             if self.shown > 0 {
                 out.push(b'\n');

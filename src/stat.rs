@@ -249,12 +249,12 @@ fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(line.bytes());
 }
 
-/// A percentage, as the kernel prints it.
-fn hundredths(out: &mut Vec<u8>, Percent(hundredths): Percent) {
+/// A percentage, as the kernel prints it, at least so wide.
+fn hundredths(out: &mut Vec<u8>, Percent(hundredths): Percent, width: usize) {
     let mut digits = [0; 16];
     let mut line = Line::new(&mut digits);
-    line.decimal(u64::from(hundredths / 100), 1, b'0').text(".");
-    line.decimal(u64::from(hundredths % 100), 2, b'0');
+    line.decimal(u64::from(hundredths / 100), width.saturating_sub(3), b' ');
+    line.text(".").decimal(u64::from(hundredths % 100), 2, b'0');
     out.extend_from_slice(line.bytes());
 }
 

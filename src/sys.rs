@@ -245,11 +245,10 @@ pub fn wall_micros() -> u64 {
 
 /// The year of a point in local time; [`local`] has the rest.
 pub fn local_year(seconds: i64) -> i64 {
-    let seconds = seconds as libc::time_t;
     let mut tm = MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: as in `local`.
     let tm = unsafe {
-        libc::localtime_r(&seconds, tm.as_mut_ptr());
+        libc::localtime_r(&(seconds as _), tm.as_mut_ptr());
         tm.assume_init()
     };
     i64::from(tm.tm_year) + 1900

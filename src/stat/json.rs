@@ -78,7 +78,7 @@ fn key(out: &mut Vec<u8>, key: &str) {
 
 fn percent(out: &mut Vec<u8>, value: Option<Percent>) {
     match value {
-        Some(value) => hundredths(out, value),
+        Some(value) => hundredths(out, value, 0),
         None => out.extend_from_slice(b"null"),
     }
 }

@@ -301,7 +301,7 @@ impl Course {
             write!(out, "  {name} {}.{}", tenths / 10, tenths % 10)?;
         }
         out.extend_from_slice(b"  max ");
-        super::hundredths(out, self.worst);
+        super::hundredths(out, self.worst, 0);
         write!(out, "\n# threshold")?;
         for step in &self.ladder {
             write!(out, "{:>5}%", step.percent)?;

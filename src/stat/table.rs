@@ -192,14 +192,17 @@ impl Look {
             Some(limits) if percent >= limits.yellow => Some(&b"\x1b[33m"[..]),
             _ => None,
         };
-        let mut digits = Vec::with_capacity(COLUMN);
-        super::hundredths(&mut digits, percent);
-        pad(out, COLUMN.saturating_sub(digits.len()).max(1), b' ');
-        out.extend_from_slice(colour.unwrap_or_default());
-        out.extend_from_slice(&digits);
-        if colour.is_some() {
-            out.extend_from_slice(b"\x1b[0m");
-        }
+        let Some(colour) = colour else {
+            super::hundredths(out, percent, COLUMN);
+            return;
+        };
+        // The blanks in front have no colour: they may be of another background.
+        let start = out.len();
+        super::hundredths(out, percent, COLUMN);
+        let blanks = out[start..].iter().take_while(|b| **b == b' ').count();
+        let digits = start + blanks;
+        out.splice(digits..digits, colour.iter().copied());
+        out.extend_from_slice(b"\x1b[0m");
     }
 
     /// A name, at the column `at`. Of a long one the end is kept, which tells it

@@ -123,7 +123,7 @@ fn cgroups() -> Outcome {
         write(&mut out, &format!("-g '{pattern}'"), look, &rows);
         let [_, interval] = rows;
         let top = stat::most_stalled(interval, ALL, 2);
-        write(&mut out, "-n 2", look, &[top.clone()]);
+        write(&mut out, "-n 2", look, std::slice::from_ref(&top));
         out.extend_from_slice(b"== -n 2 -j\n");
         for row in &top {
             json::object(&mut out, ALL, 1_795_373_926_123_456, row);
