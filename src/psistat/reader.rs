@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, FileExt};
 use std::path::{Path, PathBuf};
 
-use crate::pattern::{Pattern, States};
+use crate::pattern::Pattern;
 use crate::pressure::{BadPressure, Pressure, Resource};
 use crate::stat::{Group, Reading, Readings, Selection};
 use crate::sys;
@@ -132,8 +132,7 @@ impl Reader {
         // cgroup must not read it twice.
         let mut found = Vec::new();
         for pattern in &self.patterns {
-            let mut path = Vec::new();
-            descend(&self.mount, pattern, pattern.start(), &mut path, &mut found);
+            walk(&self.mount, pattern, &mut found);
         }
         found.sort();
         found.dedup_by(|a, b| a.0 == b.0);
@@ -189,40 +188,33 @@ impl Reader {
     }
 }
 
-/// The directories below `path` that match, with their inode numbers, which on
-/// cgroup2 are not given twice. A directory that can't be read is passed over:
-/// cgroups go at any time.
-fn descend(
-    mount: &Path,
-    pattern: &Pattern,
-    states: States,
-    path: &mut Vec<u8>,
-    found: &mut Vec<(Vec<u8>, u64)>,
-) {
-    let directory = mount.join(OsStr::from_bytes(path.get(1..).unwrap_or_default()));
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+/// The directories below the mount that match, with their inode numbers, which
+/// cgroup2 doesn't give twice. One that can't be read is passed over: cgroups go
+/// at any time.
+fn walk(mount: &Path, pattern: &Pattern, found: &mut Vec<(Vec<u8>, u64)>) {
+    let mut ahead = vec![(Vec::new(), pattern.start())];
+    while let Some((path, states)) = ahead.pop() {
+        let below = path.get(1..).unwrap_or_default();
+        let Ok(entries) = std::fs::read_dir(mount.join(OsStr::from_bytes(below))) else {
             continue;
+        };
+        for entry in entries.flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let name = entry.file_name();
+            let states = pattern.step(states, name.as_bytes());
+            if states.is_empty() {
+                continue;
+            }
+            let path = [&path, &b"/"[..], name.as_bytes()].concat();
+            if pattern.accepts(states) {
+                found.push((path.clone(), entry.ino()));
+            }
+            if pattern.goes_on(states) {
+                ahead.push((path, states));
+            }
         }
-        let name = entry.file_name();
-        let below = pattern.step(states, name.as_bytes());
-        if below.is_empty() {
-            continue;
-        }
-        let length = path.len();
-        path.push(b'/');
-        path.extend_from_slice(name.as_bytes());
-        if pattern.accepts(below) {
-            found.push((path.clone(), entry.ino()));
-        }
-        // The kernel's paths end at PATH_MAX, and so does this recursion.
-        if pattern.goes_on(below) {
-            descend(mount, pattern, below, path, found);
-        }
-        path.truncate(length);
     }
 }
 

@@ -63,7 +63,7 @@ impl Screen {
             wanted.extend(ENDS);
         }
         if pages {
-            wanted.push(libc::SIGTSTP);
+            wanted.extend([libc::SIGQUIT, libc::SIGTSTP]);
         }
         if terminal && mode != Mode::Last {
             wanted.push(libc::SIGWINCH);

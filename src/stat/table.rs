@@ -196,7 +196,7 @@ impl Look {
             super::hundredths(out, percent, COLUMN);
             return;
         };
-        // The blanks in front have no colour: they may be of another background.
+        // The blanks in front stay out of it: a copied number is a number.
         let start = out.len();
         super::hundredths(out, percent, COLUMN);
         let blanks = out[start..].iter().take_while(|b| **b == b' ').count();

@@ -11,6 +11,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("cli::exit_codes", exit_codes),
         trial("cli::no_psi_is_one_sentence_with_the_remedy", no_psi),
+        trial("cli::a_full_disk_is_told", full_disk),
         trial("cli::the_header_comes_again", header_again),
         trial("cli::nothing_but_text_goes_into_a_pipe", plain_pipe),
         trial("cli::blocks_in_a_pipe", blocks),
@@ -54,6 +55,25 @@ fn exit_codes() -> Outcome {
         assert!(text.contains(word), "{args:?}: {text}");
         assert!(other.is_empty(), "{args:?}");
     }
+    DONE
+}
+
+/// What can't be written is no success.
+fn full_disk() -> Outcome {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let Ok(full) = full else {
+        return skip("there is no /dev/full");
+    };
+    let output = psistat(&["-P", &fixture("all/1"), "1h"])
+        .stdout(full)
+        .output()
+        .expect("psistat runs");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr.starts_with("psistat: standard output: No space"),
+        "{stderr}"
+    );
     DONE
 }
 
