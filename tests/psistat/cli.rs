@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
         trial("cli::nothing_but_text_goes_into_a_pipe", plain_pipe),
         trial("cli::blocks_in_a_pipe", blocks),
         trial("cli::a_closed_pipe_ends_it_quietly", closed_pipe),
+        trial("cli::so_does_one_that_was_closed_before", closed_before),
         trial(
             "cli::it_does_not_wait_for_the_next_row_to_see_that",
             closed_while_idle,
@@ -144,6 +145,22 @@ fn closed_pipe() -> Outcome {
     assert_eq!(running.ended().code(), Some(0));
     let stderr = running.child.stderr.take().map(std::io::read_to_string);
     assert_eq!(stderr.and_then(Result::ok).as_deref(), Some(""));
+    DONE
+}
+
+/// The first row has no reader any more.
+fn closed_before() -> Outcome {
+    for args in [&["1h"][..], &["-j"], &["-h"], &["--suggest", "0"]] {
+        let (far, near) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        drop(near);
+        let output = psistat(args)
+            .args(["-P", &fixture("all/1")])
+            .stdout(std::os::fd::OwnedFd::from(far))
+            .output()
+            .expect("psistat runs");
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
     DONE
 }
 
