@@ -5,6 +5,9 @@ PREFIX  = /usr/local
 SBINDIR = $(PREFIX)/sbin
 BINDIR  = $(PREFIX)/bin
 MANDIR  = $(PREFIX)/share/man
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR  = $(PREFIX)/share/zsh/site-functions
+FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 DESTDIR =
 
 CARGO   = cargo
@@ -14,7 +17,7 @@ TARGET  = $(shell uname -m)-unknown-linux-musl
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
-SCRIPTS = .ci/run tests/vm/run tests/vm/init
+SCRIPTS = .ci/run tests/vm/run tests/vm/init tests/bench-psistat.sh packaging/completion/generate
 
 # Rust's own linker folds equal functions, packs relocations and takes the layout
 # of packaging/static.ld: 65 KB less on disk. Paths of the build machine stay out.
@@ -45,6 +48,7 @@ check:
 # The figures that the documentation states, measured on this machine.
 bench: all
 	python3 tests/bench.py $(BUILT)
+	tests/bench-psistat.sh $(BUILT)/psistat
 
 # The same binary in a small machine with all privileges (QEMU).
 check-vm: all
@@ -58,14 +62,32 @@ lint:
 
 install:
 	@test -x $(BUILT)/psilogd || { echo "make: run 'make' first" >&2; exit 1; }
-	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
+	      $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
+	      $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	$(INSTALL) -m 755 $(BUILT)/psilogd $(DESTDIR)$(SBINDIR)/psilogd
+	$(INSTALL) -m 755 $(BUILT)/psistat $(DESTDIR)$(BINDIR)/psistat
+	$(INSTALL) -m 644 man/psistat.1 $(DESTDIR)$(MANDIR)/man1/psistat.1
 	$(INSTALL) -m 644 man/psilogd.conf.5 $(DESTDIR)$(MANDIR)/man5/psilogd.conf.5
 	$(INSTALL) -m 644 man/psilogd.8 $(DESTDIR)$(MANDIR)/man8/psilogd.8
+	for tool in psilogd psistat; do \
+	$(INSTALL) -m 644 packaging/completion/$$tool.bash $(DESTDIR)$(BASHDIR)/$$tool && \
+	$(INSTALL) -m 644 packaging/completion/_$$tool $(DESTDIR)$(ZSHDIR)/_$$tool && \
+	$(INSTALL) -m 644 packaging/completion/$$tool.fish $(DESTDIR)$(FISHDIR)/$$tool.fish || \
+	exit 1; done
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/psilogd $(DESTDIR)$(MANDIR)/man5/psilogd.conf.5 \
-	      $(DESTDIR)$(MANDIR)/man8/psilogd.8
+	rm -f $(DESTDIR)$(SBINDIR)/psilogd $(DESTDIR)$(BINDIR)/psistat \
+	      $(DESTDIR)$(MANDIR)/man1/psistat.1 $(DESTDIR)$(MANDIR)/man5/psilogd.conf.5 \
+	      $(DESTDIR)$(MANDIR)/man8/psilogd.8 \
+	      $(DESTDIR)$(BASHDIR)/psilogd $(DESTDIR)$(BASHDIR)/psistat \
+	      $(DESTDIR)$(ZSHDIR)/_psilogd $(DESTDIR)$(ZSHDIR)/_psistat \
+	      $(DESTDIR)$(FISHDIR)/psilogd.fish $(DESTDIR)$(FISHDIR)/psistat.fish
+
+# Shell completion is made from -h.
+completion:
+	$(CARGO) build --locked
+	packaging/completion/generate target/debug
 
 dist:
 	mkdir -p dist
@@ -75,4 +97,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench check-vm lint install uninstall dist clean
+.PHONY: all target check bench check-vm lint install uninstall completion dist clean

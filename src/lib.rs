@@ -19,10 +19,13 @@
 //! | [`line`] | a line's text in a caller's buffer | rule, time |
 //! | [`report`] | a report and its line | episode, rule, line |
 //! | [`cgroup`] | where cgroups are | nothing |
+//! | [`pattern`] | patterns of cgroups | rule |
 //! | [`trigger`] | a rule and a pressure file: an armed fd | sys |
 //! | [`sink`] | outputs | config, report, sys |
 //! | [`options`] | psilogd's command line | config |
 //! | [`daemon`] | owns the poll array and everything in it | all above |
+//! | [`stat`] | psistat's rows, tables, JSON and suggestions | pressure, episode |
+//! | [`psistat`] | psistat: command line, reading, the loop | stat, pattern, sys |
 //! | [`sys`] | the only unsafe code | libc |
 //!
 //! What decides (pressure to report) does no I/O and takes time as a parameter.
@@ -37,10 +40,13 @@ pub mod daemon;
 pub mod episode;
 pub mod line;
 pub mod options;
+pub mod pattern;
 pub mod pressure;
+pub mod psistat;
 pub mod report;
 pub mod rule;
 pub mod sink;
+pub mod stat;
 pub mod sys;
 pub mod time;
 pub mod trigger;

@@ -230,6 +230,12 @@ impl CgroupPath {
         Ok(CgroupPath(path))
     }
 
+    /// A path as directory entries spell it, to be printed: `/`, or `/` and names
+    /// without a slash at the end.
+    pub(crate) fn of(bytes: Vec<u8>) -> CgroupPath {
+        CgroupPath(bytes)
+    }
+
     /// The bytes of the path: `/`, or `/` and names without a slash at the end.
     pub fn bytes(&self) -> &[u8] {
         &self.0
@@ -241,7 +247,8 @@ impl CgroupPath {
     }
 }
 
-fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+/// `%XX` becomes its byte; None where no two hexadecimal digits follow a `%`.
+pub(crate) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(&b) = rest.next() {

@@ -374,6 +374,119 @@ pub fn lock_memory() -> io::Result<()> {
     Ok(())
 }
 
+/// Microseconds since the epoch (CLOCK_REALTIME).
+pub fn wall_micros() -> u64 {
+    micros(clock(libc::CLOCK_REALTIME))
+}
+
+/// The year of a point in local time; [`local`] has the rest.
+pub fn local_year(seconds: i64) -> i64 {
+    let mut tm = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: as in `local`.
+    let tm = unsafe {
+        libc::localtime_r(&(seconds as _), tm.as_mut_ptr());
+        tm.assume_init()
+    };
+    i64::from(tm.tm_year) + 1900
+}
+
+/// A set of signals.
+fn signal_set(signals: &[libc::c_int]) -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set, which then is only added to; a
+    // number that is no signal is refused, not undefined.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), *signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Whether whoever started us had the signal ignored, as nohup(1) has SIGHUP.
+fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: no new action is set, and the old one is written to a zeroed
+    // struct of its type, which is a valid one should the call fail.
+    let action = unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Signals, by number, that are blocked and read from a descriptor.
+pub struct Caught(File);
+
+impl Caught {
+    /// Blocks the signals, but for those that are ignored, and opens the
+    /// signalfd(2).
+    pub fn new(signals: &[libc::c_int]) -> io::Result<Caught> {
+        let mut wanted = signals.to_vec();
+        // SIGWINCH is ignored by default, but without SIG_IGN.
+        wanted.retain(|signal| !is_ignored(*signal));
+        let set = signal_set(&wanted);
+        // SAFETY: the set is initialised and outlives the calls; the descriptor
+        // that signalfd returns is owned by nobody else.
+        let fd = unsafe {
+            cerr(libc::sigprocmask(
+                libc::SIG_BLOCK,
+                &set,
+                std::ptr::null_mut(),
+            ))?;
+            let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+            OwnedFd::from_raw_fd(cerr(libc::signalfd(-1, &set, flags))?)
+        };
+        Ok(Caught(File::from(fd)))
+    }
+
+    /// The next pending signal's number.
+    pub fn take(&mut self) -> Option<libc::c_int> {
+        let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
+        self.0.read_exact(&mut info).ok()?;
+        // ssi_signo is the first field, a u32 (signalfd(2))
+        let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+        libc::c_int::try_from(number).ok()
+    }
+}
+
+impl AsFd for Caught {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Does to this process what the signal does by default. For SIGSTOP that
+/// returns when somebody continues it; for one that ends a process, only if that
+/// can't be: then the caller exits on its own.
+pub fn default_signal(signal: libc::c_int) {
+    let set = signal_set(&[signal]);
+    // SAFETY: no handler of ours exists, so that SIG_DFL replaces nothing that
+    // Rust relies on; the set is initialised and outlives the call.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        libc::raise(signal);
+    }
+}
+
+/// Columns and lines of the terminal `fd`; None if it is none or doesn't tell
+/// (TIOCGWINSZ).
+pub fn window_size(fd: BorrowedFd<'_>) -> Option<(usize, usize)> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: TIOCGWINSZ writes one winsize, which the pointer is valid for, and
+    // the descriptor is borrowed for the call.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
+    let told = result == 0 && size.ws_col > 0 && size.ws_row > 0;
+    told.then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -104,7 +104,7 @@ impl Hint {
     }
 
     /// The same for a person.
-    const fn sentence(self) -> &'static str {
+    pub const fn sentence(self) -> &'static str {
         match self {
             Hint::Psi => {
                 "this kernel keeps no pressure figures: boot with psi=1 (it needs Linux 4.20 \

@@ -1,0 +1,16 @@
+# fish completion for psistat. Written by packaging/completion/generate.
+complete -c psistat -f
+complete -c psistat -s a -d 'the kernel\'s averages (10, 60, 300 s) as well'
+complete -c psistat -s c -x -a "'10,50'" -d 'colours from so many percent on: yellow, red (10,50)'
+complete -c psistat -s g -x -a "'**' '/system.slice' '/system.slice/*.service' '/user.slice'" -d 'a cgroup, or a pattern of them: * and **'
+complete -c psistat -s j -d 'JSON, an object a line'
+complete -c psistat -s m -d 'monochrome: no colours'
+complete -c psistat -s n -x -a "'10'" -d 'the N most-stalled cgroups'
+complete -c psistat -s r -x -a "'cpu' 'memory' 'io' 'irq' 'memory,io'" -d 'only these of cpu,memory,io,irq'
+complete -c psistat -s t -d 'time stamps'
+complete -c psistat -s w -d 'wide: neither fold nor cut to the terminal'
+complete -c psistat -s C -x -a '(__fish_complete_directories)' -d 'cgroups are below DIR'
+complete -c psistat -s P -x -a '(__fish_complete_directories)' -d 'pressure files are in DIR, not /proc/pressure'
+complete -c psistat -l suggest -x -a "'1h' '24h'" -d 'watch, then print rules for psilogd.conf'
+complete -c psistat -s h -d 'print this help'
+complete -c psistat -s V -d 'print the version'

@@ -1,0 +1,53 @@
+//! psistat: options, run, exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use psilogd::psistat::options::{Action, usage};
+use psilogd::psistat::{End, Failure, show, suggest};
+use psilogd::sys;
+
+/// There is nothing to show, or nowhere to show it.
+const FAILURE: u8 = 1;
+/// The command line is wrong.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let result = match Action::parse(std::env::args_os().skip(1)) {
+        Ok(Action::Help) => print(&usage()),
+        Ok(Action::Version) => print(concat!("psistat ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Action::Show(settings)) => show(&settings),
+        Ok(Action::Suggest(settings, length)) => suggest(&settings, length),
+        Err(why) => {
+            complain(&why);
+            complain("try psistat -h");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match result {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Signal(signal)) => {
+            sys::default_signal(signal);
+            ExitCode::from(FAILURE)
+        }
+        Err(why) => {
+            complain(&why.to_string());
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+/// A sentence on standard error; a closed one is no reason to fail.
+fn complain(sentence: &str) {
+    let _ = writeln!(std::io::stderr(), "psistat: {sentence}");
+}
+
+/// Text on standard output, which may be closed early by a pager.
+fn print(text: &str) -> Result<End, Failure> {
+    let mut stdout = std::io::stdout();
+    let written = stdout.write_all(text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(End::Done),
+    }
+}

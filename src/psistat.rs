@@ -1,0 +1,395 @@
+//! psistat's loop: read, compute, write, wait.
+
+use std::fmt;
+use std::io;
+
+use crate::line::Line;
+use crate::pressure::Resource;
+use crate::stat::suggest::{Period, Suggestion, WINDOW};
+use crate::stat::table::{Form, Look};
+use crate::stat::{self, Row, json};
+use crate::sys;
+use crate::time::{Micros, Moment};
+
+use options::Settings;
+use reader::{BadRead, Reader};
+use screen::{Mode, Screen, Wake};
+
+pub mod options;
+pub mod reader;
+pub mod screen;
+
+/// `2026-11-22 18:58:46`
+const STAMP: usize = 19;
+/// `.123`, where readings lie less than whole seconds apart.
+const FRACTION: usize = 4;
+
+/// How psistat came to its end.
+#[derive(Debug)]
+pub enum End {
+    /// All was shown that was asked for, or nobody reads it any more.
+    Done,
+    /// This signal asked for it; to be raised again, so that a shell sees it.
+    Signal(libc::c_int),
+}
+
+/// Why psistat can't go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// There is nothing to read.
+    Read(BadRead),
+    /// Standard output takes nothing, or the system refuses something basic.
+    Io(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Read(bad) => bad.fmt(f),
+            Failure::Io(error) => write!(f, "standard output: {error}"),
+        }
+    }
+}
+
+impl From<BadRead> for Failure {
+    fn from(bad: BadRead) -> Failure {
+        Failure::Read(bad)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Io(error)
+    }
+}
+
+/// A closed pipe is an end like any other.
+fn quietly(result: Result<End, Failure>) -> Result<End, Failure> {
+    match result {
+        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::Done),
+        result => result,
+    }
+}
+
+fn open(settings: &Settings) -> Result<Reader, BadRead> {
+    Reader::open(
+        settings.selection,
+        settings.pressure.as_deref(),
+        settings.cgroups.as_deref(),
+        &settings.patterns,
+    )
+}
+
+/// Shows figures until there were enough.
+pub fn show(settings: &Settings) -> Result<End, Failure> {
+    quietly(show_all(settings))
+}
+
+fn show_all(settings: &Settings) -> Result<End, Failure> {
+    let mut reader = open(settings)?;
+    let grid = Grid {
+        start: sys::now(),
+        step: settings.interval.unwrap_or(Micros::ZERO),
+    };
+    // Before the screen is touched: a sentence on it would be lost.
+    let mut before = reader.read_first()?;
+    let mut view = View::new(settings)?;
+    view.show(&stat::since_boot(&before))?;
+    let mut shown = 1;
+    while settings.count.is_none_or(|count| shown < count) {
+        let due = grid.next(sys::now());
+        loop {
+            match view.screen.wait(due)? {
+                Wake::Due => break,
+                Wake::Resized => view.resize()?,
+                Wake::Unread => return Ok(End::Done),
+                Wake::Signal(signal) => return Ok(End::Signal(signal)),
+            }
+        }
+        let now = reader.read()?;
+        view.show(&stat::interval(&before, &now))?;
+        before = now;
+        shown += 1;
+    }
+    Ok(End::Done)
+}
+
+/// Points in time that don't drift, however late each reading is.
+struct Grid {
+    start: Moment,
+    step: Micros,
+}
+
+impl Grid {
+    /// The first point after `now`; those that were missed are left out.
+    fn next(&self, now: Moment) -> Moment {
+        let passed = now.since(self.start).0.checked_div(self.step.0);
+        let steps = passed.unwrap_or_default().saturating_add(1);
+        self.start + Micros(self.step.0.saturating_mul(steps))
+    }
+}
+
+/// What is on standard output, and how it looks.
+struct View<'a> {
+    settings: &'a Settings,
+    screen: Screen,
+    look: Look,
+    /// Whether a reading may be more than one row.
+    many: bool,
+    /// Characters of a time stamp.
+    stamp: usize,
+    lines: usize,
+    /// Rows until the next header.
+    until_header: usize,
+    /// What was shown last, to be laid out anew.
+    last: Option<(String, Vec<Row>)>,
+    shown: u64,
+}
+
+impl<'a> View<'a> {
+    fn new(settings: &'a Settings) -> io::Result<View<'a>> {
+        let mode = match settings.top {
+            Some(_) if settings.interval.is_some() && !settings.json => Mode::Pages,
+            _ => Mode::Lines,
+        };
+        let screen = Screen::new(mode)?;
+        let fraction = settings
+            .interval
+            .is_some_and(|step| step.0 % 1_000_000 != 0);
+        let stamp = STAMP + if fraction { FRACTION } else { 0 };
+        let look = Look {
+            selection: settings.selection,
+            averages: settings.averages,
+            // In a page it stands above.
+            time: if settings.time && !screen.has_pages() {
+                stamp
+            } else {
+                0
+            },
+            names: !settings.patterns.is_empty(),
+            colours: (screen.takes_colours() && !settings.plain).then_some(settings.limits),
+            width: None,
+            cut: screen.is_terminal(),
+        };
+        // One group is a row under the last one, as in vmstat(8); several are a
+        // block with its own head, as in iostat(1).
+        let many = match settings.patterns.as_slice() {
+            [] => false,
+            [one] => one.plain().is_none(),
+            _ => true,
+        };
+        let mut view = View {
+            settings,
+            screen,
+            look,
+            many,
+            stamp,
+            lines: 0,
+            until_header: 0,
+            last: None,
+            shown: 0,
+        };
+        view.measure();
+        Ok(view)
+    }
+
+    fn measure(&mut self) {
+        let (columns, lines) = self.screen.size();
+        self.look.width = (!self.settings.wide).then_some(columns);
+        self.lines = lines;
+        // Above many rows the time stands once.
+        self.look.time = 0;
+        let once = self.screen.has_pages() || self.many && self.look.form() == Form::Row;
+        if self.settings.time && !once {
+            self.look.time = self.stamp;
+        }
+    }
+
+    /// Shows one reading.
+    fn show(&mut self, rows: &[Row]) -> io::Result<()> {
+        let wall = sys::wall_micros();
+        let mut out = Vec::with_capacity(1024);
+        let most = |n| stat::most_stalled(rows.to_vec(), self.settings.selection, n);
+        let chosen = self.settings.top.map(most);
+        let shown = chosen.as_deref().unwrap_or(rows);
+        if self.settings.json {
+            for row in shown {
+                json::object(&mut out, self.settings.selection, wall, row);
+            }
+        } else if self.screen.has_pages() {
+            let title = self.title(wall, shown.len(), rows.len());
+            self.last = chosen.map(|rows| (title, rows));
+            self.shown += 1;
+            return self.page();
+        } else {
+            self.table(&mut out, wall, shown);
+        }
+        self.shown += 1;
+        self.screen.write(&out)
+    }
+
+    /// Rows below those of the last reading.
+    fn table(&mut self, out: &mut Vec<u8>, wall: u64, rows: &[Row]) {
+        let mut stamp = [0; STAMP + FRACTION];
+        let stamp = match self.settings.time {
+            true => stamp_of(wall, &mut stamp),
+            false => "",
+        };
+        if self.many && self.look.form() == Form::Row {
+            if self.shown > 0 {
+                out.push(b'\n');
+            }
+            if self.settings.time {
+                out.extend_from_slice(stamp.get(..self.stamp).unwrap_or_default().as_bytes());
+                out.push(b'\n');
+            }
+            self.until_header = 0;
+        }
+        if self.until_header == 0 {
+            self.look.header(out);
+            self.until_header = self.lines.saturating_sub(3).max(1);
+        }
+        self.until_header -= 1;
+        let stamp = stamp.get(..self.look.time).unwrap_or_default();
+        for row in rows {
+            self.look.row(out, stamp, row);
+        }
+    }
+
+    fn title(&self, wall: u64, shown: usize, all: usize) -> String {
+        let mut stamp = [0; STAMP + FRACTION];
+        let stamp = stamp_of(wall, &mut stamp);
+        let span = match (self.shown, self.settings.interval) {
+            (1.., Some(interval)) => format!("every {interval}"),
+            _ => "since boot".into(),
+        };
+        format!(
+            "{}  {span}  {shown} of {all} cgroups",
+            stamp.get(..STAMP).unwrap_or_default()
+        )
+    }
+
+    /// The last reading on one screen.
+    fn page(&mut self) -> io::Result<()> {
+        let Some((title, rows)) = &self.last else {
+            return Ok(());
+        };
+        let (columns, _) = self.screen.size();
+        let mut out = Vec::with_capacity(4096);
+        out.extend_from_slice(title.get(..columns).unwrap_or(title).as_bytes());
+        out.push(b'\n');
+        self.look.header(&mut out);
+        // The last line stays free, or the screen would scroll.
+        let room = self.lines.saturating_sub(2 + self.look.header_lines());
+        for row in rows.iter().take(room / self.look.row_lines()) {
+            self.look.row(&mut out, "", row);
+        }
+        self.screen.page(&out)
+    }
+
+    /// The terminal has another size now, or lost what was on it.
+    fn resize(&mut self) -> io::Result<()> {
+        self.measure();
+        self.until_header = 0;
+        self.page()
+    }
+}
+
+/// `2026-11-22 18:58:46.123`, local time.
+fn stamp_of(wall: u64, buffer: &mut [u8; STAMP + FRACTION]) -> &str {
+    let seconds = i64::try_from(wall / 1_000_000).unwrap_or_default();
+    let (year, local) = (sys::local_year(seconds), sys::local(seconds));
+    let mut line = Line::new(buffer);
+    line.decimal(u64::try_from(year).unwrap_or_default(), 4, b'0');
+    for (sign, number) in [
+        ("-", local.month + 1),
+        ("-", local.day),
+        (" ", local.hour),
+        (":", local.minute),
+        (":", local.second),
+    ] {
+        line.text(sign).decimal(u64::from(number), 2, b'0');
+    }
+    line.text(".").decimal(wall / 1_000 % 1_000, 3, b'0');
+    std::str::from_utf8(buffer).unwrap_or_default()
+}
+
+/// Watches for `length`, or until ^C, then prints rules.
+pub fn suggest(settings: &Settings, length: Micros) -> Result<End, Failure> {
+    quietly(suggest_all(settings, length))
+}
+
+fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
+    let mut reader = open(settings)?;
+    let path = settings
+        .patterns
+        .first()
+        .and_then(|pattern| pattern.plain());
+    let mut suggestion = Suggestion::new(path);
+    let mut screen = Screen::new(Mode::Last)?;
+    let start = sys::now();
+    let end = start + length;
+    let from = sys::wall_micros();
+    loop {
+        for group in reader.read()? {
+            for (resource, reading) in Resource::ALL.into_iter().zip(group.readings) {
+                if let Some(reading) = reading {
+                    suggestion.feed(resource, reading);
+                }
+            }
+        }
+        // Two seconds after this reading, not after the last: the machine takes no
+        // reading that is less than a window younger.
+        let due = sys::now() + WINDOW;
+        if due > end {
+            // The rest, that no reading falls into, is waited for all the same.
+            if screen.wait(end)? == Wake::Unread {
+                return Ok(End::Done);
+            }
+            break;
+        }
+        match screen.wait(due)? {
+            Wake::Due | Wake::Resized => {}
+            Wake::Unread => return Ok(End::Done),
+            Wake::Signal(_) => break,
+        }
+    }
+    let (mut first, mut last) = ([0; STAMP + FRACTION], [0; STAMP + FRACTION]);
+    let period = Period {
+        from: stamp_of(from, &mut first).get(..STAMP).unwrap_or_default(),
+        to: stamp_of(sys::wall_micros(), &mut last)
+            .get(..STAMP)
+            .unwrap_or_default(),
+    };
+    let mut out = Vec::with_capacity(4096);
+    suggestion.write(&mut out, period);
+    screen.write(&out)?;
+    Ok(End::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_does_not_drift_and_leaves_out_what_was_missed() {
+        let grid = Grid {
+            start: Moment(100),
+            step: Micros(10),
+        };
+        for (now, next) in [(100, 110), (101, 110), (109, 110), (110, 120), (157, 160)] {
+            assert_eq!(grid.next(Moment(now)), Moment(next), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_sorts_as_time_does() {
+        let mut buffer = [0; STAMP + FRACTION];
+        let stamp = stamp_of(1_795_373_926_012_345, &mut buffer);
+        // whatever the time zone
+        assert!(stamp.starts_with("2026-11-2"), "{stamp}");
+        assert!(stamp.ends_with(":46.012"), "{stamp}");
+        let form: Vec<_> = stamp.bytes().filter(|b| !b.is_ascii_digit()).collect();
+        assert_eq!(form, b"-- ::.");
+    }
+}

@@ -1,0 +1,428 @@
+//! psistat's command line.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use getopts::{Matches, Options};
+
+use crate::pattern::Pattern;
+use crate::pressure::{Percent, Resource};
+use crate::stat::Selection;
+use crate::stat::table::Limits;
+use crate::time::Micros;
+
+/// Below this psistat would measure itself.
+const INTERVAL_MIN: Micros = Micros::millis(10);
+/// More than a terminal has lines.
+const TOP_MAX: usize = 10_000;
+/// What `-n` shows where no `-g` says otherwise.
+const EVERY_CGROUP: &[u8] = b"**";
+
+const LIMITS: Limits = Limits {
+    yellow: Percent(1_000),
+    red: Percent(5_000),
+};
+
+/// What psistat was asked to do.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Show figures.
+    Show(Settings),
+    /// Watch for so long, then print rules.
+    Suggest(Settings, Micros),
+    /// Print how psistat is used.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// How and what to show.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// From one reading to the next; None is one reading.
+    pub interval: Option<Micros>,
+    /// So many readings; None is no end.
+    pub count: Option<u64>,
+    /// `-a`: the kernel's averages too.
+    pub averages: bool,
+    /// `-j`: JSON lines.
+    pub json: bool,
+    /// `-w`: lines longer than the terminal's.
+    pub wide: bool,
+    /// `-t`: time stamps.
+    pub time: bool,
+    /// `-m`: no colours.
+    pub plain: bool,
+    /// `-c`: where colours begin.
+    pub limits: Limits,
+    /// `-r`: which resources.
+    pub selection: Selection,
+    /// `-g`: which cgroups; none is the whole system.
+    pub patterns: Vec<Pattern>,
+    /// `-n`: only the most-stalled ones.
+    pub top: Option<usize>,
+    /// `-P`: the directory of the system's pressure files.
+    pub pressure: Option<PathBuf>,
+    /// `-C`: the root of the cgroup2 hierarchy.
+    pub cgroups: Option<PathBuf>,
+}
+
+fn options() -> Options {
+    let mut options = Options::new();
+    options.optflag("a", "", "the kernel's averages (10, 60, 300 s) as well");
+    options.optopt(
+        "c",
+        "",
+        "colours from so many percent on: yellow, red (10,50)",
+        "YELLOW,RED",
+    );
+    options.optmulti(
+        "g",
+        "",
+        "a cgroup, or a pattern of them: * and **",
+        "CGROUP",
+    );
+    options.optflag("j", "", "JSON, an object a line");
+    options.optflag("m", "", "monochrome: no colours");
+    options.optopt("n", "", "the N most-stalled cgroups", "N");
+    options.optopt("r", "", "only these of cpu,memory,io,irq", "RESOURCE,...");
+    options.optflag("t", "", "time stamps");
+    options.optflag("w", "", "wide: neither fold nor cut to the terminal");
+    options.optopt("C", "", "cgroups are below DIR", "DIR");
+    options.optopt(
+        "P",
+        "",
+        "pressure files are in DIR, not /proc/pressure",
+        "DIR",
+    );
+    options.optopt(
+        "",
+        "suggest",
+        "watch, then print rules for psilogd.conf",
+        "DURATION",
+    );
+    options.optflag("h", "", "print this help");
+    options.optflag("V", "", "print the version");
+    options
+}
+
+/// What `-h` prints.
+pub fn usage() -> String {
+    let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-n N] [-r RESOURCE,...]\n\
+                 \u{20}              [-C DIR] [-P DIR] [interval [count]]\n\
+                 \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\n\
+                 Shows CPU, memory and I/O pressure: once, or every interval (1, 0.5, 500ms, 1m).";
+    options().usage(brief)
+}
+
+impl Action {
+    /// Reads the arguments; what is wrong with them, as a sentence.
+    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
+        // getopts takes text only, but the name of a cgroup may be any bytes: what
+        // isn't UTF-8 becomes the %XX that -g reads.
+        let args = args.into_iter().map(|arg| text(arg.into_vec()));
+        let matches = options().parse(args).map_err(|fail| fail.to_string())?;
+        if matches.opt_present("h") {
+            return Ok(Action::Help);
+        }
+        if matches.opt_present("V") {
+            return Ok(Action::Version);
+        }
+        let settings = Settings::new(&matches)?;
+        match matches.opt_str("suggest") {
+            None => Ok(Action::Show(settings)),
+            Some(length) => {
+                let length = suggest(&settings, &matches, &length)?;
+                Ok(Action::Suggest(settings, length))
+            }
+        }
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut text = String::new();
+        for &byte in error.as_bytes() {
+            match byte.is_ascii() {
+                true => text.push(char::from(byte)),
+                false => text.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        text
+    })
+}
+
+fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micros, String> {
+    let length =
+        duration(length).map_err(|why| format!("option --suggest: \"{length}\": {why}"))?;
+    if !matches.free.is_empty() {
+        return Err("with --suggest there is no interval: readings are 2 s apart".into());
+    }
+    if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
+        .into_iter()
+        .find(|option| matches.opt_present(option))
+    {
+        return Err(format!(
+            "option -{other} does not go with --suggest, which prints a configuration"
+        ));
+    }
+    let plain = |pattern: &Pattern| pattern.plain().is_some();
+    match settings.patterns.as_slice() {
+        [] => Ok(length),
+        [one] if plain(one) => Ok(length),
+        _ => Err("with --suggest, -g is one cgroup and no pattern".into()),
+    }
+}
+
+impl Settings {
+    fn new(matches: &Matches) -> Result<Settings, String> {
+        let mut patterns = Vec::new();
+        for word in matches.opt_strs("g") {
+            let pattern = Pattern::parse(word.as_bytes());
+            patterns.push(pattern.map_err(|why| format!("option -g: \"{word}\": {why}"))?);
+        }
+        let option =
+            |name: &str, read: fn(&str) -> Result<usize, String>| match matches.opt_str(name) {
+                None => Ok(None),
+                Some(word) => match read(&word) {
+                    Ok(value) => Ok(Some(value)),
+                    Err(why) => Err(format!("option -{name}: \"{word}\": {why}")),
+                },
+            };
+        let top = option("n", top)?;
+        if top.is_some() && patterns.is_empty() {
+            patterns.extend(Pattern::parse(EVERY_CGROUP));
+        }
+        let mut operands = matches.free.iter();
+        let (first, second) = (operands.next(), operands.next());
+        if let Some(word) = operands.next() {
+            return Err(format!(
+                "\"{word}\": behind an interval and a count there is nothing more"
+            ));
+        }
+        let interval = match first {
+            None => None,
+            Some(word) => Some(interval(word).map_err(|why| format!("\"{word}\": {why}"))?),
+        };
+        let count = match (second, interval) {
+            (Some(word), _) => Some(count(word).map_err(|why| format!("\"{word}\": {why}"))?),
+            (None, Some(_)) => None,
+            (None, None) => Some(1),
+        };
+        Ok(Settings {
+            interval,
+            count,
+            averages: matches.opt_present("a"),
+            json: matches.opt_present("j"),
+            wide: matches.opt_present("w"),
+            time: matches.opt_present("t"),
+            plain: matches.opt_present("m"),
+            limits: match matches.opt_str("c") {
+                None => LIMITS,
+                Some(word) => {
+                    limits(&word).map_err(|why| format!("option -c: \"{word}\": {why}"))?
+                }
+            },
+            selection: match matches.opt_str("r") {
+                None => [true; 4],
+                Some(word) => {
+                    selection(&word).map_err(|why| format!("option -r: \"{word}\": {why}"))?
+                }
+            },
+            patterns,
+            top,
+            pressure: matches.opt_str("P").map(PathBuf::from),
+            cgroups: matches.opt_str("C").map(PathBuf::from),
+        })
+    }
+}
+
+/// Digits and at most `places` behind a point, as a whole number of its units.
+fn decimal(text: &str, places: usize) -> Option<u64> {
+    let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.len() + behind.len() == 0 || behind.len() > places {
+        return None;
+    }
+    if !digits(whole) || !digits(behind) {
+        return None;
+    }
+    format!("{whole}{behind:0<places$}").parse().ok()
+}
+
+/// `1`, `0.5`, `500ms`, `1m`.
+fn duration(word: &str) -> Result<Micros, String> {
+    if let Some(length) = decimal(word, 6) {
+        // the same bounds for both spellings
+        return Micros::parse(&format!("{length}us")).map_err(|why| why.to_string());
+    }
+    Micros::parse(word).map_err(|_| {
+        "a length of time is seconds (1, 0.5) or a whole number and a unit (500ms, 2s, 1m, 24h), \
+         at most a year"
+            .into()
+    })
+}
+
+fn interval(word: &str) -> Result<Micros, String> {
+    match duration(word)? {
+        interval if interval < INTERVAL_MIN => Err("an interval is at least 10ms".into()),
+        interval => Ok(interval),
+    }
+}
+
+fn count(word: &str) -> Result<u64, String> {
+    match word.parse::<u64>() {
+        Ok(count @ 1..) => Ok(count),
+        _ => Err("a count is a whole number from 1 on".into()),
+    }
+}
+
+fn top(word: &str) -> Result<usize, String> {
+    match word.parse::<usize>() {
+        Ok(n @ 1..=TOP_MAX) => Ok(n),
+        _ => Err("a number of cgroups is 1 to 10000".into()),
+    }
+}
+
+fn limits(word: &str) -> Result<Limits, String> {
+    let percent = |text: &str| match decimal(text, 2) {
+        Some(hundredths @ 0..=10_000) => Some(Percent(hundredths as u32)),
+        _ => None,
+    };
+    let both = word
+        .split_once(',')
+        .and_then(|(yellow, red)| Some((percent(yellow)?, percent(red)?)));
+    match both {
+        Some((yellow, red)) if yellow <= red => Ok(Limits { yellow, red }),
+        _ => Err(
+            "here stand two percentages of 0 to 100 with a comma between, the smaller first, for \
+             example 10,50"
+                .into(),
+        ),
+    }
+}
+
+fn selection(word: &str) -> Result<Selection, String> {
+    let mut selection = [false; 4];
+    for name in word.split(',') {
+        match Resource::parse(name) {
+            Some(resource) => selection[resource as usize] = true,
+            None => {
+                return Err("resources are cpu, memory, io and irq, with commas between".into());
+            }
+        }
+    }
+    Ok(selection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Action, String> {
+        Action::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn settings(line: &str) -> Settings {
+        match parse(line) {
+            Ok(Action::Show(settings)) => settings,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn intervals_and_counts() {
+        for (line, interval, count) in [
+            ("", None, Some(1)),
+            ("1", Some(1_000_000), None),
+            ("0.5", Some(500_000), None),
+            (".25", Some(250_000), None),
+            ("2.", Some(2_000_000), None),
+            ("500ms 10", Some(500_000), Some(10)),
+            ("1m", Some(60_000_000), None),
+            ("0.01", Some(10_000), None),
+        ] {
+            let settings = settings(line);
+            assert_eq!(settings.interval, interval.map(Micros), "{line}");
+            assert_eq!(settings.count, count, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_are_read() {
+        let settings = settings("-ajmtw -c 0.5,2 -r memory,io -n 3 -P /p -C /c 1");
+        assert!(settings.averages && settings.json && settings.wide);
+        assert!(settings.plain && settings.time);
+        assert_eq!(settings.limits.yellow, Percent(50));
+        assert_eq!(settings.limits.red, Percent(200));
+        assert_eq!(settings.selection, [false, true, true, false]);
+        assert_eq!(settings.top, Some(3));
+        // -n alone is of every cgroup
+        assert_eq!(settings.patterns, [Pattern::parse(b"**").unwrap()]);
+        assert_eq!(settings.pressure, Some("/p".into()));
+        assert_eq!(settings.cgroups, Some("/c".into()));
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_taken() {
+        let args = [b"-g".to_vec(), b"/a\xff*".to_vec()].map(OsString::from_vec);
+        let Ok(Action::Show(settings)) = Action::parse(args) else {
+            panic!("refused");
+        };
+        assert!(settings.patterns[0].matches(b"/a\xffb"));
+    }
+
+    #[test]
+    fn what_can_not_be_right_is_refused() {
+        for (line, word) in [
+            ("x", "\"x\""),
+            ("0", "at least 10ms"),
+            ("1us", "at least 10ms"),
+            ("-1", "'1'"),
+            ("1.0000001", "\"1.0000001\""),
+            (".", "\".\""),
+            ("1.5s", "\"1.5s\""),
+            ("99999999999999999999", "\"99999999999999999999\""),
+            ("31708800", "at most one year"),
+            ("1 0", "a count"),
+            ("1 x", "a count"),
+            ("1 2 3", "\"3\""),
+            ("-c 10", "-c"),
+            ("-c 50,10", "-c"),
+            ("-c 10,101", "-c"),
+            ("-c 1.234,5", "-c"),
+            ("-r disk", "-r"),
+            ("-r cpu,", "-r"),
+            ("-n 0", "-n"),
+            ("-n x", "-n"),
+            ("-n 10001", "-n"),
+            ("-g /a**", "-g"),
+            ("-x", "'x'"),
+            ("--record", "'record'"),
+            ("-g", "'g'"),
+            ("--suggest x", "--suggest"),
+            ("--suggest 24h 1", "no interval"),
+            ("--suggest 24h -j", "-j"),
+            ("--suggest 24h -g **", "one cgroup"),
+            ("--suggest 24h -g /a -g /b", "one cgroup"),
+        ] {
+            let why = parse(line).err().unwrap_or_default();
+            assert!(why.contains(word), "{line}: {why}");
+        }
+    }
+
+    #[test]
+    fn suggestions_take_any_duration() {
+        for (line, length) in [
+            ("--suggest 24h", Micros::secs(24 * 3600)),
+            ("--suggest 10 -g /a -r io", Micros::secs(10)),
+            ("--suggest=500ms", Micros::millis(500)),
+        ] {
+            match parse(line) {
+                Ok(Action::Suggest(_, found)) => assert_eq!(found, length, "{line}"),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Reads pressure files: at most once each reading and file, with the clock
+//! looked at right behind every one.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirEntryExt, FileExt};
+use std::path::{Path, PathBuf};
+
+use crate::pattern::Pattern;
+use crate::pressure::{BadPressure, Pressure, Resource};
+use crate::stat::{Group, Reading, Readings, Selection};
+use crate::sys;
+use crate::trigger::{Hint, Roots};
+
+/// More than any pressure file has: two lines of at most 80 bytes.
+const FILE_MAX: usize = 512;
+
+/// Why there is nothing to show.
+#[derive(Debug)]
+pub enum BadRead {
+    /// The file is no pressure file.
+    Text(PathBuf, BadPressure),
+    /// The system refused it.
+    Io(PathBuf, io::Error),
+    /// It isn't there, for a reason that is known.
+    Missing(PathBuf, Hint),
+    /// No cgroup below this directory matches.
+    NoMatch(PathBuf),
+}
+
+/// One sentence, with the remedy where there is one.
+impl fmt::Display for BadRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadRead::Text(path, why) => write!(f, "{} {why}", path.display()),
+            BadRead::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            BadRead::Missing(path, hint) => {
+                write!(f, "{}: {}", path.display(), hint.sentence())
+            }
+            BadRead::NoMatch(mount) => {
+                write!(f, "{}: no cgroup there matches", mount.display())
+            }
+        }
+    }
+}
+
+/// Everything that is read at every reading.
+pub struct Reader {
+    selection: Selection,
+    /// Fixed groups, their files kept open.
+    kept: Vec<Kept>,
+    /// The cgroup2 mount, and what to look for below it.
+    mount: PathBuf,
+    patterns: Vec<Pattern>,
+}
+
+/// A group whose files stay open.
+struct Kept {
+    /// As in [`Group`].
+    path: Option<Vec<u8>>,
+    id: u64,
+    directory: PathBuf,
+    files: [Option<File>; 4],
+}
+
+impl Reader {
+    /// Opens what is fixed: the system's files if there are no patterns, else those
+    /// of the patterns that are plain paths. None of them being there is an error.
+    pub fn open(
+        selection: Selection,
+        pressure: Option<&Path>,
+        cgroups: Option<&Path>,
+        patterns: &[Pattern],
+    ) -> Result<Reader, BadRead> {
+        let mut reader = Reader {
+            selection,
+            kept: Vec::new(),
+            mount: PathBuf::new(),
+            patterns: Vec::new(),
+        };
+        // No look at /proc/self/mountinfo where nothing in it matters.
+        let roots = Roots::find;
+        if patterns.is_empty() {
+            let directory = pressure.map_or_else(|| roots().system, Path::to_path_buf);
+            let mut kept = Kept::new(None, directory);
+            if !kept.open(selection)? {
+                kept.none_is_right(pressure.is_none())?;
+            }
+            reader.kept.push(kept);
+            return Ok(reader);
+        }
+        let mount = cgroups.map(Path::to_path_buf).or_else(|| roots().cgroup);
+        reader.mount = mount.ok_or(BadRead::Missing("cgroups".into(), Hint::Cgroup2))?;
+        for pattern in patterns {
+            let Some(path) = pattern.plain() else {
+                reader.patterns.push(pattern.clone());
+                continue;
+            };
+            if reader.is_kept(&path) {
+                continue;
+            }
+            let directory = reader.mount.join(OsStr::from_bytes(&path[1..]));
+            let mut kept = Kept::new(Some(path), directory);
+            if !kept.open(selection)? {
+                kept.none_is_right(false)?;
+            }
+            reader.kept.push(kept);
+        }
+        Ok(reader)
+    }
+
+    fn is_kept(&self, path: &[u8]) -> bool {
+        self.kept
+            .iter()
+            .any(|kept| kept.path.as_deref() == Some(path))
+    }
+
+    /// Reads every group once; in ascending order of path.
+    pub fn read(&mut self) -> Result<Vec<Group>, BadRead> {
+        let mut groups = Vec::with_capacity(self.kept.len());
+        for kept in &mut self.kept {
+            groups.push(kept.read(self.selection)?);
+        }
+        if self.patterns.is_empty() {
+            groups.sort_by(|a, b| a.path.cmp(&b.path));
+            return Ok(groups);
+        }
+        // First which there are, then their files: two patterns that match one
+        // cgroup must not read it twice.
+        let mut found = Vec::new();
+        for pattern in &self.patterns {
+            walk(&self.mount, pattern, &mut found);
+        }
+        found.sort();
+        found.dedup_by(|a, b| a.0 == b.0);
+        found.retain(|(path, _)| !self.is_kept(path));
+        for (path, id) in found {
+            groups.push(self.read_found(path, id)?);
+        }
+        groups.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(groups)
+    }
+
+    /// The first reading: no cgroup at all is a mistake in the pattern, where later
+    /// it is the way of cgroups.
+    pub fn read_first(&mut self) -> Result<Vec<Group>, BadRead> {
+        let groups = self.read()?;
+        match groups.is_empty() {
+            true => Err(BadRead::NoMatch(self.mount.clone())),
+            false => Ok(groups),
+        }
+    }
+
+    /// Reads a cgroup that a walk found. It may have gone since.
+    fn read_found(&self, path: Vec<u8>, id: u64) -> Result<Group, BadRead> {
+        let mut file = self.mount.clone().into_os_string();
+        file.push(OsStr::from_bytes(&path));
+        file.push("/");
+        let stem = file.len();
+        let mut file = file.into_encoded_bytes();
+        let mut readings: Readings = [None; 4];
+        for resource in Resource::ALL {
+            if !self.selection[resource as usize] {
+                continue;
+            }
+            file.truncate(stem);
+            file.extend_from_slice(resource.cgroup_file().as_bytes());
+            let name = Path::new(OsStr::from_bytes(&file));
+            let Ok(mut open) = File::open(name) else {
+                continue;
+            };
+            let mut text = [0; FILE_MAX];
+            let Ok(length) = open.read(&mut text) else {
+                continue;
+            };
+            let read = reading(&text[..length]);
+            let read = read.map_err(|why| BadRead::Text(name.to_path_buf(), why));
+            readings[resource as usize] = Some(read?);
+        }
+        Ok(Group {
+            path: Some(path),
+            id,
+            readings,
+        })
+    }
+}
+
+/// The directories below the mount that match, with their inode numbers, which
+/// cgroup2 doesn't give twice. One that can't be read is passed over: cgroups go
+/// at any time.
+fn walk(mount: &Path, pattern: &Pattern, found: &mut Vec<(Vec<u8>, u64)>) {
+    let mut ahead = vec![(Vec::new(), pattern.start())];
+    while let Some((path, states)) = ahead.pop() {
+        let below = path.get(1..).unwrap_or_default();
+        let Ok(entries) = std::fs::read_dir(mount.join(OsStr::from_bytes(below))) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let name = entry.file_name();
+            let states = pattern.step(states, name.as_bytes());
+            if states.is_empty() {
+                continue;
+            }
+            let path = [&path, &b"/"[..], name.as_bytes()].concat();
+            if pattern.accepts(states) {
+                found.push((path.clone(), entry.ino()));
+            }
+            if pattern.goes_on(states) {
+                ahead.push((path, states));
+            }
+        }
+    }
+}
+
+impl Kept {
+    fn new(path: Option<Vec<u8>>, directory: PathBuf) -> Kept {
+        Kept {
+            path,
+            id: 0,
+            directory,
+            files: [const { None }; 4],
+        }
+    }
+
+    fn file(&self, resource: Resource) -> PathBuf {
+        self.directory.join(match self.path {
+            None => resource.name(),
+            Some(_) => resource.cgroup_file(),
+        })
+    }
+
+    /// Opens what there is; whether that is anything.
+    fn open(&mut self, selection: Selection) -> Result<bool, BadRead> {
+        for resource in Resource::ALL {
+            if selection[resource as usize] {
+                let name = self.file(resource);
+                self.files[resource as usize] = match File::open(&name) {
+                    Ok(file) => Some(file),
+                    Err(error) if is_gone(&error) => None,
+                    Err(error) => return Err(refused(name, error)),
+                };
+            }
+        }
+        Ok(self.files.iter().any(Option::is_some))
+    }
+
+    /// None of the selected files is there: right if others are.
+    fn none_is_right(&self, usual: bool) -> Result<(), BadRead> {
+        let others = Resource::ALL.map(|resource| self.file(resource));
+        if others.iter().any(|file| file.exists()) {
+            return Ok(());
+        }
+        let hint = match self.path {
+            None if usual && !Path::new("/proc/stat").exists() => Hint::ProcSubset,
+            None => Hint::Psi,
+            Some(_) if !self.directory.exists() => Hint::NoCgroup,
+            Some(_) => Hint::CgroupPressure,
+        };
+        Err(BadRead::Missing(self.directory.clone(), hint))
+    }
+
+    fn read(&mut self, selection: Selection) -> Result<Group, BadRead> {
+        // What went may have come back, but then it is another cgroup.
+        if self.path.is_some() && self.files.iter().all(Option::is_none) {
+            self.id = self.id.saturating_add(1);
+            self.open(selection)?;
+        }
+        let mut readings: Readings = [None; 4];
+        for resource in Resource::ALL {
+            let Some(file) = &self.files[resource as usize] else {
+                continue;
+            };
+            let mut text = [0; FILE_MAX];
+            match file.read_at(&mut text, 0) {
+                Ok(length) => {
+                    let read = reading(&text[..length]);
+                    let read = read.map_err(|why| BadRead::Text(self.file(resource), why));
+                    readings[resource as usize] = Some(read?);
+                }
+                Err(error) if is_gone(&error) => {
+                    self.files = [const { None }; 4];
+                    readings = [None; 4];
+                    break;
+                }
+                Err(error) => return Err(refused(self.file(resource), error)),
+            }
+        }
+        Ok(Group {
+            path: self.path.clone(),
+            id: self.id,
+            readings,
+        })
+    }
+}
+
+/// ENOENT before it is open, ENODEV after its cgroup went.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
+}
+
+fn refused(path: PathBuf, error: io::Error) -> BadRead {
+    match error.raw_os_error() {
+        Some(libc::EOPNOTSUPP) => BadRead::Missing(path, Hint::Psi),
+        Some(libc::EMFILE | libc::ENFILE) => BadRead::Missing(path, Hint::Descriptors),
+        _ => BadRead::Io(path, error),
+    }
+}
+
+/// The text of a file that was read this moment.
+fn reading(text: &[u8]) -> Result<Reading, BadPressure> {
+    let at = sys::now();
+    if text.len() == FILE_MAX {
+        return Err(BadPressure::Garbage);
+    }
+    let pressure = Pressure::parse(text)?;
+    Ok(Reading { at, pressure })
+}

@@ -1,0 +1,179 @@
+//! Standard output as a terminal or a pipe, and waiting for the next reading.
+//! The terminal's modes are never touched: a full screen is the alternate one
+//! with the cursor hidden, and every way out of here undoes that.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::sys::{self, Caught, Slot};
+use crate::time::Moment;
+
+/// What a terminal is taken for that doesn't tell, and a pipe.
+const SIZE: (usize, usize) = (80, 25);
+
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
+const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
+
+/// What is wanted of standard output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Line after line.
+    Lines,
+    /// One screen at a time, on a terminal.
+    Pages,
+    /// Nothing until the end, and then even after ^C.
+    Last,
+}
+
+/// Why a wait is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// It is time.
+    Due,
+    /// What is on the screen is to be laid out anew.
+    Resized,
+    /// This signal asks for the end.
+    Signal(libc::c_int),
+    /// Nobody reads what is written.
+    Unread,
+}
+
+/// Standard output.
+pub struct Screen {
+    /// Unbuffered: a row or a page is one write(2).
+    out: File,
+    terminal: bool,
+    pages: bool,
+    entered: bool,
+    signals: Option<Caught>,
+}
+
+impl Screen {
+    /// Takes over standard output. Signals stay what they are, and ^C ends psistat
+    /// by itself, but where there is something to undo or to print.
+    pub fn new(mode: Mode) -> io::Result<Screen> {
+        let out = io::stdout();
+        let terminal = out.is_terminal();
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let pages = mode == Mode::Pages && terminal && !dumb;
+        const ENDS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+        let mut wanted = Vec::new();
+        if pages || mode == Mode::Last {
+            wanted.extend(ENDS);
+        }
+        if pages {
+            wanted.extend([libc::SIGQUIT, libc::SIGTSTP]);
+        }
+        if terminal && mode != Mode::Last {
+            wanted.push(libc::SIGWINCH);
+        }
+        Ok(Screen {
+            out: File::from(out.as_fd().try_clone_to_owned()?),
+            terminal,
+            pages,
+            entered: false,
+            signals: match wanted.is_empty() {
+                true => None,
+                false => Some(Caught::new(&wanted)?),
+            },
+        })
+    }
+
+    /// Whether colours may be used (<https://no-color.org>).
+    pub fn takes_colours(&self) -> bool {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        self.terminal && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
+    }
+
+    /// Whether it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Whether it shows one page at a time.
+    pub fn has_pages(&self) -> bool {
+        self.pages
+    }
+
+    /// Columns and lines.
+    pub fn size(&self) -> (usize, usize) {
+        match self.terminal {
+            true => sys::window_size(self.out.as_fd()).unwrap_or(SIZE),
+            false => SIZE,
+        }
+    }
+
+    /// Writes text, all at once.
+    pub fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        self.out.write_all(text)
+    }
+
+    /// Writes a page over the last one: no clearing first, which would flicker.
+    /// `text` is lines that fit.
+    pub fn page(&mut self, text: &[u8]) -> io::Result<()> {
+        let mut page = Vec::with_capacity(text.len() + 512);
+        if !self.entered {
+            page.extend_from_slice(ENTER);
+        }
+        page.extend_from_slice(b"\x1b[H");
+        for line in text.split_inclusive(|&b| b == b'\n') {
+            page.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+            page.extend_from_slice(b"\x1b[K\r\n");
+        }
+        page.extend_from_slice(b"\x1b[J");
+        self.entered = true;
+        self.out.write_all(&page)
+    }
+
+    /// Leaves the terminal as it was found.
+    pub fn leave(&mut self) {
+        if std::mem::take(&mut self.entered) {
+            // There is nobody left to tell.
+            let _ = self.out.write_all(LEAVE);
+        }
+    }
+
+    /// Waits until `due`, or until something else is to be done.
+    pub fn wait(&mut self, due: Moment) -> io::Result<Wake> {
+        loop {
+            let now = sys::now();
+            if now >= due {
+                return Ok(Wake::Due);
+            }
+            let idle = Slot::IDLE;
+            let signals = self.signals.as_ref();
+            let mut slots = [
+                signals.map_or(idle, |signals| Slot::new(signals.as_fd(), libc::POLLIN)),
+                // Asks for nothing, so only an end of the reading side is told.
+                Slot::new(self.out.as_fd(), 0),
+            ];
+            sys::poll(&mut slots, Some(due.since(now)))?;
+            match self.signals.as_mut().and_then(Caught::take) {
+                None => {}
+                Some(libc::SIGWINCH) => return Ok(Wake::Resized),
+                Some(libc::SIGTSTP) => {
+                    self.leave();
+                    sys::default_signal(libc::SIGSTOP);
+                    return Ok(Wake::Resized);
+                }
+                Some(signal) => return Ok(Wake::Signal(signal)),
+            }
+            if slots[1].seen() & (libc::POLLERR | libc::POLLHUP) != 0 {
+                return Ok(Wake::Unread);
+            }
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl AsFd for Screen {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.out.as_fd()
+    }
+}

@@ -1,0 +1,293 @@
+//! The command line: what is refused and how, pipes, signals.
+
+use std::os::unix::process::ExitStatusExt;
+
+use libtest_mimic::Trial;
+use psilogd::config::Config;
+
+use super::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("cli::exit_codes", exit_codes),
+        trial("cli::no_psi_is_one_sentence_with_the_remedy", no_psi),
+        trial("cli::a_full_disk_is_told", full_disk),
+        trial("cli::the_header_comes_again", header_again),
+        trial("cli::nothing_but_text_goes_into_a_pipe", plain_pipe),
+        trial("cli::blocks_in_a_pipe", blocks),
+        trial("cli::a_closed_pipe_ends_it_quietly", closed_pipe),
+        trial("cli::so_does_one_that_was_closed_before", closed_before),
+        trial(
+            "cli::it_does_not_wait_for_the_next_row_to_see_that",
+            closed_while_idle,
+        ),
+        trial("cli::interrupted_it_dies_of_the_signal", interrupted),
+        trial("cli::suggestions_come_with_interrupt", suggest_interrupted),
+        trial("cli::suggestions_come_in_time", suggest_in_time),
+        trial("cli::json_is_read_by_jq", by_jq),
+        trial("cli::json_is_read_by_python", by_python),
+    ]
+}
+
+fn exit_codes() -> Outcome {
+    for (args, code, word) in [
+        (&["-h"][..], 0, "usage: psistat"),
+        (&["-V"], 0, concat!("psistat ", env!("CARGO_PKG_VERSION"))),
+        (&["-x"], 2, "try psistat -h"),
+        (&["soon"], 2, "\"soon\""),
+        (&["1", "2", "3"], 2, "\"3\""),
+        (&["-c", "50,10"], 2, "the smaller first"),
+        (&["-r", "disk"], 2, "cpu, memory, io and irq"),
+        (&["--suggest", "1h", "-j"], 2, "-j"),
+        (&["-C", "/nonexistent", "-g", "/a"], 1, "no such cgroup"),
+        (
+            &["-C", "/nonexistent", "-g", "**"],
+            1,
+            "no cgroup there matches",
+        ),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
+        let (text, other) = match code {
+            0 => (output.stdout, output.stderr),
+            _ => (output.stderr, output.stdout),
+        };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(text.contains(word), "{args:?}: {text}");
+        assert!(other.is_empty(), "{args:?}");
+    }
+    DONE
+}
+
+/// What can't be written is no success.
+fn full_disk() -> Outcome {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let Ok(full) = full else {
+        return skip("there is no /dev/full");
+    };
+    let output = psistat(&["-P", &fixture("all/1"), "1h"])
+        .stdout(full)
+        .output()
+        .expect("psistat runs");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr.starts_with("psistat: standard output: No space"),
+        "{stderr}"
+    );
+    DONE
+}
+
+fn no_psi() -> Outcome {
+    let output = run(&["-P", "/nonexistent/pressure", "1"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("boot with psi=1"), "{stderr}");
+    DONE
+}
+
+fn header_again() -> Outcome {
+    let text = stdout(&["-P", &fixture("all/1"), "10ms", "45"]);
+    let heads: Vec<_> = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.contains("cpu"))
+        .map(|(at, _)| at)
+        .collect();
+    // as vmstat(8) has it: 22 rows on a terminal of 25 lines
+    assert_eq!(heads, [0, 24, 48]);
+    assert_eq!(text.lines().count(), 45 + 3 * 2);
+    DONE
+}
+
+/// No colour, no cursor, whatever the environment says of the terminal.
+fn plain_pipe() -> Outcome {
+    let (pressure, cgroups) = (fixture("all/2"), fixture("cgroups/1"));
+    for args in [
+        &["-P", &pressure, "-c", "0,0", "10ms", "3"][..],
+        &["-C", &cgroups, "-n", "3", "-c", "0,0", "10ms", "3"],
+        &["-C", &cgroups, "-g", "**", "-a", "-t"],
+    ] {
+        let output = psistat(args)
+            .env("TERM", "xterm-256color")
+            .output()
+            .expect("psistat runs");
+        assert!(output.status.success(), "{output:?}");
+        let plain = |b: &u8| b.is_ascii_graphic() || matches!(b, b' ' | b'\n');
+        assert!(output.stdout.iter().all(plain), "{args:?}");
+        assert!(!output.stdout.is_empty());
+    }
+    DONE
+}
+
+fn blocks() -> Outcome {
+    let cgroups = fixture("cgroups/1");
+    let text = stdout(&["-C", &cgroups, "-g", "**", "-n", "2", "10ms", "3"]);
+    let blocks: Vec<_> = text.trim_end().split("\n\n").collect();
+    assert_eq!(blocks.len(), 3, "{text}");
+    for block in blocks {
+        assert_eq!(block.lines().count(), 4, "{text}");
+        assert!(
+            block
+                .lines()
+                .nth(1)
+                .is_some_and(|line| line.ends_with(" cgroup"))
+        );
+    }
+    DONE
+}
+
+fn closed_pipe() -> Outcome {
+    let mut running = Running::new(&["-P", &fixture("all/1"), "10ms"]);
+    running.line();
+    running.lines = None;
+    assert_eq!(running.ended().code(), Some(0));
+    let stderr = running.child.stderr.take().map(std::io::read_to_string);
+    assert_eq!(stderr.and_then(Result::ok).as_deref(), Some(""));
+    DONE
+}
+
+/// The first row has no reader any more.
+fn closed_before() -> Outcome {
+    for args in [&["1h"][..], &["-j"], &["-h"], &["--suggest", "0"]] {
+        let (far, near) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        drop(near);
+        let output = psistat(args)
+            .args(["-P", &fixture("all/1")])
+            .stdout(std::os::fd::OwnedFd::from(far))
+            .output()
+            .expect("psistat runs");
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
+    DONE
+}
+
+fn closed_while_idle() -> Outcome {
+    let mut running = Running::new(&["-P", &fixture("all/1"), "1h"]);
+    running.line();
+    running.lines = None;
+    assert_eq!(running.ended().code(), Some(0));
+    DONE
+}
+
+/// A shell's loop ends with ^C only if the program in it dies of it.
+fn interrupted() -> Outcome {
+    for (name, number) in [("INT", 2), ("TERM", 15)] {
+        let mut running = Running::new(&["-P", &fixture("all/1"), "1h"]);
+        running.line();
+        running.signal(name);
+        assert_eq!(running.ended().signal(), Some(number));
+    }
+    DONE
+}
+
+fn suggested(running: &mut Running) -> Config {
+    assert_eq!(running.ended().code(), Some(0));
+    let lines = running.lines.take().expect("not closed");
+    let text = std::io::read_to_string(lines).expect("text");
+    let config = Config::parse(text.as_bytes()).expect(&text);
+    let file = std::env::temp_dir().join(format!("psistat-{}.conf", running.child.id()));
+    std::fs::write(&file, &text).expect("file");
+    let check = std::process::Command::new(PSILOGD)
+        .arg("-n")
+        .arg("-f")
+        .arg(&file)
+        .output()
+        .expect("psilogd runs");
+    std::fs::remove_file(&file).expect("file");
+    assert!(check.status.success(), "{check:?}\n{text}");
+    config
+}
+
+/// A running strace or debugger aside, only /proc tells that it waits.
+fn sleeps(running: &Running) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.child.id()));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.child.id()));
+    let blocked = status.is_ok_and(|text| {
+        // SIGINT is the second bit
+        let line = text.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        let mask = u64::from_str_radix(line.unwrap_or_default().trim(), 16);
+        mask.is_ok_and(|mask| mask & 2 != 0)
+    });
+    blocked && stat.is_ok_and(|text| text.contains(") S "))
+}
+
+fn suggest_interrupted() -> Outcome {
+    let mut running = Running::new(&["-P", &fixture("all/1"), "--suggest", "24h"]);
+    until("psistat to wait", || sleeps(&running).then_some(()));
+    running.signal("INT");
+    // before the second reading there is nothing to say, and that is said
+    assert_eq!(suggested(&mut running).rules, []);
+    DONE
+}
+
+fn suggest_in_time() -> Outcome {
+    let mut running = Running::new(&["-P", &fixture("all/1"), "--suggest", "2.2"]);
+    let names: Vec<_> = suggested(&mut running)
+        .rules
+        .into_iter()
+        .map(|rule| rule.name)
+        .collect();
+    assert_eq!(names, ["memory", "memory-critical", "io", "cpu", "irq"]);
+    DONE
+}
+
+fn json() -> String {
+    let mut text = String::new();
+    for tree in ["all/2", "no-irq/2", "no-cpu-full/2"] {
+        text += &stdout(&["-j", "-P", &fixture(tree), "10ms", "2"]);
+    }
+    text + &stdout(&["-j", "-C", &fixture("cgroups/1"), "-g", "**"])
+}
+
+fn by_jq() -> Outcome {
+    if let Some(why) = missing(&["jq"]) {
+        return skip(&why);
+    }
+    let query = "[.cgroup, .cpu.full, .memory.some.total_us, .irq.full.avg10]";
+    let text = filter("jq", &["-c", query], &json());
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "[null,null,1210233,0.03]");
+    assert_eq!(lines[2], "[null,null,1210233,null]");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with(r#"["/system.slice/db-a\\x2db.service",{"#)),
+        "{text}"
+    );
+    assert!(
+        lines.contains(&r#"["/user.slice/off",null,null,null]"#),
+        "{text}"
+    );
+    DONE
+}
+
+fn by_python() -> Outcome {
+    if let Some(why) = missing(&["python3"]) {
+        return skip(&why);
+    }
+    let script = r#"
+import json, sys
+for line in sys.stdin:
+    row = json.loads(line)
+    assert list(row) == ["time_us", "cgroup", "cpu", "memory", "io", "irq"], row
+    for name in ["cpu", "memory", "io", "irq"]:
+        file = row[name]
+        if file is None:
+            continue
+        kinds = ["full"] if name == "irq" else ["some", "full"]
+        assert list(file) == ["interval_us"] + kinds, file
+        for kind in kinds:
+            f = file[kind]
+            if f is not None:
+                keys = ["pct", "stall_us", "avg10", "avg60", "avg300", "total_us"]
+                assert list(f) == keys, f
+                exact = min(100, 100 * f["stall_us"] / file["interval_us"])
+                assert abs(f["pct"] - exact) <= 0.005001, f
+print("right")
+"#;
+    assert_eq!(filter("python3", &["-c", script], &json()), "right\n");
+    DONE
+}

@@ -1,0 +1,29 @@
+//! psistat as a user meets it. A test that can't run here says why and is
+//! counted as ignored; with PSILOGD_TEST_NO_SKIP set (in CI) it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cli;
+mod completion;
+mod golden;
+mod live;
+mod manual;
+mod support;
+mod terminal;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let args = Arguments::from_args();
+    let trials: Vec<Trial> = [
+        cli::trials(),
+        completion::trials(),
+        golden::trials(),
+        live::trials(),
+        manual::trials(),
+        terminal::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    libtest_mimic::run(&args, trials).exit();
+}

@@ -1,0 +1,75 @@
+//! The manual page: what `-h` knows it knows, and mandoc(1) has nothing to say.
+
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use super::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("manual::every_option_and_key_is_in_it", complete),
+        trial("manual::mandoc_has_nothing_to_say", lint),
+    ]
+}
+
+fn page() -> String {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("man/psistat.1");
+    std::fs::read_to_string(page).expect("man/psistat.1")
+}
+
+fn complete() -> Outcome {
+    let page = page();
+    let help = stdout(&["-h"]);
+    let mut options = 0;
+    for line in help.lines() {
+        let mut words = line.split_whitespace();
+        let Some(option) = words.next().and_then(|word| word.strip_prefix('-')) else {
+            continue;
+        };
+        options += 1;
+        let item = match option.strip_prefix('-') {
+            Some(long) => format!(".It Fl Fl {long}"),
+            None => format!(".It Fl {option}"),
+        };
+        let found = page
+            .lines()
+            .any(|line| line == item || line.starts_with(&format!("{item} ")));
+        assert!(found, "{item} is not in the page");
+    }
+    assert_eq!(options, 14);
+    for key in [
+        "time_us",
+        "cgroup",
+        "cpu",
+        "memory",
+        "io",
+        "irq",
+        "interval_us",
+        "some",
+        "full",
+        "pct",
+        "stall_us",
+        "avg10",
+        "avg60",
+        "avg300",
+        "total_us",
+    ] {
+        assert!(page.contains(&format!(".It Cm {key}\n")), "{key}");
+    }
+    DONE
+}
+
+fn lint() -> Outcome {
+    if let Some(why) = missing(&["mandoc"]) {
+        return skip(&why);
+    }
+    let output = Command::new("mandoc")
+        .args(["-Tlint", "-Wwarning"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/man/psistat.1"))
+        .output()
+        .expect("mandoc runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    DONE
+}

@@ -1,0 +1,273 @@
+//! On a terminal, which tmux(1) is here: colours, widths, sizes, and how it is
+//! left.
+
+use std::cell::Cell;
+use std::process::{Command, Stdio};
+
+use libtest_mimic::Trial;
+
+use super::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("terminal::lines_fit_80_and_200_columns", widths),
+        trial("terminal::colours_and_how_to_have_none", colours),
+        trial("terminal::a_page_at_a_time_and_the_terminal_back", pages),
+        trial("terminal::a_new_size_is_honoured", resized),
+        trial("terminal::stopped_and_continued", stopped),
+    ]
+}
+
+/// A terminal of its own server, gone with it.
+struct Terminal {
+    socket: String,
+    shown: Cell<u32>,
+}
+
+impl Terminal {
+    fn new(name: &str, columns: u32, lines: u32) -> Terminal {
+        let terminal = Terminal {
+            socket: format!("psistat-{}-{name}", std::process::id()),
+            shown: Cell::new(0),
+        };
+        let (columns, lines) = (columns.to_string(), lines.to_string());
+        let shell = "exec env -u NO_COLOR PS1='$ ' HISTFILE= bash --norc --noprofile";
+        let size = ["-x", &columns, "-y", &lines];
+        let mut args = vec!["-f", "/dev/null", "new-session", "-d"];
+        args.extend(size);
+        args.push(shell);
+        terminal.tmux(&args);
+        terminal.see("a prompt", |text| text.contains('$'));
+        terminal
+    }
+
+    fn tmux(&self, args: &[&str]) -> String {
+        let output = Command::new("tmux")
+            .args(["-L", &self.socket])
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("tmux runs");
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn enter(&self, line: &str) {
+        self.tmux(&["send-keys", "-l", line]);
+        self.tmux(&["send-keys", "Enter"]);
+    }
+
+    /// What a command leaves on an empty screen, and one line more.
+    fn show(&self, line: &str) -> String {
+        self.shown.set(self.shown.get() + 1);
+        let end = format!("ended {}", self.shown.get());
+        // the command line itself is cleared away, and doesn't hold the word
+        self.enter(&format!("clear; {line}; echo end''ed {}", self.shown.get()));
+        self.see("its end", |text| text.contains(&end))
+    }
+
+    fn key(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    fn text(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// With its colours, as escape sequences.
+    fn coloured(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-e"])
+    }
+
+    /// Whether the alternate screen is on, and the cursor is seen.
+    fn state(&self) -> String {
+        self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"])
+    }
+
+    fn see(&self, what: &str, right: impl Fn(&str) -> bool) -> String {
+        until(what, || Some(self.text()).filter(|text| right(text)))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux")
+            .args(["-L", &self.socket, "kill-server"])
+            .status();
+    }
+}
+
+fn lacking() -> Option<String> {
+    missing(&["tmux", "bash"])
+}
+
+fn widths() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let (pressure, cgroups) = (fixture("all/2"), fixture("cgroups/1"));
+    for (columns, wide) in [(80, false), (200, true)] {
+        let terminal = Terminal::new(&format!("w{columns}"), columns, 50);
+        let text = terminal.show(&format!("{PSISTAT} -a -P {pressure}"));
+        // beside where there is room, else below
+        let one_line = text.lines().any(|line| line.matches("avg300").count() == 7);
+        assert_eq!(one_line, wide, "{text}");
+        assert_eq!(text.contains("memory some"), !wide, "{text}");
+
+        let one = "-g /system.slice/cron.service -t";
+        let text = terminal.show(&format!("{PSISTAT} {one} -C {cgroups}"));
+        let row = text.lines().nth(2).unwrap_or_default();
+        assert!(row.starts_with("20"), "{text}");
+        assert!(row.ends_with(".service"), "{text}");
+        assert_eq!(row.contains(" ..."), !wide, "{text}");
+
+        let all = "-g '**' -t";
+        let text = terminal.show(&format!("{PSISTAT} {all} -C {cgroups}"));
+        // no line is folded: the time, two of the head, seven cgroups, and ours
+        assert!(text.starts_with("20"), "{text}");
+        assert_eq!(text.trim_end().lines().count(), 3 + 7 + 2, "{text}");
+        let full = |line: &str| line.contains(" ...") && line.len() == 80;
+        assert_eq!(text.lines().any(full), !wide, "{text}");
+    }
+    DONE
+}
+
+const YELLOW: &str = "\x1b[33m";
+const RED: &str = "\x1b[1m\x1b[31m";
+
+fn colours() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let pressure = fixture("all/2");
+    let terminal = Terminal::new("colours", 80, 24);
+    for (line, yellow, red) in [
+        // avg10: cpu 12.85, memory 45.12 and 40.01
+        (format!("{PSISTAT} -P {pressure} -a"), true, false),
+        (format!("{PSISTAT} -P {pressure} -a -c 1,40"), true, true),
+        (format!("{PSISTAT} -P {pressure} -a -c 60,70"), false, false),
+        (
+            format!("{PSISTAT} -P {pressure} -a -c 1,40 -m"),
+            false,
+            false,
+        ),
+        (
+            format!("NO_COLOR=1 {PSISTAT} -P {pressure} -a -c 1,40"),
+            false,
+            false,
+        ),
+        (
+            format!("NO_COLOR= {PSISTAT} -P {pressure} -a -c 1,40"),
+            true,
+            true,
+        ),
+        (
+            format!("TERM=dumb {PSISTAT} -P {pressure} -a -c 1,40"),
+            false,
+            false,
+        ),
+        (
+            format!("{PSISTAT} -P {pressure} -a -c 1,40 | cat"),
+            false,
+            false,
+        ),
+    ] {
+        terminal.show(&line);
+        let text = terminal.coloured();
+        let red_seen = text.contains(RED) || text.contains("\x1b[1;31m");
+        assert_eq!(
+            (text.contains(YELLOW), red_seen),
+            (yellow, red),
+            "{line}\n{text}"
+        );
+    }
+    DONE
+}
+
+/// A page, ^C, and everything is as it was: what stood there, the cursor, the
+/// modes.
+fn pages() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let cgroups = fixture("cgroups/1");
+    let terminal = Terminal::new("pages", 80, 12);
+    terminal.enter("clear; stty -a | md5sum; echo be''fore");
+    let before = terminal.see("the modes", |text| text.contains("before"));
+    let modes = before.lines().next().unwrap_or_default().to_string();
+    terminal.enter(&format!("{PSISTAT} -C {cgroups} -g '**' -n 3 0.1"));
+    let page = terminal.see("a page", |text| text.contains("every 100ms"));
+    assert!(page.contains("3 of 7 cgroups"), "{page}");
+    assert!(!page.contains("before"), "{page}");
+    assert_eq!(page.trim_end().lines().count(), 6, "{page}");
+    assert_eq!(terminal.state().trim(), "1 0");
+    terminal.key("C-c");
+    let after = terminal.see("the old screen", |text| text.contains("before"));
+    assert!(!after.contains("of 7 cgroups"), "{after}");
+    until("the cursor", || {
+        (terminal.state().trim() == "0 1").then_some(())
+    });
+    terminal.enter("echo code $?; stty -a | md5sum");
+    let after = terminal.see("the modes", |text| text.matches(&modes).count() == 2);
+    assert!(after.contains("code 130"), "{after}");
+    // and so at its own end
+    terminal.enter(&format!(
+        "clear; {PSISTAT} -C {cgroups} -n 3 0.05 3; echo code $?"
+    ));
+    terminal.see("its end", |text| text.contains("code 0"));
+    assert_eq!(terminal.state().trim(), "0 1");
+    DONE
+}
+
+fn resized() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let cgroups = fixture("cgroups/1");
+    let terminal = Terminal::new("resized", 80, 24);
+    // an hour: what is laid out anew is what was read already
+    terminal.enter(&format!("{PSISTAT} -C {cgroups} -n 50 1h"));
+    terminal.see("a page", |text| text.contains("7 of 7 cgroups"));
+    terminal.tmux(&["resize-window", "-x", "66", "-y", "7"]);
+    let text = terminal.see("a small page", |text| text.contains("..."));
+    assert!(text.trim_end().lines().count() < 7, "{text}");
+    assert!(text.starts_with("20"), "nothing scrolled away: {text}");
+    terminal.tmux(&["resize-window", "-x", "100", "-y", "24"]);
+    terminal.see("all of it", |text| {
+        text.trim_end().lines().count() == 10 && !text.contains("...")
+    });
+    terminal.key("C-c");
+    // Not by its text: tmux moves lines between the two screens when it resizes.
+    until("the old screen", || {
+        (terminal.state().trim() == "0 1").then_some(())
+    });
+
+    // In lines, a new size brings a new head.
+    terminal.enter(&format!("clear; {PSISTAT} -P {} -a 0.1", fixture("all/1")));
+    terminal.see("blocks", |text| text.contains("memory some"));
+    terminal.tmux(&["resize-window", "-x", "200", "-y", "24"]);
+    terminal.see("rows", |text| {
+        text.lines().any(|line| line.matches("avg300").count() == 7)
+    });
+    terminal.key("C-c");
+    DONE
+}
+
+fn stopped() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let cgroups = fixture("cgroups/1");
+    let terminal = Terminal::new("stopped", 80, 24);
+    terminal.enter(&format!("{PSISTAT} -C {cgroups} -n 50 1h"));
+    terminal.see("a page", |text| text.contains("7 of 7 cgroups"));
+    terminal.key("C-z");
+    terminal.see("the shell", |text| text.contains("Stopped"));
+    assert_eq!(terminal.state().trim(), "0 1");
+    terminal.enter("fg");
+    terminal.see("the page again", |text| text.contains("7 of 7 cgroups"));
+    assert_eq!(terminal.state().trim(), "1 0");
+    terminal.key("C-c");
+    terminal.see("the old screen", |text| text.contains("Stopped"));
+    DONE
+}
