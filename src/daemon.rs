@@ -127,13 +127,18 @@ impl Daemon {
         if let Err(error) = self.wait() {
             return Some(self.give_up(&error));
         }
-        if let Some(signal) = self.take_signals() {
-            return Some(self.stop(signal));
-        }
+        // Triggers first: what the others do may build the array anew, and an
+        // event that was taken from the kernel comes only once.
+        self.take_crossings();
         let outputs = OUTPUTS..self.triggers();
         self.sink.ready(&self.slots[outputs], sys::now());
-        self.take_crossings();
+        let signalled = self.slots[SIGNALS].seen() != 0;
         self.expire();
+        if signalled {
+            if let Some(signal) = self.take_signals() {
+                return Some(self.stop(signal));
+            }
+        }
         // Nobody would ever hear of anything any more.
         self.sink.is_over().then_some(ExitCode::FAILURE)
     }
@@ -179,9 +184,6 @@ impl Daemon {
 
     /// Handles what is pending; the name of the signal that stops us.
     fn take_signals(&mut self) -> Option<&'static str> {
-        if self.slots[SIGNALS].seen() == 0 {
-            return None;
-        }
         while let Some(signal) = self.signals.take() {
             match signal {
                 Signal::Term => return Some("TERM"),
@@ -280,7 +282,9 @@ impl Daemon {
         } else {
             self.ledger.budget.hold(now, 1, 0);
         }
-        self.settle();
+        let slot = self.triggers() + index;
+        self.slots[slot] = Slot::IDLE;
+        self.set_slow_timer();
     }
 
     /// Reads every quiet counter where events can be stolen, and looks again for
@@ -353,6 +357,10 @@ impl Daemon {
         let paused = self.grace.is_some();
         self.slots
             .extend(self.watches.iter().map(|watch| watch.slot(paused)));
+        self.set_slow_timer();
+    }
+
+    fn set_slow_timer(&mut self) {
         let lost = |watch: &Watch| watch.trigger.is_none() && watch.account.rule().cgroup.is_some();
         let wanted = !self.privileged || self.watches.iter().any(lost);
         self.slow = match wanted {

@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
             "signals::hup_that_drops_a_rule_ends_its_episode",
             reload_drops,
         ),
+        trial("signals::what_comes_at_once_is_all_told", at_once),
         trial("signals::usr1_tells_where_every_rule_stands", status),
     ]
 }
@@ -207,5 +208,44 @@ fn status() -> Outcome {
     assert!(line.has("total_us") && !line.has("id"), "{}", line.text);
     let line = daemon.wait("status");
     assert_eq!((line.key("trigger"), line.key("state")), ("lost", "lost"));
+    done()
+}
+
+/// A crossing, a cgroup that goes and a reload, all found by one poll(2): an event
+/// that was taken from the kernel comes only once.
+fn at_once() -> Outcome {
+    let (Some(loaded), Some(going)) = (Cgroup::new(), Cgroup::new()) else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let scratch = Scratch::new();
+    let first = going.rule("io full 90%/2s name=going");
+    let second = loaded.rule("cpu some 20%/2s for=0 name=loaded");
+    let file = scratch.file("psilogd.conf", format!("{first}\n{second}\n"));
+    let mut daemon = Psilogd::start(&["-f", &file]);
+    // past the first window, whose events could be false
+    assert!(daemon.next(std::time::Duration::from_secs(3)).is_none());
+    daemon.signal("STOP");
+    let pressure = loaded.path.join("cpu.pressure");
+    let before = total(&pressure, "some");
+    let load = Load::start(Some(&loaded.path));
+    // two windows of it, so that one is seen whole; few readings, which steal events
+    let start = std::time::Instant::now();
+    until("pressure", || {
+        start.elapsed().as_secs() >= 5 && total(&pressure, "some") - before > 4_000_000
+    });
+    drop(load);
+    going.remove();
+    daemon.signal("HUP");
+    daemon.signal("CONT");
+    let lost = daemon.wait("lost");
+    assert_eq!(lost.key("trigger"), "going");
+    daemon.wait("reload");
+    let begin = daemon.seen.iter().find(|line| line.contains("event=begin"));
+    assert!(
+        begin.is_some_and(|line| line.contains("trigger=loaded")),
+        "{:#?}",
+        daemon.seen
+    );
     done()
 }
