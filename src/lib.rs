@@ -16,7 +16,7 @@
 //! | [`episode`] | the state machine of one trigger | rule |
 //! | [`budget`] | how many lines may be told | time |
 //! | [`account`] | what is told of one rule: episode, numbers, budget | episode, budget, report |
-//! | [`line`] | a line's text in a caller's buffer | rule, time |
+//! | [`mod@line`] | a line's text in a caller's buffer | rule, time |
 //! | [`report`] | a report and its line | episode, rule, line |
 //! | [`cgroup`] | where cgroups are | nothing |
 //! | [`pattern`] | patterns of cgroups | rule |
