@@ -1,0 +1,25 @@
+//! The outputs against the receivers that are in use, each started by the test
+//! on a socket of its own. tests/receivers/install fetches what they need.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod arrival;
+mod receiver;
+#[path = "../storm/sender.rs"]
+mod sender;
+mod storm;
+#[path = "../it/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let mut args = Arguments::from_args();
+    // they wait, they don't compute
+    args.test_threads = args.test_threads.or(Some(8));
+    let trials: Vec<Trial> = [arrival::trials(), storm::trials()]
+        .into_iter()
+        .flatten()
+        .collect();
+    libtest_mimic::run(&args, trials).exit();
+}
