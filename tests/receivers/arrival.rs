@@ -17,7 +17,8 @@ use crate::sender::{begin, settings};
 use crate::support::*;
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn(Kind) -> Outcome); 4] = [
+    type Test = (&'static str, fn(Kind) -> Outcome);
+    let tests: [Test; 4] = [
         ("a_drill_arrives_as_sent_in_local_time", drill),
         ("start_and_stop_of_the_daemon_arrive", daemon),
         ("lines_up_to_the_limit_arrive_whole", limits),

@@ -128,3 +128,16 @@ fn turn(sink: &mut Sink, slots: &mut [Slot], costs: &mut Costs, due: Option<Mome
     sink.expire(sys::now());
     costs.longest_turn = costs.longest_turn.max(start.elapsed());
 }
+
+/// `OUTPUT LINES MILLISECONDS`: a storm in a process of its own, and its costs.
+pub fn main(args: &[String]) {
+    let [output, lines, interval] = args else {
+        panic!("an output, lines and milliseconds");
+    };
+    let control = Control::default();
+    control.over.store(true, Ordering::Relaxed);
+    let lines = lines.parse().expect("a number");
+    let interval = Micros::millis(interval.parse().expect("a number"));
+    let costs = storm(&settings(&[output]), lines, interval, &control);
+    println!("{}", costs.longest_log.max(costs.longest_turn).as_micros());
+}
