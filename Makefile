@@ -17,7 +17,7 @@ TARGET  = $(shell uname -m)-unknown-linux-musl
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
-SCRIPTS = .ci/run tests/vm/run tests/vm/init tests/bench-psistat.sh packaging/completion/generate
+SCRIPTS = .ci/run tests/vm/run tests/vm/init tests/bench-psistat.sh tests/receivers/install packaging/completion/generate
 
 # Rust's own linker folds equal functions, packs relocations and takes the layout
 # of packaging/static.ld: 65 KB less on disk. Paths of the build machine stay out.
@@ -49,6 +49,11 @@ check:
 bench: all
 	python3 tests/bench.py $(BUILT)
 	tests/bench-psistat.sh $(BUILT)/psistat
+
+# Delivery while the receiver restarts, dies or hangs, beside others' senders.
+bench-syslog:
+	tests/receivers/install
+	$(CARGO) test --locked --release --test storm
 
 # The same binary in a small machine with all privileges (QEMU).
 check-vm: all
@@ -97,4 +102,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench check-vm lint install uninstall completion dist clean
+.PHONY: all target check bench bench-syslog check-vm lint install uninstall completion dist clean

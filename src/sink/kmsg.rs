@@ -79,6 +79,12 @@ impl Channel for Kmsg {
         tag(line, origin.pid);
     }
 
+    /// Without a newline the kernel takes a record for one that may be continued,
+    /// and shows it to nobody until the next one comes (printk.c, vprintk_store).
+    fn end(&self) -> Option<u8> {
+        Some(b'\n')
+    }
+
     fn limit(&self) -> usize {
         RECORD_MAX
     }

@@ -1,0 +1,171 @@
+//! System calls, as strace(1) sees them: one send a line, and none that blocks.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use libtest_mimic::Trial;
+
+use crate::receiver::{Kind, Receiver};
+use crate::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("calls::one_send_a_line", one_send),
+        trial("calls::no_send_waits_for_a_stopped_receiver", stopped),
+    ]
+}
+
+fn strace(file: &Path, program: &Path) -> Command {
+    let mut command = Command::new("strace");
+    // -D: the pid of the child is the program's
+    command
+        .args(["-D", "-T", "-s", "0", "-o"])
+        .arg(file)
+        .arg(program);
+    command
+}
+
+/// Whether programs may be traced here.
+fn can_trace() -> bool {
+    let status = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+const NO_STRACE: &str = "no strace, or no right to trace: tests/receivers/install fetches it";
+
+/// The name of a call, its arguments and result, and how long it took.
+struct Call {
+    name: String,
+    text: String,
+    seconds: f64,
+}
+
+fn calls(file: &Path) -> Vec<Call> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let call = |line: &str| {
+        let (name, rest) = line.split_once('(')?;
+        let (text, time) = rest.rsplit_once(" <")?;
+        Some(Call {
+            name: name.into(),
+            text: text.into(),
+            seconds: time.trim_end_matches('>').parse().ok()?,
+        })
+    };
+    text.lines().filter_map(call).collect()
+}
+
+fn one_send() -> Outcome {
+    const LINES: usize = 300;
+    if !can_trace() {
+        return skip(NO_STRACE);
+    }
+    let scratch = Scratch::new();
+    let socket = UnixDatagram::bind(scratch.0.join("log"))?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    let reader = thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        (0..LINES).all(|_| socket.recv(&mut buffer).is_ok())
+    });
+    let file = scratch.0.join("trace");
+    let status = strace(&file, &std::env::current_exe()?)
+        .arg("send")
+        .arg(format!("syslog:{}/log", scratch.0.display()))
+        .args([&LINES.to_string(), "3"])
+        .stdout(Stdio::null())
+        .status()?;
+    assert!(status.success());
+    assert!(reader.join().expect("the reader"), "not every line arrived");
+    // strace ends after the program
+    until("the trace", || {
+        fs::read_to_string(&file).is_ok_and(|text| text.contains("+++ exited"))
+    });
+    let calls = calls(&file);
+    let is_send = |call: &Call| call.name == "sendto";
+    let first = calls.iter().position(is_send).expect("a send");
+    let last = calls.iter().rposition(is_send).expect("a send");
+    let between = &calls[first..=last];
+    let count = |name: &str| between.iter().filter(|call| call.name == name).count();
+    let (sends, polls) = (count("sendto"), count("poll"));
+    println!(
+        "calls: {LINES} lines: {sends} sendto, {polls} poll, {} others",
+        between.len() - sends - polls
+    );
+    assert_eq!(sends, LINES);
+    // one wait between two lines, for the storm's own timer
+    assert!(polls < LINES + 10, "{polls}");
+    let others: Vec<&str> = between
+        .iter()
+        .filter(|call| !["sendto", "poll"].contains(&call.name.as_str()))
+        .map(|call| call.name.as_str())
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+    done()
+}
+
+/// The daemon itself, while rsyslogd is stopped: four status lines a signal, seen
+/// at its other output.
+fn stopped() -> Outcome {
+    const ROUNDS: usize = 40;
+    if !can_trace() {
+        return skip(NO_STRACE);
+    }
+    if !has_psi() {
+        return skip("no /proc/pressure");
+    }
+    let scratch = Scratch::new();
+    let mut receiver = match Receiver::new(Kind::Rsyslogd, scratch.0.join("a")) {
+        Ok(receiver) => receiver,
+        Err(why) => return skip(why),
+    };
+    receiver.start();
+    let file = scratch.0.join("trace");
+    let mut command = strace(&file, Path::new(env!("CARGO_BIN_EXE_psilogd")));
+    command.args(["-f", "/dev/null", "-o", &receiver.output(), "-o", "stdout"]);
+    let mut daemon = Psilogd::spawn(&mut command);
+    daemon.wait("start");
+    receiver.signal("STOP");
+    for _ in 0..ROUNDS {
+        daemon.signal("USR1");
+        (0..4).for_each(|_| {
+            daemon.wait("status");
+        });
+    }
+    receiver.signal("CONT");
+    // start, and all the others
+    until("every line", || receiver.messages().len() == 1 + 4 * ROUNDS);
+    let (status, _, _) = daemon.end("TERM");
+    assert_eq!(status.code(), Some(0));
+    until("the trace", || {
+        fs::read_to_string(&file).is_ok_and(|text| text.contains("+++ exited"))
+    });
+    let calls = calls(&file);
+    let sends: Vec<&Call> = calls.iter().filter(|call| call.name == "sendto").collect();
+    assert!(sends.len() >= 4 * ROUNDS);
+    for call in &sends {
+        assert!(call.text.contains("MSG_DONTWAIT"), "{}", call.text);
+    }
+    let full = sends.iter().filter(|call| call.text.contains("EAGAIN"));
+    assert!(full.clone().count() >= 1, "the receiver was never full");
+    // once full it is left alone until poll(2) says that there is room
+    assert!(full.count() <= 1 + 4 * ROUNDS / 10, "{} sends", sends.len());
+    let sockets = calls.iter().filter(|call| call.name == "socket");
+    for call in sockets.filter(|call| call.text.starts_with("AF_UNIX, SOCK_DGRAM")) {
+        assert!(call.text.contains("SOCK_NONBLOCK"), "{}", call.text);
+    }
+    let outward = ["sendto", "sendmsg", "write", "writev", "connect"];
+    let longest = calls
+        .iter()
+        .filter(|call| outward.contains(&call.name.as_str()))
+        .map(|call| call.seconds)
+        .fold(0.0, f64::max);
+    println!(
+        "calls: receiver stopped: longest send {:.3} ms",
+        longest * 1e3
+    );
+    done()
+}
