@@ -23,7 +23,8 @@ pub fn trials() -> Vec<Trial> {
         let name = format!("storm::{}", kind.name());
         Trial::ignorable_test(name, move || whole(kind))
     };
-    Kind::ALL.into_iter().map(of_kind).collect()
+    let hung = trial("storm::rsyslogd, hung and then killed", hung_and_killed);
+    Kind::ALL.into_iter().map(of_kind).chain([hung]).collect()
 }
 
 const LINES: u64 = 2_000;
@@ -69,11 +70,11 @@ fn whole(kind: Kind) -> Outcome {
         wait_for(told() + lines);
     };
     let mut outages = Vec::new();
-    // ends it, and the path leads nowhere or to what still lives
+    // what was sent until its process was gone may have been accepted
     let ends = |receiver: &mut Receiver, signal: &str| {
         let from = (told() + 1).saturating_sub(ACCEPTED_MAX as u64);
         receiver.end(signal);
-        from..=told() + 1
+        from..=control.begun.load(Ordering::Relaxed)
     };
     let [first, replacing, taking_over] = &mut receivers[..] else {
         unreachable!("three receivers");
@@ -175,6 +176,51 @@ fn whole(kind: Kind) -> Outcome {
     assert!(meanwhile >= expected - 2, "{meanwhile}");
     assert_eq!(second.missing(), 0);
     late(&messages);
+    done()
+}
+
+/// A watchdog's way: the receiver takes nothing, and is killed while it is full.
+fn hung_and_killed() -> Outcome {
+    const LINES: u64 = 300;
+    let scratch = Scratch::new();
+    let mut receiver = match Receiver::new(Kind::Rsyslogd, scratch.0.join("a")) {
+        Ok(receiver) => receiver,
+        Err(why) => return skip(why),
+    };
+    receiver.start();
+    let control = Arc::new(Control::default());
+    let sender = {
+        let (control, output) = (Arc::clone(&control), receiver.output());
+        thread::spawn(move || storm(&settings(&[&output]), LINES, INTERVAL, &control))
+    };
+    let wait_for = |number: u64| {
+        until(&format!("line {number}"), || {
+            control.told.load(Ordering::Relaxed) >= number
+        });
+    };
+    wait_for(50);
+    receiver.signal("STOP");
+    wait_for(100);
+    receiver.end("KILL");
+    wait_for(150);
+    receiver.start();
+    let numbers = || -> Vec<u64> {
+        let messages = receiver.messages();
+        messages
+            .iter()
+            .map(|message| number(&message.text))
+            .collect()
+    };
+    until("the last line", || numbers().last() == Some(&LINES));
+    control.over.store(true, Ordering::Relaxed);
+    assert!(sender.join().expect("the sender").clean);
+    let numbers = numbers();
+    let lost: Vec<u64> = (1..=LINES).filter(|n| !numbers.contains(n)).collect();
+    println!("storm: hung and then killed: lost {}", lost.len());
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    // what the socket held, one after the other, from the stop on
+    assert!(lost.len() <= ACCEPTED_MAX, "{lost:?}");
+    assert!(lost.windows(2).all(|two| two[1] == two[0] + 1), "{lost:?}");
     done()
 }
 

@@ -160,6 +160,21 @@ impl Drop for Pressed {
     }
 }
 
+/// The exit code of a daemon that ends by itself; None if it had to be killed.
+fn exit_code(child: &mut Child) -> Option<i32> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        match child.try_wait().expect("a child") {
+            Some(status) => return status.code(),
+            None if Instant::now() > end => {
+                let _ = child.kill();
+                return child.wait().expect("a child").code();
+            }
+            None => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
 fn full_pipe() -> Outcome {
     if !has_psi() {
         return skip("no /proc/pressure");
@@ -189,7 +204,7 @@ fn full_pipe() -> Outcome {
         assert_eq!(body, expected);
     }
     signal(pressed.child.id(), "TERM");
-    assert_eq!(pressed.child.wait()?.code(), Some(0));
+    assert_eq!(exit_code(&mut pressed.child), Some(0));
     done()
 }
 
@@ -204,7 +219,7 @@ fn full_pipe_stop() -> Outcome {
     let mut errors = String::new();
     let stderr = pressed.child.stderr.as_mut().expect("piped");
     stderr.read_to_string(&mut errors)?;
-    assert_eq!(pressed.child.wait()?.code(), Some(0));
+    assert_eq!(exit_code(&mut pressed.child), Some(0));
     // the last of what did not go out
     let last = errors.lines().last().unwrap_or_default();
     assert!(
@@ -228,7 +243,7 @@ fn closed_pipe() -> Outcome {
     assert!(line.contains(": event=start "), "{line}");
     drop(reader);
     signal(child.id(), "USR1");
-    assert_eq!(child.wait()?.code(), Some(1));
+    assert_eq!(exit_code(&mut child), Some(1));
     done()
 }
 

@@ -16,7 +16,9 @@ use psilogd::time::{Micros, Moment};
 /// What the storm is told while it goes on, and what it tells.
 #[derive(Default)]
 pub struct Control {
-    /// The number of the last line.
+    /// The number of the line that is being sent, or was sent last.
+    pub begun: AtomicU64,
+    /// The number of the line that was sent last.
     pub told: AtomicU64,
     /// Reads the settings again, as SIGHUP does.
     pub reload: AtomicBool,
@@ -95,6 +97,7 @@ pub fn storm(settings: &Settings, lines: u64, interval: Micros, control: &Contro
         let counted = allocation_counter::measure(|| {
             while number < lines && due <= sys::now() {
                 number += 1;
+                control.begun.store(number, Ordering::Relaxed);
                 let start = Instant::now();
                 sink.log(&begin(&rule, number));
                 costs.longest_log = costs.longest_log.max(start.elapsed());
