@@ -250,7 +250,8 @@ impl Episode {
             return None;
         }
         let (last, now) = (self.last, Sample { at, total });
-        let (growth, elapsed) = self.advance(now);
+        let (growth, elapsed) = credible(last, now, self.terms.window);
+        self.last = now;
         self.state = State::Quiet { older: last };
         // A sliver of a window proves nothing.
         if elapsed >= self.terms.window && self.terms.reached(growth, elapsed) {
@@ -369,12 +370,6 @@ impl Episode {
             pause: self.terms.repeat,
         };
         Event::Begin(run.until(at))
-    }
-
-    fn advance(&mut self, now: Sample) -> (Micros, Micros) {
-        let grown = credible(self.last, now, self.terms.window);
-        self.last = now;
-        grown
     }
 }
 

@@ -242,13 +242,14 @@ impl Report<'_> {
             }
             Report::Still(told) => {
                 told.identity(line);
-                told.figures(line);
+                // before the cgroup, which may be long and then goes first
+                told.figures.write(line);
                 cgroup(line, told.rule);
                 told.averages(line);
             }
             Report::End(told, reason) => {
                 told.identity(line);
-                told.figures(line);
+                told.figures.write(line);
                 line.percent("mean_pct", told.figures.mean());
                 line.percent("worst_pct", told.figures.worst);
                 if let Some(reason) = reason {
@@ -429,11 +430,6 @@ impl Told<'_> {
         identity(line, self.rule);
         line.id("id", self.id.start, self.id.number);
         line.percent("avg10", self.stall.avg10);
-    }
-
-    /// The figures come before the cgroup, which may be long and then goes first.
-    fn figures(&self, line: &mut Line<'_>) {
-        self.figures.write(line);
     }
 
     fn averages(&self, line: &mut Line<'_>) {

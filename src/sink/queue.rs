@@ -79,7 +79,9 @@ impl Queue {
         let text = &text[..text.len().min(LINE_MAX)];
         while self.entries.len() == self.slots || self.used() + text.len() > self.text.len() {
             match self.victim(entry.class) {
-                Some(index) => self.remove(index),
+                Some(index) => {
+                    self.entries.remove(index);
+                }
                 None => {
                     self.dropped += 1;
                     return;
@@ -170,10 +172,6 @@ impl Queue {
             }
         }
         (self.entries.len() > first).then_some(first)
-    }
-
-    fn remove(&mut self, index: usize) {
-        self.entries.remove(index);
     }
 
     fn close_gaps(&mut self) {
