@@ -7,19 +7,16 @@ use std::process::ExitCode;
 use crate::account::{Account, Ledger, Wake};
 use crate::budget::Budget;
 use crate::config::Config;
-use crate::episode::{Figures, Phase, Sample};
+use crate::episode::{Figures, Sample};
 use crate::options::Source;
 use crate::pressure::Percent;
 use crate::report::{Id, NOTHING_READ, Report, Told};
 use crate::rule::Rule;
+use crate::schedule::Schedule;
 use crate::sink::Sink;
 use crate::sys::{self, Signal, Signals, Slot};
 use crate::time::{Micros, Moment};
 use crate::trigger::{BadTrigger, Roots, Trigger};
-
-/// How often counters are read where events can be stolen, and how often a
-/// cgroup that is not there is looked for.
-const SLOW: Micros = Micros::secs(30);
 
 /// Where the signalfd stands in the poll array, and from where on the outputs do;
 /// the triggers follow.
@@ -51,12 +48,7 @@ pub struct Daemon {
     roots: Roots,
     watches: Vec<Watch>,
     slots: Vec<Slot>,
-    /// Without CAP_SYS_RESOURCE any reader can steal events.
-    privileged: bool,
-    /// Until when the boot is none of our business.
-    grace: Option<Moment>,
-    /// When the next slow reading is due.
-    slow: Option<Moment>,
+    schedule: Schedule,
 }
 
 impl Daemon {
@@ -74,9 +66,7 @@ impl Daemon {
             roots: Roots::find(),
             watches: Vec::new(),
             slots: Vec::new(),
-            privileged: sys::has_sys_resource(),
-            grace: (up < settings.grace).then(|| now + (settings.grace - up)),
-            slow: None,
+            schedule: Schedule::new(sys::has_sys_resource(), up, settings.grace, now),
             source,
             config,
             verbose,
@@ -150,7 +140,7 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION"),
             triggers: self.armed(),
             failed: self.watches.len() - self.armed(),
-            backing: (!self.privileged).then_some(SLOW),
+            backing: self.schedule.backing(),
         });
         stay_in_memory();
     }
@@ -175,8 +165,7 @@ impl Daemon {
             .iter()
             .filter_map(|watch| watch.account.deadline());
         episodes
-            .chain(self.grace)
-            .chain(self.slow)
+            .chain(self.schedule.deadlines())
             .chain(self.ledger.budget.deadline())
             .chain(self.sink.deadline())
             .min()
@@ -214,8 +203,7 @@ impl Daemon {
     fn expire(&mut self) {
         let now = sys::now();
         self.sink.expire(now);
-        if self.grace.is_some_and(|due| due <= now) {
-            self.grace = None;
+        if self.schedule.end_grace(now) {
             self.watches.iter_mut().for_each(Watch::rebase);
             self.settle();
         }
@@ -228,7 +216,7 @@ impl Daemon {
                 self.read(index, Wake::Expired);
             }
         }
-        if self.slow.is_some_and(|due| due <= now) {
+        if self.schedule.slow_round(now) {
             self.slow_round(now);
         }
         let sink = &mut self.sink;
@@ -262,7 +250,7 @@ impl Daemon {
             self.sink.log(&Report::Reading { rule, total, phase });
         }
         let slot = self.triggers() + index;
-        self.slots[slot] = self.watches[index].slot(self.grace.is_some());
+        self.slots[slot] = self.watches[index].slot(&self.schedule);
     }
 
     /// The trigger is dead: its episode ends, its descriptor goes.
@@ -294,14 +282,10 @@ impl Daemon {
             let watch = &self.watches[index];
             if watch.trigger.is_none() {
                 self.look_again(index, now);
-            } else if !self.privileged
-                && self.grace.is_none()
-                && watch.account.phase() == Phase::Quiet
-            {
+            } else if self.schedule.checks(&watch.account) {
                 self.read(index, Wake::Checked);
             }
         }
-        self.slow = Some(now + SLOW);
         self.settle();
     }
 
@@ -354,19 +338,16 @@ impl Daemon {
         self.slots
             .push(Slot::new(self.signals.as_fd(), libc::POLLIN));
         self.slots.resize(self.triggers(), Slot::IDLE);
-        let paused = self.grace.is_some();
+        let schedule = &self.schedule;
         self.slots
-            .extend(self.watches.iter().map(|watch| watch.slot(paused)));
+            .extend(self.watches.iter().map(|watch| watch.slot(schedule)));
         self.set_slow_timer();
     }
 
     fn set_slow_timer(&mut self) {
         let lost = |watch: &Watch| watch.trigger.is_none() && watch.account.rule().cgroup.is_some();
-        let wanted = !self.privileged || self.watches.iter().any(lost);
-        self.slow = match wanted {
-            true => self.slow.or_else(|| Some(sys::now() + SLOW)),
-            false => None,
-        };
+        let missing = self.watches.iter().any(lost);
+        self.schedule.settle(sys::now(), missing);
     }
 
     /// SIGHUP: what is unchanged keeps its descriptor and its open episode.
@@ -514,11 +495,9 @@ impl Daemon {
 }
 
 impl Watch {
-    /// In the poll array only while quiet: any poll(2) would take the event that
-    /// a paused trigger has latched.
-    fn slot(&self, paused: bool) -> Slot {
+    fn slot(&self, schedule: &Schedule) -> Slot {
         match &self.trigger {
-            Some(trigger) if !paused && self.account.phase() == Phase::Quiet => {
+            Some(trigger) if schedule.polls(&self.account) => {
                 Slot::new(trigger.as_fd(), libc::POLLPRI)
             }
             _ => Slot::IDLE,

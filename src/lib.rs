@@ -16,6 +16,7 @@
 //! | [`episode`] | the state machine of one trigger | rule |
 //! | [`budget`] | how many lines may be told | time |
 //! | [`account`] | what is told of one rule: episode, numbers, budget | episode, budget, report |
+//! | [`schedule`] | when counters are looked at without an event | account |
 //! | [`mod@line`] | a line's text in a caller's buffer | rule, time |
 //! | [`report`] | a report and its line | episode, rule, line |
 //! | [`cgroup`] | where cgroups are | nothing |
@@ -45,6 +46,7 @@ pub mod pressure;
 pub mod psistat;
 pub mod report;
 pub mod rule;
+pub mod schedule;
 pub mod sink;
 pub mod stat;
 pub mod sys;
