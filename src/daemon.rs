@@ -214,6 +214,7 @@ impl Daemon {
                 .is_some_and(|due| due <= now)
             {
                 self.read(index, Wake::Expired);
+                self.schedule.has_read();
             }
         }
         if self.schedule.slow_round(now) {

@@ -27,6 +27,9 @@ pub struct Sample {
 /// A reading this many windows before an event is near enough to tell what led
 /// up to it: the kernel's rate limit and its grid together hide up to two.
 const LEAD_WINDOWS: u64 = 3;
+/// For a rule that verifies, one so many windows before will do: the slow reading
+/// of the daemon comes every 15 windows of 2 s.
+const NEAR_WINDOWS: u64 = 16;
 
 /// What a rule asks of an episode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,17 +106,30 @@ struct Run {
     lead: Lead,
     hits: u32,
     worst: Percent,
-    /// Where the calm that lasts until now began, and what was stalled by then.
-    calm: Option<(Moment, Micros)>,
+    /// The newest window: growth and length.
+    newest: (Micros, Micros),
+    calm: Option<Calm>,
 }
 
 /// Pressure between its true onset and the event that told of it: the kernel
 /// passes over events that follow another too closely, and looks only every
 /// 2 s where the trigger is unprivileged.
+///
+/// A rule that verifies learns the length from the first window behind the event:
+/// it took as long as it takes to stall for so long at that window's rate.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Lead {
     lasted: Micros,
     stalled: Micros,
+}
+
+/// A calm that lasts until now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Calm {
+    /// The reading before it.
+    since: Moment,
+    /// What it has come to if pressure ended there.
+    figures: Figures,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,11 +164,27 @@ fn share(part: Micros, whole: Micros) -> Percent {
     Percent(hundredths.min(10_000) as u32)
 }
 
+/// How long it takes to stall for `part` where `whole` takes `length`; for ever
+/// where `whole` is nothing.
+fn length_at(part: Micros, whole: Micros, length: Micros) -> Micros {
+    let product = u128::from(part.0) * u128::from(length.0);
+    let us = product.checked_div(u128::from(whole.0));
+    Micros(us.and_then(|us| us.try_into().ok()).unwrap_or(u64::MAX))
+}
+
 impl Terms {
     /// Whether `growth` in `elapsed` is the threshold or more.
     fn reached(&self, growth: Micros, elapsed: Micros) -> bool {
         let product = |a: Micros, b: Micros| u128::from(a.0) * u128::from(b.0);
         product(growth, self.window) >= product(self.stall, elapsed)
+    }
+
+    /// How much of what came before the first reading counts for `for=`: two
+    /// windows, which the kernel's grid and rate limit may have hidden, and never
+    /// more than half, so that what was verified is the greater part.
+    fn counted(&self, lead: Lead) -> Micros {
+        let most = self.window + self.window;
+        lead.lasted.min(most).min(Micros(self.hold.0 / 2))
     }
 
     /// Whether it is under half the threshold.
@@ -232,6 +264,7 @@ impl Episode {
         }
         let now = Sample { at, total };
         let lead = match at.since(base.at) <= Micros(LEAD_WINDOWS * self.terms.window.0) {
+            _ if self.terms.hold > Micros::ZERO => self.lead(older, base, now),
             // Not longer ago than it takes to stall for so long without a pause.
             true => {
                 let (stalled, elapsed) = credible(base, now, self.terms.window);
@@ -246,16 +279,23 @@ impl Episode {
     /// A reading without an event, while quiet: where events can be stolen, it
     /// stands in for the one that didn't come.
     pub fn checked(&mut self, at: Moment, total: u64) -> Option<Event> {
-        if !matches!(self.state, State::Quiet { .. }) {
+        let State::Quiet { older } = self.state else {
+            return None;
+        };
+        let (last, now) = (self.last, Sample { at, total });
+        // A sliver of a window proves nothing.
+        if at.since(last.at) < self.terms.window && at >= last.at {
             return None;
         }
-        let (last, now) = (self.last, Sample { at, total });
         let (growth, elapsed) = credible(last, now, self.terms.window);
         self.last = now;
         self.state = State::Quiet { older: last };
-        // A sliver of a window proves nothing.
         if elapsed >= self.terms.window && self.terms.reached(growth, elapsed) {
-            return self.onset(now, self.word_of_the_kernel());
+            let lead = match self.terms.hold == Micros::ZERO {
+                true => self.word_of_the_kernel(),
+                false => self.lead(older, last, now),
+            };
+            return self.onset(now, lead);
         }
         None
     }
@@ -273,7 +313,9 @@ impl Episode {
             // lengths, move the points.
             let step = before.at.since(at);
             run.onset = run.onset - step;
-            run.calm = run.calm.map(|(since, stalled)| (since - step, stalled));
+            if let Some(calm) = &mut run.calm {
+                calm.since = calm.since - step;
+            }
             if let State::Pressed { still, .. } = &mut self.state {
                 *still = *still - step;
             }
@@ -285,6 +327,14 @@ impl Episode {
         }
         let (growth, elapsed) = credible(before, Sample { at, total }, terms.window);
         self.last = Sample { at, total };
+        if run.onset == before.at && terms.hold > Micros::ZERO {
+            run.lead.lasted = run
+                .lead
+                .lasted
+                .min(length_at(run.lead.stalled, growth, elapsed));
+        }
+        let ended = run.ended(before.at, (growth, elapsed));
+        run.newest = (growth, elapsed);
         run.stalled = run.stalled + growth;
         run.worst = run.worst.max(share(growth, elapsed));
         if terms.reached(growth, elapsed) {
@@ -298,7 +348,7 @@ impl Episode {
                 if !terms.reached(run.stalled, lasted) {
                     self.state = State::Quiet { older: before };
                     None
-                } else if lasted + run.lead.lasted >= terms.hold && !calm {
+                } else if lasted + terms.counted(run.lead) >= terms.hold && !calm {
                     // Not in a calm window: a begin says that pressure *is*,
                     // not that there was enough of it a while ago.
                     let run = *run;
@@ -311,14 +361,20 @@ impl Episode {
                 if !calm {
                     run.calm = None;
                 } else if run.calm.is_none() {
-                    run.calm = Some((before.at, Micros(run.stalled.0.saturating_sub(growth.0))));
+                    run.calm = Some(Calm {
+                        since: before.at,
+                        figures: ended,
+                    });
                 }
-                if let Some((since, stalled)) = run.calm {
+                if let Some(Calm { since, figures }) = run.calm {
                     if at.since(since) < terms.clear {
                         return None;
                     }
-                    run.stalled = stalled;
-                    let figures = run.until(since);
+                    let figures = Figures {
+                        hits: run.hits,
+                        worst: run.worst,
+                        ..figures
+                    };
                     self.state = State::Quiet { older: before };
                     return Some(Event::End(figures));
                 }
@@ -334,14 +390,34 @@ impl Episode {
     }
 
     /// With no reading near enough to tell: taken at its word, the window that
-    /// fired held the threshold. A rule that verifies doesn't take it.
+    /// fired held the threshold.
     fn word_of_the_kernel(&self) -> Lead {
-        match self.terms.hold == Micros::ZERO {
+        Lead {
+            lasted: self.terms.window,
+            stalled: self.terms.stall,
+        }
+    }
+
+    /// What a rule that verifies makes of the growth since `older`, or `last` if
+    /// that is too far away: from a reading that is near all of it, from another no
+    /// more than fires a trigger. How long that took is at most what stands here,
+    /// until a window has shown the rate.
+    fn lead(&self, older: Sample, last: Sample, now: Sample) -> Lead {
+        let Terms { stall, window, .. } = self.terms;
+        let base = match now.at.since(older.at) <= Micros(NEAR_WINDOWS * window.0) {
+            true => older,
+            false => last,
+        };
+        let (growth, elapsed) = credible(base, now, window);
+        match elapsed <= Micros(NEAR_WINDOWS * window.0) {
             true => Lead {
-                lasted: self.terms.window,
-                stalled: self.terms.stall,
+                lasted: elapsed,
+                stalled: growth,
             },
-            false => Lead::default(),
+            false => Lead {
+                lasted: window + window,
+                stalled: growth.min(stall),
+            },
         }
     }
 
@@ -353,6 +429,7 @@ impl Episode {
             lead,
             hits: 1,
             worst: share(self.terms.stall, self.terms.window),
+            newest: (Micros::ZERO, Micros::ZERO),
             calm: None,
         };
         if self.terms.hold == Micros::ZERO {
@@ -374,6 +451,24 @@ impl Episode {
 }
 
 impl Run {
+    /// What it has come to if pressure ended about `at`, the reading before a calm
+    /// window. At its mean rate until then, the last window and the calm one held
+    /// as much of it as they grew by.
+    fn ended(&self, at: Moment, calm: (Micros, Micros)) -> Figures {
+        let (last, figures) = (self.newest, self.until(at));
+        let length = at.since(self.onset) - last.1;
+        let whole = self.stalled - last.0;
+        if whole == Micros::ZERO {
+            return figures;
+        }
+        let held = |(growth, elapsed)| length_at(growth, whole, length).min(elapsed);
+        Figures {
+            duration: figures.duration - last.1 + held(last) + held(calm),
+            stalled: figures.stalled + calm.0,
+            ..figures
+        }
+    }
+
     fn until(&self, end: Moment) -> Figures {
         Figures {
             duration: end.since(self.onset) + self.lead.lasted,

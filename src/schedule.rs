@@ -9,6 +9,8 @@ use crate::time::{Micros, Moment};
 /// How often counters are read where events can be stolen, and how often a
 /// cgroup that is not there is looked for.
 const SLOW: Micros = Micros::secs(30);
+/// The shortest window where events can be stolen.
+const QUICK: Micros = Micros::secs(2);
 
 /// What is due for all rules together.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,8 @@ pub struct Schedule {
     grace: Option<Moment>,
     /// When the next slow round is due.
     slow: Option<Moment>,
+    /// When the last one was.
+    round: Moment,
 }
 
 impl Schedule {
@@ -28,6 +32,7 @@ impl Schedule {
             privileged,
             grace: (up < grace).then(|| now + (grace - up)),
             slow: None,
+            round: now,
         }
     }
 
@@ -67,8 +72,18 @@ impl Schedule {
         let due = self.slow.is_some_and(|due| due <= now);
         if due {
             self.slow = Some(now + SLOW);
+            self.round = now;
         }
         due
+    }
+
+    /// A counter was read for an open episode. Where events can be stolen we have
+    /// just taken those of the rules that are quiet (the kernel keeps one time for
+    /// all files of a group), so they are read as often.
+    pub fn has_read(&mut self) {
+        if !self.privileged {
+            self.slow = self.slow.map(|due| due.min(self.round + QUICK));
+        }
     }
 
     /// Sets or stops the slow round after the rules have changed; `missing`
@@ -117,5 +132,20 @@ mod tests {
         other.settle(NOW, false);
         assert_eq!(other.deadlines().min(), Some(NOW + SLOW));
         assert_eq!(other.backing(), Some(SLOW));
+    }
+
+    #[test]
+    fn who_reads_for_one_episode_reads_for_all_rules() {
+        let mut schedule = Schedule::new(false, GRACE, GRACE, NOW);
+        schedule.settle(NOW, false);
+        schedule.has_read();
+        schedule.has_read();
+        assert_eq!(schedule.deadlines().min(), Some(NOW + QUICK));
+        assert!(schedule.slow_round(NOW + QUICK));
+        assert_eq!(schedule.deadlines().min(), Some(NOW + QUICK + SLOW));
+        let mut privileged = Schedule::new(true, GRACE, GRACE, NOW);
+        privileged.settle(NOW, true);
+        privileged.has_read();
+        assert_eq!(privileged.deadlines().min(), Some(NOW + SLOW));
     }
 }

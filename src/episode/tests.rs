@@ -76,29 +76,59 @@ fn pressure_that_lasts_begins_once_and_ends_once() {
     let mut m = machine(RULE);
     m.pass(Micros::secs(2), 50);
     assert_eq!(m.cross(), None);
-    assert_eq!(m.secs(18, 50), []);
+    assert_eq!(m.secs(16, 50), []);
     let begin = only(&m.secs(2, 50));
-    // 20 s from the event on, and the second that led up to it
+    // 18 s from the event on, and the two that led up to it
     let figures = Figures {
-        duration: Micros::secs(21),
-        stalled: Micros::secs(11),
-        hits: 11,
+        duration: Micros::secs(20),
+        stalled: Micros::secs(10),
+        hits: 10,
         worst: Percent(5000),
     };
     assert_eq!(begin, Event::Begin(figures));
-    assert_eq!(m.secs(40, 30), []);
+    assert_eq!(m.secs(40, 50), []);
     assert_eq!(m.secs(58, 0), []);
     let end = only(&m.secs(2, 0));
     let figures = Figures {
-        duration: Micros::secs(61),
-        stalled: Micros::secs(23),
-        hits: 31,
+        duration: Micros::secs(60),
+        stalled: Micros::secs(30),
+        hits: 30,
         worst: Percent(5000),
     };
     assert_eq!(end, Event::End(figures));
-    assert_eq!(figures.mean(), Percent(3770));
+    assert_eq!(figures.mean(), Percent(5000));
     assert_eq!(m.episode.phase(), Phase::Quiet);
     assert_eq!(m.episode.deadline(), None);
+}
+
+/// Neither the event nor the readings lie where pressure begins and ends.
+#[test]
+fn onset_and_end_are_found_within_their_windows() {
+    let mut m = machine(RULE);
+    // a reading long ago, and pressure 700 ms before the event
+    m.pass(Micros::secs(3600), 0);
+    m.pass(Micros::millis(700), 50);
+    assert_eq!(m.cross(), None);
+    assert_eq!(begins(&m.secs(30, 50)), 1);
+    // it ends 500 ms into a window
+    m.run(Micros::millis(500), 50);
+    let Event::End(figures) = only(&m.secs(70, 0)) else {
+        panic!("no end");
+    };
+    // of 350 ms stalled before the event, 200 fire it
+    assert_eq!(figures.duration, Micros::millis(400 + 30_000 + 500));
+    assert_eq!(figures.stalled, Micros::millis(200 + 15_000 + 250));
+}
+
+#[test]
+fn a_sliver_of_a_window_is_no_reading() {
+    let mut m = machine(RULE);
+    m.pass(Micros::secs(1), 50);
+    assert_eq!(m.episode.checked(m.now, m.total), None);
+    m.pass(Micros::secs(1), 50);
+    assert_eq!(m.episode.checked(m.now, m.total), None);
+    // held against the baseline, not against the sliver
+    assert_eq!(m.episode.phase(), Phase::Pending);
 }
 
 #[test]
@@ -181,8 +211,8 @@ fn pressure_that_an_earlier_event_hid_counts_from_its_onset() {
     let Event::End(figures) = only(&m.secs(4, 0)) else {
         panic!("no end");
     };
-    assert_eq!(figures.duration, Micros::secs(10));
-    assert_eq!(figures.stalled, Micros::secs(10));
+    assert_eq!(figures.duration, Micros::millis(10_200));
+    assert_eq!(figures.stalled, Micros::millis(10_200));
 }
 
 #[test]
