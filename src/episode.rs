@@ -106,6 +106,9 @@ struct Run {
     lead: Lead,
     hits: u32,
     worst: Percent,
+    /// The first reading at which half of `for=` was over, and what was stalled
+    /// by then.
+    middle: Option<(Moment, Micros)>,
     /// The newest window: growth and length.
     newest: (Micros, Micros),
     calm: Option<Calm>,
@@ -345,7 +348,16 @@ impl Episode {
             State::Quiet { .. } => None,
             State::Pending(run) => {
                 let lasted = at.since(run.onset);
-                if !terms.reached(run.stalled, lasted) {
+                if lasted >= Micros(terms.hold.0 / 2) && run.middle.is_none() {
+                    run.middle = Some((at, run.stalled));
+                }
+                let (middle, by_then) = run.middle.unwrap_or((at, run.stalled));
+                // Once for= is over, what came long ago tells nothing of now.
+                let over = before.at.since(run.onset) + terms.counted(run.lead) >= terms.hold;
+                let stale = over
+                    && (at.since(middle) > terms.hold
+                        || terms.calm(run.stalled - by_then, terms.hold));
+                if stale || !terms.reached(run.stalled, lasted) {
                     self.state = State::Quiet { older: before };
                     None
                 } else if lasted + terms.counted(run.lead) >= terms.hold && !calm {
@@ -429,6 +441,7 @@ impl Episode {
             lead,
             hits: 1,
             worst: share(self.terms.stall, self.terms.window),
+            middle: None,
             newest: (Micros::ZERO, Micros::ZERO),
             calm: None,
         };

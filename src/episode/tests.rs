@@ -121,6 +121,18 @@ fn onset_and_end_are_found_within_their_windows() {
 }
 
 #[test]
+fn a_burst_of_long_ago_does_not_begin_anything() {
+    let mut m = machine(RULE);
+    m.pass(Micros::secs(2), 100);
+    m.cross();
+    // the mean since the onset stays over 10 %, the pressure does not
+    assert_eq!(m.secs(12, 100), []);
+    assert_eq!(m.secs(50, 0), []);
+    assert_eq!(m.secs(4, 6), []);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
+}
+
+#[test]
 fn a_sliver_of_a_window_is_no_reading() {
     let mut m = machine(RULE);
     m.pass(Micros::secs(1), 50);

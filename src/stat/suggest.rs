@@ -45,7 +45,7 @@ const PLANS: [Plan; 4] = [
     Plan {
         resource: Resource::Io,
         kind: Kind::Full,
-        keys: "for=2m level=warning name=io",
+        keys: "for=30m level=warning name=io",
         floor: 20,
     },
     Plan {
