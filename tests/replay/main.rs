@@ -1,0 +1,15 @@
+//! Replays traces of pressure through what the daemon runs, and holds what is
+//! told against what was wanted. `cargo test --release --test replay table --
+//! --nocapture` prints the table of README.md and writes the picture.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod drive;
+mod kernel;
+mod models;
+mod others;
+mod picture;
+mod properties;
+mod table;
+mod trace;
+mod verdict;

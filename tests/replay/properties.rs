@@ -1,0 +1,150 @@
+//! What holds over any trace whatever.
+
+use proptest::prelude::*;
+
+use psilogd::config::Config;
+use psilogd::episode::Phase;
+use psilogd::time::Moment;
+
+use super::drive::{Run, replay};
+use super::kernel::Rights;
+use super::trace::*;
+use super::verdict::alarms;
+
+const CALM: u64 = 10 * MINUTE;
+
+/// Stretches of 50 ms to a minute at any rate, sudden and drawn-out, with calm
+/// before and behind.
+fn traces() -> impl Strategy<Value = Trace> {
+    let rate = prop_oneof![3 => Just(0u64), 2 => 0..=1000u64, 2 => 60..=260u64];
+    let length = prop_oneof![50..=3_000u64, 3_000..=60_000u64];
+    prop::collection::vec((length, rate), 1..120).prop_map(|stretches| {
+        let mut pen = Pen::default();
+        pen.pass(CALM, rates(0, 0, 0));
+        for (millis, rate) in stretches {
+            pen.pass(millis * 1000, rates(0, rate, 0));
+        }
+        pen.pass(CALM, rates(0, 0, 0));
+        pen.trace("random", 5 * MINUTE)
+    })
+}
+
+fn rights() -> impl Strategy<Value = Rights> {
+    prop_oneof![
+        Just(Rights::Privileged),
+        Just(Rights::Unprivileged { reader: None }),
+        (10..5_000u64).prop_map(|ms| Rights::Unprivileged {
+            reader: Some(ms * 1000)
+        }),
+    ]
+}
+
+fn rules() -> impl Strategy<Value = Config> {
+    let share = 5..=60u64;
+    let hold = prop_oneof![Just(0u64), 1..=60u64];
+    let budget = prop_oneof![
+        Just("none".to_owned()),
+        (4..40u64).prop_map(|n| n.to_string())
+    ];
+    (share, hold, 0..=120u64, 0..=60u64, budget).prop_map(|(share, hold, clear, repeat, budget)| {
+        let rule = format!(
+            "budget {budget}\nmemory full {share}%/2s name=m \
+             for={hold}s clear={clear}s repeat={repeat}s\n"
+        );
+        Config::parse(rule.as_bytes()).unwrap()
+    })
+}
+
+fn check_lines(run: &Run, config: &Config) -> Result<(), TestCaseError> {
+    let mut open = None;
+    let mut last = 0;
+    for told in &run.told {
+        match told.event.as_str() {
+            "begin" => {
+                prop_assert!(open.is_none(), "a begin in an open episode");
+                prop_assert!(told.id > last, "ids go up");
+                if config.settings.budget.is_none() {
+                    prop_assert_eq!(told.id, last + 1, "a gap");
+                }
+                (open, last) = (Some(told.id), told.id);
+            }
+            "still" => prop_assert_eq!(open, Some(told.id)),
+            "end" => prop_assert_eq!(open.take(), Some(told.id), "an end without a begin"),
+            other => prop_assert_eq!(other, "held"),
+        }
+    }
+    prop_assert_eq!(open, None, "an episode without an end");
+    if let Some(budget) = config.settings.budget {
+        // An hour's worth at once, then an hour's worth an hour; an end is paid for
+        // an hour before at most, and the summary is free.
+        let at: Vec<_> = run
+            .told
+            .iter()
+            .filter(|t| t.event == "begin")
+            .map(|t| t.at)
+            .collect();
+        for (index, from) in at.iter().enumerate() {
+            let within = at[index..].iter().filter(|&&at| at <= from + HOUR).count();
+            prop_assert!(
+                within * 2 <= 2 * budget as usize,
+                "{within} begins in an hour"
+            );
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lines_are_whole(trace in traces(), config in rules(), rights in rights()) {
+        let run = replay(&trace, &config, rights);
+        check_lines(&run, &config)?;
+        prop_assert_eq!(&run.phases, &[Phase::Quiet]);
+    }
+
+    #[test]
+    fn a_begin_has_a_reason(trace in traces(), config in rules(), rights in rights()) {
+        let rule = &config.rules[0];
+        let run = replay(&trace, &config, rights);
+        // one that the budget held back is told whenever there is room
+        prop_assume!(config.settings.budget.is_none());
+        for told in run.told.iter().filter(|told| told.event == "begin") {
+            // looked at once a window, so the stall may lie a window further back
+            let from = told.at - rule.hold.0 - rule.window.0 - 50_000;
+            let grown = trace.stalled(MEMORY, Moment(from), Moment(told.at));
+            let half = rule.stall().0 * rule.hold.0 / rule.window.0 / 2;
+            prop_assert!(grown * 100 >= half * 98, "{grown} of {half}");
+        }
+    }
+
+    #[test]
+    fn a_plateau_is_told_in_time_and_as_it_was(
+        millis in 0..4000u64, percent in 12..100u64, length in 60..900u64, privileged: bool,
+    ) {
+        let mut pen = Pen::default();
+        pen.pass(CALM + millis * 1000, rates(0, 0, 0));
+        let from = pen.at();
+        pen.pass(length * SECOND, rates(0, percent * 10, 0));
+        let to = pen.at();
+        pen.pass(CALM, rates(0, 0, 0));
+        let trace = pen.trace("a plateau", 5 * MINUTE);
+        let rights = match privileged {
+            true => Rights::Privileged,
+            false => Rights::Unprivileged { reader: None },
+        };
+        let config = Config::parse(b"memory full 10%/2s for=20s name=m").unwrap();
+        let rule = &config.rules[0];
+        let (alarms, _) = alarms(&replay(&trace, &config, rights));
+        prop_assert_eq!(alarms.len(), 1);
+        let alarm = &alarms[0];
+        let latest = from + rule.hold.0 + 2 * rule.window.0;
+        prop_assert!((from..=latest + 100_000).contains(&alarm.begin), "{}", alarm.begin - from);
+        let (duration, stalled) = alarm.figures.unwrap();
+        let stalled = stalled.unwrap() as f64;
+        prop_assert!(duration.abs_diff(to - from) <= rule.window.0 + 100_000, "{duration}");
+        let grown = trace.stalled(MEMORY, Moment(from), Moment(to)) as f64;
+        prop_assert!((stalled / grown - 1.0).abs() <= 0.05, "{stalled} of {grown}");
+    }
+}
