@@ -1,10 +1,13 @@
 //! psistat's loop: read, compute, write, wait.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
 
 use crate::line::Line;
 use crate::pressure::Resource;
+use crate::stat::record::Writer;
 use crate::stat::suggest::{Period, Suggestion, WINDOW};
 use crate::stat::table::{Form, Look};
 use crate::stat::{self, Row, json};
@@ -40,6 +43,8 @@ pub enum Failure {
     Read(BadRead),
     /// Standard output takes nothing, or the system refuses something basic.
     Io(io::Error),
+    /// The record can't be written.
+    Record(io::Error),
 }
 
 impl fmt::Display for Failure {
@@ -47,6 +52,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Read(bad) => bad.fmt(f),
             Failure::Io(error) => write!(f, "standard output: {error}"),
+            Failure::Record(error) => write!(f, "option --record: {error}"),
         }
     }
 }
@@ -364,6 +370,42 @@ fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
     let mut out = Vec::with_capacity(4096);
     suggestion.write(&mut out, period);
     screen.write(&out)?;
+    Ok(End::Done)
+}
+
+/// What is kept back of a record before it is written.
+const RECORD_BUFFER: usize = 4096;
+
+/// Writes counters to a file until a signal stops it.
+pub fn record(settings: &Settings, file: &Path) -> Result<End, Failure> {
+    let mut reader = open(settings)?;
+    let first = reader.read_first()?;
+    let mut file = File::create(file).map_err(Failure::Record)?;
+    let mut screen = Screen::new(Mode::Last)?;
+    // Nothing depends on whether anybody sees it.
+    let _ = writeln!(
+        io::stderr(),
+        "psistat: reading so often takes the events of triggers that were registered without \
+         CAP_SYS_RESOURCE"
+    );
+    let grid = Grid {
+        start: sys::now(),
+        step: settings.interval.unwrap_or(Micros::ZERO),
+    };
+    let (mut writer, mut out) = (Writer::default(), Vec::with_capacity(2 * RECORD_BUFFER));
+    writer.add(&mut out, &first);
+    loop {
+        match screen.wait(grid.next(sys::now()))? {
+            Wake::Due => writer.add(&mut out, &reader.read()?),
+            Wake::Resized => {}
+            Wake::Unread | Wake::Signal(_) => break,
+        }
+        if out.len() >= RECORD_BUFFER {
+            file.write_all(&out).map_err(Failure::Record)?;
+            out.clear();
+        }
+    }
+    file.write_all(&out).map_err(Failure::Record)?;
     Ok(End::Done)
 }
 

@@ -1,5 +1,5 @@
 //! psistat's figures, pure: readings of pressure files become the rows of an
-//! interval; [`table`] and [`json`] write them, [`suggest`] turns them into
+//! interval; [`table`] and [`json`] write them, [`record`] keeps counters, [`suggest`] turns them into
 //! rules. Nothing here reads a file or a clock.
 
 use std::cmp::Reverse;
@@ -10,6 +10,7 @@ use crate::rule::CgroupPath;
 use crate::time::{Micros, Moment};
 
 pub mod json;
+pub mod record;
 pub mod suggest;
 pub mod table;
 

@@ -11,7 +11,8 @@ _psistat() {
 	-C) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-P) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	--suggest) words=('1h' '24h') ;;
-	*) words=(-a -c -g -j -m -n -r -t -w -C -P --suggest -h -V) ;;
+	--record) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	*) words=(-a -c -g -j -m -n -r -t -w -C -P --suggest --record -h -V) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use psilogd::psistat::options::{Action, usage};
-use psilogd::psistat::{End, Failure, show, suggest};
+use psilogd::psistat::{End, Failure, record, show, suggest};
 use psilogd::sys;
 
 /// There is nothing to show, or nowhere to show it.
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Ok(Action::Version) => print(concat!("psistat ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Action::Show(settings)) => show(&settings),
         Ok(Action::Suggest(settings, length)) => suggest(&settings, length),
+        Ok(Action::Record(settings, file)) => record(&settings, &file),
         Err(why) => {
             complain(&why);
             complain("try psistat -h");

@@ -14,6 +14,8 @@ use crate::time::Micros;
 
 /// Below this psistat would measure itself.
 const INTERVAL_MIN: Micros = Micros::millis(10);
+/// `--record` where no interval is given.
+const RECORD_INTERVAL: Micros = Micros::millis(100);
 /// More than a terminal has lines.
 const TOP_MAX: usize = 10_000;
 /// What `-n` shows where no `-g` says otherwise.
@@ -31,6 +33,8 @@ pub enum Action {
     Show(Settings),
     /// Watch for so long, then print rules.
     Suggest(Settings, Micros),
+    /// Write counters to this file until stopped.
+    Record(Settings, PathBuf),
     /// Print how psistat is used.
     Help,
     /// Print the version.
@@ -102,6 +106,12 @@ fn options() -> Options {
         "watch, then print rules for psilogd.conf",
         "DURATION",
     );
+    options.optopt(
+        "",
+        "record",
+        "write counters to FILE, ten times a second",
+        "FILE",
+    );
     options.optflag("h", "", "print this help");
     options.optflag("V", "", "print the version");
     options
@@ -111,7 +121,8 @@ fn options() -> Options {
 pub fn usage() -> String {
     let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-n N] [-r RESOURCE,...]\n\
                  \u{20}              [-C DIR] [-P DIR] [interval [count]]\n\
-                 \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\n\
+                 \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
+                 \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\n\
                  Shows CPU, memory and I/O pressure: once, or every interval (1, 0.5, 500ms, 1m).";
     options().usage(brief)
 }
@@ -129,7 +140,11 @@ impl Action {
         if matches.opt_present("V") {
             return Ok(Action::Version);
         }
-        let settings = Settings::new(&matches)?;
+        let mut settings = Settings::new(&matches)?;
+        if let Some(file) = matches.opt_str("record") {
+            record(&mut settings, &matches)?;
+            return Ok(Action::Record(settings, file.into()));
+        }
         match matches.opt_str("suggest") {
             None => Ok(Action::Show(settings)),
             Some(length) => {
@@ -151,6 +166,26 @@ fn text(bytes: Vec<u8>) -> String {
         }
         text
     })
+}
+
+fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
+    if matches.free.len() > 1 {
+        return Err("with --record there is no count: it goes on until it is stopped".into());
+    }
+    if matches.opt_present("suggest") {
+        return Err("--suggest does not go with --record".into());
+    }
+    if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
+        .into_iter()
+        .find(|option| matches.opt_present(option))
+    {
+        return Err(format!(
+            "option -{other} does not go with --record, which shows nothing"
+        ));
+    }
+    settings.interval = settings.interval.or(Some(RECORD_INTERVAL));
+    settings.count = None;
+    Ok(())
 }
 
 fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micros, String> {
@@ -401,6 +436,9 @@ mod tests {
             ("-x", "'x'"),
             ("--record", "'record'"),
             ("-g", "'g'"),
+            ("--record f 1 2", "no count"),
+            ("--record f -j", "-j"),
+            ("--record f --suggest 1h", "--suggest"),
             ("--suggest x", "--suggest"),
             ("--suggest 24h 1", "no interval"),
             ("--suggest 24h -j", "-j"),
@@ -409,6 +447,19 @@ mod tests {
         ] {
             let why = parse(line).err().unwrap_or_default();
             assert!(why.contains(word), "{line}: {why}");
+        }
+    }
+
+    #[test]
+    fn records_are_ten_a_second_unless_told() {
+        for (line, interval) in [("--record /f", 100), ("--record /f -g ** 0.5", 500)] {
+            match parse(line) {
+                Ok(Action::Record(settings, file)) => {
+                    assert_eq!(settings.interval, Some(Micros::millis(interval)), "{line}");
+                    assert_eq!((settings.count, file), (None, "/f".into()), "{line}");
+                }
+                other => panic!("{line}: {other:?}"),
+            }
         }
     }
 

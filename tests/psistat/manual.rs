@@ -37,7 +37,7 @@ fn complete() -> Outcome {
             .any(|line| line == item || line.starts_with(&format!("{item} ")));
         assert!(found, "{item} is not in the page");
     }
-    assert_eq!(options, 14);
+    assert_eq!(options, 15);
     for key in [
         "time_us",
         "cgroup",
