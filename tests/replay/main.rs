@@ -10,6 +10,7 @@ mod models;
 mod others;
 mod picture;
 mod properties;
+mod recorded;
 mod table;
 mod trace;
 mod verdict;
