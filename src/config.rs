@@ -23,7 +23,7 @@ const MISTAKES_MAX: usize = 20;
 pub const BUILT_IN: &str = "\
 memory full 10%/2s for=20s level=warning name=memory
 memory full 40%/2s for=20s level=crit name=memory-critical
-io full 50%/2s for=2m level=warning name=io
+io full 50%/2s for=30m level=warning name=io
 cpu some 90%/2s for=5m level=notice name=cpu
 ";
 

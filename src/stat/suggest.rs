@@ -438,7 +438,7 @@ mod tests {
 # pct        p50 0.0  p90 45.0  p99 45.0  p99.9 45.0  max 45.00
 # threshold    5%   10%   20%   30%   40%   50%   60%   70%   80%   90%
 # fired         1     1     1     1     1     0     0     0     0     0
-# longest_s  3598  3598  3598  3598  3598     0     0     0     0     0
+# longest_s  3600  3600  3600  3600  3600     0     0     0     0     0
 memory full 50%/2s level=warning name=memory for=20s clear=1m repeat=10m";
         assert_eq!(block, Some(expected));
     }
