@@ -27,9 +27,9 @@ pub struct Sample {
 /// A reading this many windows before an event is near enough to tell what led
 /// up to it: the kernel's rate limit and its grid together hide up to two.
 const LEAD_WINDOWS: u64 = 3;
-/// For a rule that verifies, one so many windows before will do: the slow reading
-/// of the daemon comes every 15 windows of 2 s.
-const NEAR_WINDOWS: u64 = 16;
+/// For a rule that verifies, one so many windows before will do: the daemon's slow
+/// reading comes every 15 windows of 2 s, and an event up to three behind it.
+const NEAR_WINDOWS: u64 = 15 + LEAD_WINDOWS;
 
 /// What a rule asks of an episode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -52,7 +52,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Read(bad) => bad.fmt(f),
             Failure::Io(error) => write!(f, "standard output: {error}"),
-            Failure::Record(error) => write!(f, "option --record: {error}"),
+            Failure::Record(error) => write!(f, "the record: {error}"),
         }
     }
 }
@@ -405,6 +405,7 @@ pub fn record(settings: &Settings, file: &Path) -> Result<End, Failure> {
             out.clear();
         }
     }
+    writer.end(&mut out, sys::now());
     file.write_all(&out).map_err(Failure::Record)?;
     Ok(End::Done)
 }

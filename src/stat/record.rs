@@ -80,6 +80,14 @@ impl Writer {
         }
     }
 
+    /// Appends when the record ends: what has changed since is nothing.
+    pub fn end(&mut self, out: &mut Vec<u8>, at: Moment) {
+        if let Some(last) = self.last {
+            let passed = at.since(last).0;
+            out.extend_from_slice(format!("{passed}\n").as_bytes());
+        }
+    }
+
     fn number(&mut self, out: &mut Vec<u8>, group: &Group) -> usize {
         if let Some(found) = self
             .groups
@@ -221,12 +229,16 @@ mod tests {
             ],
         );
         writer.add(&mut out, &[group(None, later + Micros(7), 5, 60)]);
+        writer.add(&mut out, &[group(None, later + Micros(8), 5, 60)]);
+        writer.end(&mut out, later + Micros(9));
         let text = String::from_utf8(out).expect("text");
         let expected = "psistat record 1\ngroup -\n5000000 c700 d50\ngroup /a%20b\n0:1 c0 d0\n\
-                        100000:1 c30\n7 c=5 d10\n";
+                        100000:1 c30\n7 c=5 d10\n2\n";
         assert_eq!(text, expected);
         let points = parse(&text).expect("a record");
-        assert_eq!(points.len(), 4);
+        assert_eq!(points.len(), 5);
+        assert_eq!(points[4].at, Moment(5_100_009));
+        assert_eq!(points[4].totals, points[3].totals);
         assert_eq!(points[2].path.as_deref(), Some(&b"/a b"[..]));
         assert_eq!(points[2].total(Resource::Memory, Kind::Some), Some(30));
         assert_eq!(points[3].at, Moment(5_100_007));

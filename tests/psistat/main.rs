@@ -7,6 +7,7 @@ mod completion;
 mod golden;
 mod live;
 mod manual;
+mod record;
 mod support;
 mod terminal;
 
@@ -20,6 +21,7 @@ fn main() {
         golden::trials(),
         live::trials(),
         manual::trials(),
+        record::trials(),
         terminal::trials(),
     ]
     .into_iter()

@@ -1,0 +1,148 @@
+//! `--record`: the file that it leaves.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use libtest_mimic::Trial;
+
+use psilogd::pressure::{Kind, Resource};
+use psilogd::stat::record::{Point, parse};
+
+use super::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("record::totals_are_kept_in_order", totals),
+        trial("record::a_cgroup_that_comes_is_kept", cgroup),
+        trial("record::what_can_t_be_written_is_said", full),
+    ]
+}
+
+/// A directory for one test, gone with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let name = format!("psistat-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a directory");
+        Directory(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    /// In place and of one length, as psistat keeps the file open.
+    fn set(&self, total: u64) {
+        let stall = "avg10=0.00 avg60=0.00 avg300=0.00";
+        let some = total + 5;
+        let text = format!("some {stall} total={some:020}\nfull {stall} total={total:020}\n");
+        let mut options = fs::OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true);
+        let file = file.open(self.file("io")).expect("a pressure file");
+        file.write_all_at(text.as_bytes(), 0)
+            .expect("a pressure file");
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Stops a psistat; what it has recorded.
+fn stopped(running: &mut Running, file: &str) -> Vec<Point> {
+    running.signal("INT");
+    assert_eq!(running.ended().code(), Some(0));
+    parse(&fs::read_to_string(file).expect("a record")).expect("a record")
+}
+
+/// Of a file that only this test writes.
+fn totals() -> Outcome {
+    let directory = Directory::new("record");
+    directory.set(0);
+    let file = directory.file("record");
+    let proc = directory.0.display().to_string();
+    let mut running = Running::new(&["--record", &file, "-P", &proc, "-r", "io", "10ms"]);
+    // it keeps back some KB: once those are there, so is what came before
+    let mut total = 0;
+    until("a record", || {
+        total += 1_000_000;
+        directory.set(total);
+        let length = fs::metadata(&file).map_or(0, |file| file.len());
+        (length > 0).then_some(())
+    });
+    let points = stopped(&mut running, &file);
+    let totals: Vec<_> = points
+        .iter()
+        .map(|point| point.total(Resource::Io, Kind::Full).expect("a total"))
+        .collect();
+    assert!(points.len() > 100, "{} points", points.len());
+    assert!(totals.is_sorted(), "{totals:?}");
+    assert!(totals.iter().all(|total| total % 1_000_000 == 0));
+    for (point, total) in points.iter().zip(&totals) {
+        assert_eq!(point.total(Resource::Io, Kind::Some), Some(total + 5));
+        assert_eq!(point.total(Resource::Memory, Kind::Full), None);
+    }
+    let (last, before) = (&points[points.len() - 1], &points[points.len() - 2]);
+    assert_eq!(last.totals, before.totals);
+    for pair in points.windows(2) {
+        assert!(pair[1].at >= pair[0].at);
+    }
+    DONE
+}
+
+fn cgroup() -> Outcome {
+    let Some(group) = Cgroup::new("record") else {
+        return skip(NO_CGROUP);
+    };
+    let directory = Directory::new("record-cgroup");
+    let file = directory.file("record");
+    fs::create_dir(group.path.join("first")).expect("a cgroup");
+    let pattern = format!("{}/*", group.name);
+    let mut running = Running::new(&["--record", &file, "-g", &pattern, "10ms"]);
+    until("a record", || file_exists(&file));
+    let child = group.path.join("a b");
+    fs::create_dir(&child).expect("a cgroup");
+    let opened = || {
+        let files = fs::read_dir(format!("/proc/{}/fd", running.child.id())).ok()?;
+        let mut targets = files
+            .flatten()
+            .filter_map(|fd| fs::read_link(fd.path()).ok());
+        targets
+            .any(|target| target.starts_with(&child))
+            .then_some(())
+    };
+    until("psistat to find it", opened);
+    let points = stopped(&mut running, &file);
+    let path = format!("{}/a b", group.name).into_bytes();
+    assert!(
+        points
+            .iter()
+            .any(|point| point.path.as_deref() == Some(&path[..]))
+    );
+    DONE
+}
+
+fn file_exists(file: &str) -> Option<()> {
+    fs::exists(file).is_ok_and(|found| found).then_some(())
+}
+
+fn full() -> Outcome {
+    let fixture = fixture("all/1");
+    let output = run(&["--record", "/nowhere/at/all", "-P", &fixture]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the record: No such file"), "{said}");
+    let mut running = Running::new(&["--record", "/dev/full", "-P", &fixture, "10ms"]);
+    until("psistat to warn", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", running.child.id())).ok()?;
+        stat.contains(") S ").then_some(())
+    });
+    running.signal("INT");
+    assert_eq!(running.ended().code(), Some(1));
+    DONE
+}
