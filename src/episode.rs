@@ -291,15 +291,26 @@ impl Episode {
             return None;
         }
         let (growth, elapsed) = credible(last, now, self.terms.window);
+        let lead = match self.terms.hold == Micros::ZERO {
+            true => self.word_of_the_kernel(),
+            false => self.lead(older, last, now),
+        };
         self.last = now;
         self.state = State::Quiet { older: last };
-        if elapsed >= self.terms.window && self.terms.reached(growth, elapsed) {
-            let lead = match self.terms.hold == Micros::ZERO {
-                true => self.word_of_the_kernel(),
-                false => self.lead(older, last, now),
-            };
+        if growth < self.terms.stall {
+            return None;
+        }
+        if self.terms.reached(growth, elapsed) {
             return self.onset(now, lead);
         }
+        // Enough for a window, not for all the time since the last reading: pressure
+        // that began a moment ago looks like this, and so does a little of it all
+        // the time. The next windows tell.
+        let lead = match self.terms.hold == Micros::ZERO {
+            true => Lead::default(),
+            false => lead,
+        };
+        self.state = State::Pending(Run::new(at, lead));
         None
     }
 
@@ -436,14 +447,9 @@ impl Episode {
     fn onset(&mut self, now: Sample, lead: Lead) -> Option<Event> {
         self.last = now;
         let run = Run {
-            onset: now.at,
-            stalled: Micros::ZERO,
-            lead,
             hits: 1,
             worst: share(self.terms.stall, self.terms.window),
-            middle: None,
-            newest: (Micros::ZERO, Micros::ZERO),
-            calm: None,
+            ..Run::new(now.at, lead)
         };
         if self.terms.hold == Micros::ZERO {
             return Some(self.press(run));
@@ -464,6 +470,20 @@ impl Episode {
 }
 
 impl Run {
+    /// Nothing is known but what led up to it.
+    fn new(onset: Moment, lead: Lead) -> Run {
+        Run {
+            onset,
+            stalled: Micros::ZERO,
+            lead,
+            hits: 0,
+            worst: Percent(0),
+            middle: None,
+            newest: (Micros::ZERO, Micros::ZERO),
+            calm: None,
+        }
+    }
+
     /// What it has come to if pressure ended about `at`, the reading before a calm
     /// window. At its mean rate until then, the last window and the calm one held
     /// as much of it as they grew by.

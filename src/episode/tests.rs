@@ -514,13 +514,43 @@ fn a_slow_reading_stands_in_for_a_stolen_event() {
 fn a_slow_reading_under_the_threshold_is_silent() {
     let mut m = machine("memory full 10%/2s for=0");
     for _ in 0..100 {
-        m.pass(Micros::secs(30), 9);
+        assert_eq!(m.secs(30, 9), []);
+        assert_eq!(m.episode.phase(), Phase::Quiet);
         assert_eq!(m.episode.checked(m.now, m.total), None);
     }
+    assert_eq!(m.secs(2, 9), []);
     // nor does a sliver of a window with a stall in it say anything
     m.pass(Micros(100), 100);
     assert_eq!(m.episode.checked(m.now, m.total), None);
     assert_eq!(m.episode.deadline(), None);
+}
+
+#[test]
+fn pressure_that_began_late_in_a_slow_period_is_seen_at_its_end() {
+    // 5 s of the 30 s: the mean of the whole period is far from the threshold
+    for rule in ["cpu some 80%/2s for=0", "cpu some 80%/2s for=4s"] {
+        let mut m = machine(rule);
+        m.pass(Micros::secs(25), 0);
+        m.pass(Micros::secs(5), 100);
+        assert_eq!(m.episode.checked(m.now, m.total), None);
+        // half of for=4s is what led up to it
+        let events = m.secs(2, 100);
+        let Event::Begin(figures) = only(&events) else {
+            panic!("{events:?}");
+        };
+        assert_eq!(figures.hits, 1);
+        assert_eq!(figures.worst, Percent(10_000));
+    }
+}
+
+#[test]
+fn pressure_that_was_over_before_the_slow_reading_is_silent() {
+    let mut m = machine("cpu some 80%/2s for=0");
+    m.pass(Micros::secs(5), 100);
+    m.pass(Micros::secs(25), 0);
+    assert_eq!(m.episode.checked(m.now, m.total), None);
+    assert_eq!(m.secs(60, 0), []);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
 }
 
 #[test]
