@@ -50,6 +50,17 @@ bench: all
 	python3 tests/bench.py $(BUILT)
 	tests/bench-psistat.sh $(BUILT)/psistat
 
+# Alarms over traces of pressure, held against what was wanted: the table and the
+# picture of README.md.
+replay:
+	REPLAY_WRITE=1 $(CARGO) test --locked --release --test replay -- --nocapture
+
+# The model of the kernel in those, held against the kernels of the lab.
+replay-lab: all
+	tests/vm/run $(BUILT)/psilogd model
+	REPLAY_LAB=$${PSILOGD_VM_CACHE:-$$HOME/.cache/psilogd-vm} \
+	$(CARGO) test --locked --test replay lab -- --nocapture
+
 # Delivery while the receiver restarts, dies or hangs, beside others' senders.
 bench-syslog:
 	tests/receivers/install
@@ -102,4 +113,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-syslog check-vm lint install uninstall completion dist clean
+.PHONY: all target check bench replay replay-lab bench-syslog check-vm lint install uninstall completion dist clean

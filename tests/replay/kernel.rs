@@ -20,10 +20,6 @@ use super::trace::*;
 const JIFFY: u64 = 4_000;
 /// Between two updates of the averages.
 const GRID: u64 = 2_004_000;
-/// The worker that evaluates comes so late at most. Measured: a reader every
-/// second takes half of the events, one every 10 ms all of them, and events of a
-/// 2 s window lie 2.0, 2.9 or 4.0 s apart.
-const LATE: u64 = 1_000_000;
 
 struct Trigger {
     state: usize,
@@ -73,11 +69,25 @@ impl Trigger {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rights {
     Privileged,
-    /// Somebody reads the files every so many microseconds.
     Unprivileged {
+        /// The worker that evaluates comes so late at most. On a quiet machine that
+        /// is a tick or two, and a reader every second steals hardly anything. On a
+        /// busy host a reader every second took half of the events, and events of a
+        /// 2 s window lay 2.0, 2.9 or 4.0 s apart: up to a second.
+        late: u64,
+        /// Somebody reads the files every so many microseconds.
         reader: Option<u64>,
     },
 }
+
+pub const UNPRIVILEGED: Rights = Rights::Unprivileged {
+    late: SECOND,
+    reader: None,
+};
+pub const STOLEN: Rights = Rights::Unprivileged {
+    late: SECOND,
+    reader: Some(SECOND),
+};
 
 pub struct Kernel<'a> {
     cursor: Cursor<'a>,
@@ -121,15 +131,20 @@ impl<'a> Kernel<'a> {
         let mut states: Vec<_> = triggers.iter().map(|trigger| trigger.state).collect();
         states.sort_unstable();
         states.dedup();
+        let mut random = Random(now);
         let shortest = triggers.iter().map(|trigger| trigger.window).min();
         let mut kernel = Kernel {
             cursor,
             states,
             triggers,
             rights,
-            random: Random(now),
             due: None,
-            mark: now,
+            mark: match rights {
+                Rights::Privileged => now,
+                // the grid knows nothing of when a trigger is registered
+                Rights::Unprivileged { .. } => now.saturating_sub(random.within(0, GRID)),
+            },
+            random,
             step: shortest.unwrap_or(GRID) / 10,
             last_read: None,
         };
@@ -142,10 +157,10 @@ impl<'a> Kernel<'a> {
         let stall = self.cursor.growth(&self.states, now);
         self.due = stall.map(|stall| match self.rights {
             Rights::Privileged => stall + JIFFY,
-            Rights::Unprivileged { .. } => {
+            Rights::Unprivileged { late, .. } => {
                 let behind = stall.saturating_sub(self.mark) / GRID + 1;
                 self.mark += behind * GRID;
-                self.mark + self.random.within(0, LATE)
+                self.mark + self.random.within(0, late)
             }
         });
     }
@@ -162,7 +177,7 @@ impl<'a> Kernel<'a> {
         while let Some(due) = self.due.filter(|&due| due <= until) {
             match self.rights {
                 Rights::Privileged => self.look(due),
-                Rights::Unprivileged { reader } => self.work(due, reader),
+                Rights::Unprivileged { reader, .. } => self.work(due, reader),
             }
             if has_event(self) {
                 return Some(due.max(now));
@@ -276,8 +291,7 @@ mod tests {
 
     #[test]
     fn an_unprivileged_trigger_fires_as_measured() {
-        let rights = Rights::Unprivileged { reader: None };
-        let found = events(&steady(), &["memory full 10%/2s"], rights);
+        let found = events(&steady(), &["memory full 10%/2s"], UNPRIVILEGED);
         assert!((10.5..13.1).contains(&found[0]), "first {}", found[0]);
         for pair in found.windows(2) {
             let gap = pair[1] - pair[0];
@@ -287,14 +301,17 @@ mod tests {
         let mut late = steady();
         late.start = psilogd::time::Moment(92 * SECOND);
         late.knots.last_mut().unwrap().totals[MEMORY] += 1_000;
-        let found = events(&late, &["memory full 1999ms/2s"], rights);
+        let found = events(&late, &["memory full 1999ms/2s"], UNPRIVILEGED);
         assert!(matches!(found.len(), 1 | 2), "{found:?}");
     }
 
     #[test]
     fn a_reader_steals_events_as_measured() {
         let count = |reader| {
-            let rights = Rights::Unprivileged { reader };
+            let rights = Rights::Unprivileged {
+                late: SECOND,
+                reader,
+            };
             events(&steady(), &["memory full 10%/2s"], rights).len()
         };
         let (alone, second, often) = (count(None), count(Some(SECOND)), count(Some(10_000)));
@@ -317,8 +334,7 @@ mod tests {
         assert!((2..=5).contains(&alone.len()), "{alone:?}");
         let beside = events(&trace, &[long, "io full 400ms/500ms"], Rights::Privileged);
         assert_eq!(beside, [0.0; 0]);
-        let rights = Rights::Unprivileged { reader: None };
-        let immune = events(&trace, &[long, "io full 400ms/2s"], rights);
+        let immune = events(&trace, &[long, "io full 400ms/2s"], UNPRIVILEGED);
         assert!(immune.len() >= 2, "{immune:?}");
     }
 

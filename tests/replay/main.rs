@@ -6,6 +6,7 @@
 
 mod drive;
 mod kernel;
+mod lab;
 mod models;
 mod others;
 mod picture;

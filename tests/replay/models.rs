@@ -2,15 +2,14 @@
 //! seed, and the episodes that a careful operator would want to hear of. What
 //! the models say was decided before the rules were held against them.
 
-use psilogd::config::Config;
-use psilogd::rule::Rule;
-
 use super::trace::*;
 
 /// Every model once.
 pub fn all() -> Vec<Trace> {
     vec![
         healthy(30, 1),
+        boot(100),
+        boot(600),
         leak(2),
         hovering(3),
         bursts(),
@@ -88,6 +87,33 @@ pub fn healthy(days: u64, seed: u64) -> Trace {
         }
     }
     pen.trace("healthy, 30 days", 20 * SECOND)
+}
+
+/// A small machine that swaps while it boots, for so many seconds: memory full
+/// 30–60 %, io full 60–95 %, cpu some 70–99 %. Nothing of that is wanted while the
+/// grace of two minutes lasts; of what goes on behind it, memory is.
+pub fn boot(seconds: u64) -> Trace {
+    let mut random = Random(seconds);
+    let mut pen = Pen::default();
+    while pen.at() < seconds * SECOND {
+        let rates = rates(
+            random.within(700, 990),
+            random.within(300, 600),
+            random.within(600, 950),
+        );
+        pen.pass(2 * SECOND, rates);
+    }
+    if seconds > 120 {
+        for rule in ["memory", "memory-critical"] {
+            pen.want(rule, 120 * SECOND, seconds * SECOND, (0, 0));
+        }
+    }
+    pen.pass(HOUR, rates(20, 0, 5));
+    let name = match seconds {
+        ..=120 => "a heavy boot",
+        _ => "a boot that goes on for ten minutes",
+    };
+    pen.trace(name, 5 * SECOND)
 }
 
 /// Six hours in which a process leaks. Memory full creeps from 0 to 4 %, with
@@ -232,27 +258,28 @@ pub fn suspend() -> Trace {
 }
 
 /// Two hundred plateaus with sharp edges, 20–60 minutes apart, each of one
-/// resource, 1.2 to 2 times its rule's threshold, half as long again to four times
-/// as long as `for=` asks. All are wanted.
+/// resource, 1.2 to 2 times as high as its rule's threshold: memory for 30 to
+/// 80 s, cpu for 7.5 to 20 minutes, io for 45 minutes to 2 hours. All are wanted.
 pub fn plateaus(seed: u64) -> Trace {
     let mut random = Random(seed);
     let mut pen = Pen::default();
-    let config = Config::default().rules_or_built_in();
     for _ in 0..200 {
         pen.pass(
             random.within(20 * 60_000, 60 * 60_000) * 1000,
             rates(10, 1, 4),
         );
         let from = pen.at();
-        let (name, rates) = match random.within(0, 3) {
-            0 => ("memory", rates(30, random.within(120, 200), 40)),
-            1 => ("memory-critical", rates(30, random.within(480, 800), 40)),
-            2 => ("io", rates(30, 2, random.within(600, 1000))),
-            _ => ("cpu", rates(random.within(950, 1000), 2, 40)),
+        let (name, rates, unit) = match random.within(0, 3) {
+            0 => ("memory", rates(30, random.within(120, 200), 40), 20),
+            1 => (
+                "memory-critical",
+                rates(30, random.within(480, 800), 40),
+                20,
+            ),
+            2 => ("io", rates(30, 2, random.within(600, 1000)), 1800),
+            _ => ("cpu", rates(random.within(950, 1000), 2, 40), 300),
         };
-        let rule_of = |rule: &&Rule| rule.name == name;
-        let hold = config.rules.iter().find(rule_of).unwrap().hold.0 / 1000;
-        pen.pass(random.within(hold * 3 / 2, hold * 4) * 1000, rates);
+        pen.pass(random.within(unit * 1500, unit * 4000) * 1000, rates);
         let to = pen.at();
         pen.want(name, from, to, (0, 0));
         if name == "memory-critical" {

@@ -11,7 +11,7 @@ const WIDTH: usize = 420;
 
 /// One block a trace. Lengths are logarithmic, or nothing but the first bar would
 /// be seen.
-pub fn draw(all: &[(&str, [Verdict; 6])]) -> String {
+pub fn draw(all: &[(String, [Verdict; 6])]) -> String {
     let block = BAR * WAYS.len() + 34;
     let (width, height) = (LEFT + WIDTH + 110, 40 + block * all.len());
     let mut svg = format!(

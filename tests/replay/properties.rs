@@ -7,7 +7,7 @@ use psilogd::episode::Phase;
 use psilogd::time::Moment;
 
 use super::drive::{Run, replay};
-use super::kernel::Rights;
+use super::kernel::{Rights, UNPRIVILEGED};
 use super::trace::*;
 use super::verdict::alarms;
 
@@ -32,9 +32,10 @@ fn traces() -> impl Strategy<Value = Trace> {
 fn rights() -> impl Strategy<Value = Rights> {
     prop_oneof![
         Just(Rights::Privileged),
-        Just(Rights::Unprivileged { reader: None }),
-        (10..5_000u64).prop_map(|ms| Rights::Unprivileged {
-            reader: Some(ms * 1000)
+        Just(UNPRIVILEGED),
+        (10..5_000u64, 4..1000u64).prop_map(|(reader, late)| Rights::Unprivileged {
+            late: late * 1000,
+            reader: Some(reader * 1000),
         }),
     ]
 }
@@ -132,7 +133,7 @@ proptest! {
         let trace = pen.trace("a plateau", 5 * MINUTE);
         let rights = match privileged {
             true => Rights::Privileged,
-            false => Rights::Unprivileged { reader: None },
+            false => UNPRIVILEGED,
         };
         let config = Config::parse(b"memory full 10%/2s for=20s name=m").unwrap();
         let rule = &config.rules[0];

@@ -1,19 +1,18 @@
 //! The verdicts as a table and a picture, and the figures that must hold.
 
+use std::fmt::Write;
+use std::path::Path;
+
 use psilogd::config::Config;
 
 use super::drive::replay;
-use super::kernel::Rights;
+use super::kernel::{Rights, STOLEN, UNPRIVILEGED};
 use super::models;
 use super::others;
 use super::picture;
-use super::trace::*;
+use super::recorded;
+use super::trace::Trace;
 use super::verdict::{Verdict, alarms, judge};
-
-const UNPRIVILEGED: Rights = Rights::Unprivileged { reader: None };
-const STOLEN: Rights = Rights::Unprivileged {
-    reader: Some(SECOND),
-};
 
 pub const WAYS: [&str; 6] = [
     "psilogd, privileged",
@@ -24,10 +23,14 @@ pub const WAYS: [&str; 6] = [
     "2 min rate for 2 min",
 ];
 
-fn verdicts(trace: &Trace) -> [Verdict; 6] {
-    let config = Config::default().rules_or_built_in();
+/// What somebody might ask for who can't wait, so that a record of minutes has an
+/// episode in it.
+const EAGER: &[u8] = b"memory full 10%/2s for=10s name=memory-eager\n\
+    io full 50%/2s for=2m name=io-eager\ncpu some 90%/2s for=1m name=cpu-eager\n";
+
+fn verdicts(trace: &Trace, config: &Config) -> [Verdict; 6] {
     let rules = &config.rules;
-    let ours = |rights| alarms(&replay(trace, &config, rights));
+    let ours = |rights| alarms(&replay(trace, config, rights));
     [
         ours(Rights::Privileged),
         ours(UNPRIVILEGED),
@@ -37,6 +40,23 @@ fn verdicts(trace: &Trace) -> [Verdict; 6] {
         others::rated(trace, rules),
     ]
     .map(|told| judge(trace, rules, told))
+}
+
+fn all() -> Vec<(String, [Verdict; 6])> {
+    let built_in = Config::default().rules_or_built_in();
+    let eager = Config::parse(EAGER).unwrap();
+    let mut all = Vec::new();
+    for trace in models::all() {
+        all.push((trace.name.into(), verdicts(&trace, &built_in)));
+    }
+    for trace in recorded::all() {
+        all.push((trace.name.into(), verdicts(&trace, &built_in)));
+        all.push((
+            format!("{}, eager rules", trace.name),
+            verdicts(&trace, &eager),
+        ));
+    }
+    all
 }
 
 fn row(way: &str, verdict: &Verdict) -> String {
@@ -49,6 +69,8 @@ fn row(way: &str, verdict: &Verdict) -> String {
         late_ends,
         missing_ends,
         flaps,
+        lines,
+        hours,
         ..
     } = verdict;
     let duration = verdict
@@ -57,45 +79,57 @@ fn row(way: &str, verdict: &Verdict) -> String {
     let stalled = verdict
         .stalled
         .map_or("–".into(), |share| format!("{:.1} %", 100.0 * share));
-    let lines = verdict.lines as f64 / verdict.hours;
+    let hourly = *lines as f64 / hours;
     format!(
         "| {way} | {right}/{wanted} | {wrong} | {missed} | {late} | {late_ends}/{missing_ends} | \
-         {flaps} | {} | {lines:.3} | {duration} | {stalled} |",
-        verdict.lines
+         {flaps} | {lines} | {hourly:.3} | {duration} | {stalled} |\n",
     )
 }
 
-/// Prints the table, writes the picture, and holds ours to what is promised.
-#[test]
-fn table() {
-    println!(
+fn table(all: &[(String, [Verdict; 6])]) -> String {
+    let mut text = String::from(
         "| | true | false | missed | late | ends late/missing | flaps | lines | an hour | \
-         worst dur_s | worst stalled_us |\n|---|---|---|---|---|---|---|---|---|---|---|"
+         worst dur_s | worst stalled_us |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let mut all = Vec::new();
-    for trace in models::all() {
-        println!("| **{}** | | | | | | | | | | |", trace.name);
-        let verdicts = verdicts(&trace);
-        for (way, verdict) in WAYS.iter().zip(&verdicts) {
-            println!("{}", row(way, verdict));
+    for (name, verdicts) in all {
+        let _ = writeln!(text, "| **{name}** | | | | | | | | | | |");
+        for (way, verdict) in WAYS.iter().zip(verdicts) {
+            text.push_str(&row(way, verdict));
         }
-        all.push((trace.name, verdicts));
     }
-    let picture = picture::draw(&all);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/replay/alarms.svg");
-    if std::fs::read_to_string(path).ok().as_ref() != Some(&picture) {
-        // a tree that can't be written to is still tested
-        let _ = std::fs::write(path, picture);
+    text
+}
+
+/// A file of the documentation says what a replay came to. `make replay` writes it.
+fn documented(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if std::env::var_os("REPLAY_WRITE").is_some() {
+        std::fs::write(&path, text).unwrap();
     }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == text,
+        "{name} is not what the replay came to: run make replay"
+    );
+}
+
+/// Every verdict is what is promised and what is documented.
+#[test]
+fn verdicts_are_as_promised() {
+    let all = all();
+    let text = table(&all);
+    println!("{text}");
     for (name, verdicts) in &all {
         for (way, verdict) in WAYS.iter().zip(&verdicts[..3]) {
             promised(name, way, verdict);
         }
     }
+    documented("tests/replay/table.md", &text);
+    documented("tests/replay/alarms.svg", &picture::draw(&all));
 }
 
-/// Where other processes steal events, begins may be late and durations short by
-/// what the slow reading leaves open; nothing else may be.
+/// Where other processes steal events begins may be late, as late as the slow reading
+/// is; nothing else may be.
 fn promised(name: &str, way: &str, verdict: &Verdict) {
     let what = format!("{name}, {way}: {verdict:?}");
     assert_eq!(verdict.right, verdict.wanted, "{what}");
@@ -108,24 +142,18 @@ fn promised(name: &str, way: &str, verdict: &Verdict) {
     if name.starts_with("healthy") {
         assert!(verdict.lines <= 10, "{what}");
     }
-    let (duration, stalled) = match way {
-        "psilogd, privileged" => (2_000_000, 0.05),
-        // the grid of 2 s and its worker's second
-        "psilogd, unprivileged" => (3_000_000, 0.05),
-        _ => (5_000_000, 0.10),
-    };
     if way != "psilogd, events stolen" {
         assert_eq!(verdict.late, 0, "{what}");
     }
-    assert!(verdict.duration.unwrap_or(0) <= duration, "{what}");
-    assert!(verdict.stalled.unwrap_or(0.0) <= stalled, "{what}");
+    assert!(verdict.duration.unwrap_or(0) <= 2_000_000, "{what}");
+    assert!(verdict.stalled.unwrap_or(0.0) <= 0.05, "{what}");
 }
 
-/// Twelve healthy months with twelve seeds in under a minute, each within what is
-/// promised of one. Two reclaims of memory in a row are rare, not impossible: once
-/// in this year they hold the mean of 20 s over 10 %.
+/// Twelve healthy months with twelve seeds, each within what is promised of one.
+/// Two reclaims of memory in a row are rare, not impossible: once in this year
+/// they hold the mean of 20 s over 10 %.
 #[test]
-fn a_year_is_quiet_and_quick() {
+fn a_year_is_quiet() {
     let started = std::time::Instant::now();
     let config = Config::default().rules_or_built_in();
     let mut begins = 0;
@@ -135,10 +163,9 @@ fn a_year_is_quiet_and_quick() {
         assert!(run.told.len() <= 10, "{:?}", run.told);
         begins += alarms(&run).0.len();
     }
-    let took = started.elapsed();
-    println!("a year: {begins} begins, {:.1} s", took.as_secs_f64());
+    let seconds = started.elapsed().as_secs_f64();
+    println!("a year: {begins} begins, replayed in {seconds:.1} s");
     assert!(begins <= 1, "{begins} begins");
-    assert!(took.as_secs() < 60, "{took:?}");
 }
 
 /// What no rule of ours would pass: a rule that a backup breaks is seen to.

@@ -28,7 +28,7 @@ pub struct Knot {
 /// An episode that should be told.
 #[derive(Clone, Debug)]
 pub struct Want {
-    pub rule: &'static str,
+    pub rule: String,
     pub onset: Moment,
     pub end: Moment,
     /// So much earlier, and so much later, the onset may be told.
@@ -214,9 +214,9 @@ impl Pen {
         self.knots.push(self.now);
     }
 
-    pub fn want(&mut self, rule: &'static str, from: u64, to: u64, slack: (u64, u64)) {
+    pub fn want(&mut self, rule: &str, from: u64, to: u64, slack: (u64, u64)) {
         self.wants.push(Want {
-            rule,
+            rule: rule.into(),
             onset: Moment(from),
             end: Moment(to),
             slack: (Micros(slack.0), Micros(slack.1)),

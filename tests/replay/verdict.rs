@@ -73,7 +73,6 @@ pub fn alarms(run: &Run) -> (Vec<Alarm>, u64) {
 
 pub fn judge(trace: &Trace, rules: &[Rule], (alarms, lines): (Vec<Alarm>, u64)) -> Verdict {
     let mut verdict = Verdict {
-        wanted: trace.wants.len(),
         lines,
         hours: trace.hours(),
         ..Verdict::default()
@@ -81,6 +80,7 @@ pub fn judge(trace: &Trace, rules: &[Rule], (alarms, lines): (Vec<Alarm>, u64)) 
     for rule in rules {
         let wants = trace.wants.iter().filter(|want| want.rule == rule.name);
         let mut wants: Vec<(&Want, bool)> = wants.map(|want| (want, false)).collect();
+        verdict.wanted += wants.len();
         let patience = 2 * rule.window.0;
         let mut ended: Option<u64> = None;
         for alarm in alarms.iter().filter(|alarm| alarm.rule == rule.name) {
