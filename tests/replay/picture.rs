@@ -1,4 +1,4 @@
-//! The verdicts as a picture: false begins and flaps a day, a bar a way.
+//! The verdicts as a picture: false begins and flaps, a bar a way.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ pub fn draw(all: &[(String, [Verdict; 6])]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
-         <text x=\"10\" y=\"20\" font-size=\"14\">False begins and flaps a day \
+         <text x=\"10\" y=\"20\" font-size=\"14\">False begins and flaps \
          (logarithmic), and episodes missed or late</text>\n"
     );
     for (index, (name, verdicts)) in all.iter().enumerate() {
@@ -29,8 +29,8 @@ pub fn draw(all: &[(String, [Verdict; 6])]) -> String {
         );
         for (way, (label, verdict)) in WAYS.iter().zip(verdicts).enumerate() {
             let y = top + 4 + way * BAR;
-            let noise = (verdict.wrong + verdict.flaps) as f64 / (verdict.hours / 24.0);
-            let long = ((1.0 + noise).log10() / 5.0 * WIDTH as f64).round();
+            let noise = verdict.wrong + verdict.flaps;
+            let long = ((1.0 + noise as f64).log10() / 5.0 * WIDTH as f64).round();
             let fill = if way < 3 { "#27764b" } else { "#b5533c" };
             let off = match verdict.missed + verdict.late {
                 0 => String::new(),
@@ -41,7 +41,7 @@ pub fn draw(all: &[(String, [Verdict; 6])]) -> String {
                 svg,
                 "<text x=\"20\" y=\"{text}\">{label}</text>\
                  <rect x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>\
-                 <text x=\"{from}\" y=\"{text}\">{noise:.1}{off}</text>",
+                 <text x=\"{from}\" y=\"{text}\">{noise}{off}</text>",
                 y + 2,
                 long.max(1.0),
                 BAR - 3
