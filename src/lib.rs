@@ -22,6 +22,7 @@
 //! | [`cgroup`] | where cgroups are | nothing |
 //! | [`pattern`] | patterns of cgroups | rule |
 //! | [`trigger`] | a rule and a pressure file: an armed fd | sys |
+//! | [`notify`] | the service manager's readiness protocol | sys |
 //! | [`sink`] | outputs | config, report, sys |
 //! | [`options`] | psilogd's command line | config |
 //! | [`daemon`] | owns the poll array and everything in it | all above |
@@ -40,6 +41,7 @@ pub mod config;
 pub mod daemon;
 pub mod episode;
 pub mod line;
+pub mod notify;
 pub mod options;
 pub mod pattern;
 pub mod pressure;

@@ -252,7 +252,8 @@ pub enum SocketType {
     Stream,
 }
 
-/// A non-blocking unix socket, connected to a path of at most 107 bytes. A stream
+/// A non-blocking unix socket, connected to a path of at most 107 bytes, or to an
+/// abstract name, which begins with `@` in place of its NUL (unix(7)). A stream
 /// whose listener's backlog is full gives EAGAIN, not a wait (unix(7)).
 pub fn connect_unix(path: &str, kind: SocketType) -> io::Result<OwnedFd> {
     let kind = match kind {
@@ -273,13 +274,19 @@ pub fn connect_unix(path: &str, kind: SocketType) -> io::Result<OwnedFd> {
     for (to, from) in address.sun_path.iter_mut().zip(path.bytes()) {
         *to = from as libc::c_char;
     }
-    // SAFETY: the address is valid for reading with exactly this length, and ends
-    // in a NUL because the path is shorter than its field.
+    let mut length = size_of::<libc::sockaddr_un>();
+    if path.starts_with('@') {
+        // here the length tells where the name ends, not a NUL
+        address.sun_path[0] = 0;
+        length = std::mem::offset_of!(libc::sockaddr_un, sun_path) + path.len();
+    }
+    // SAFETY: the address is valid for reading with this length, which is at most
+    // its size, and a path ends in a NUL because it is shorter than its field.
     cerr(unsafe {
         libc::connect(
             socket.as_raw_fd(),
             std::ptr::from_ref(&address).cast(),
-            size_of::<libc::sockaddr_un>() as libc::socklen_t,
+            length as libc::socklen_t,
         )
     })?;
     Ok(socket)
