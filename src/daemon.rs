@@ -8,6 +8,7 @@ use crate::account::{Account, Ledger, Wake};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::episode::{Figures, Sample};
+use crate::notify::{Notify, State};
 use crate::options::Source;
 use crate::pressure::Percent;
 use crate::report::{Id, NOTHING_READ, Report, Told};
@@ -44,6 +45,7 @@ pub struct Daemon {
     verbose: bool,
     signals: Signals,
     sink: Sink,
+    notify: Notify,
     ledger: Ledger,
     roots: Roots,
     watches: Vec<Watch>,
@@ -62,6 +64,7 @@ impl Daemon {
         Ok(Daemon {
             signals,
             sink: Sink::new(settings, now),
+            notify: Notify::from_environment(now),
             ledger: Ledger::new(Budget::new(settings.budget, now), start),
             roots: Roots::find(),
             watches: Vec::new(),
@@ -143,6 +146,7 @@ impl Daemon {
             backing: self.schedule.backing(),
         });
         stay_in_memory();
+        self.tell_ready();
     }
 
     /// Waits for a signal, a trigger or the next thing that is due.
@@ -168,6 +172,7 @@ impl Daemon {
             .chain(self.schedule.deadlines())
             .chain(self.ledger.budget.deadline())
             .chain(self.sink.deadline())
+            .chain(self.notify.deadline())
             .min()
     }
 
@@ -177,7 +182,11 @@ impl Daemon {
             match signal {
                 Signal::Term => return Some("TERM"),
                 Signal::Int => return Some("INT"),
-                Signal::Hup => self.reload(),
+                Signal::Hup => {
+                    self.notify.tell(State::Reloading { at: sys::now() });
+                    self.reload();
+                    self.tell_ready();
+                }
                 Signal::Usr1 => self.status(),
             }
         }
@@ -203,6 +212,7 @@ impl Daemon {
     fn expire(&mut self) {
         let now = sys::now();
         self.sink.expire(now);
+        self.notify.expire(now);
         if self.schedule.end_grace(now) {
             self.watches.iter_mut().for_each(Watch::rebase);
             self.settle();
@@ -416,7 +426,14 @@ impl Daemon {
         }
     }
 
+    fn tell_ready(&self) {
+        let triggers = self.armed();
+        let failed = self.watches.len() - triggers;
+        self.notify.tell(State::Ready { triggers, failed });
+    }
+
     fn stop(&mut self, signal: &'static str) -> ExitCode {
+        self.notify.tell(State::Stopping);
         let now = sys::now();
         for mut watch in std::mem::take(&mut self.watches) {
             self.close(&mut watch, now, "stop");

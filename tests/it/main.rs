@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod kernel;
 mod manual;
+mod notify;
 mod signals;
 mod support;
 mod syslog;
@@ -19,6 +20,7 @@ fn main() {
         config::trials(),
         kernel::trials(),
         manual::trials(),
+        notify::trials(),
         signals::trials(),
         syslog::trials(),
     ]
