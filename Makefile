@@ -8,6 +8,8 @@ MANDIR  = $(PREFIX)/share/man
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR  = $(PREFIX)/share/zsh/site-functions
 FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
+# where the systemd unit goes, /usr/lib/systemd/system for example; empty: nowhere
+UNITDIR =
 DESTDIR =
 
 CARGO   = cargo
@@ -17,7 +19,8 @@ TARGET  = $(shell uname -m)-unknown-linux-musl
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
-SCRIPTS = .ci/run tests/vm/run tests/vm/init tests/bench-psistat.sh tests/receivers/install packaging/completion/generate
+SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
+	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate
 
 # Rust's own linker folds equal functions, packs relocations and takes the layout
 # of packaging/static.ld: 65 KB less on disk. Paths of the build machine stay out.
@@ -66,15 +69,20 @@ bench-syslog:
 	tests/receivers/install
 	$(CARGO) test --locked --release --test storm
 
-# The same binary in a small machine with all privileges (QEMU).
+# The same binary on other kernels, with all privileges, in small machines (QEMU):
+# in a few minutes, or every scenario on every kernel in half an hour.
 check-vm: all
-	tests/vm/run $(BUILT)/psilogd
+	REDUCED=yes KERNELS=6.1 JOBS=2 tests/vm/run $(BUILT)/psilogd
+
+check-vm-all: all
+	KERNELS='5.10 6.1 6.12 7.3' JOBS=2 tests/vm/run $(BUILT)/psilogd
 
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	mandoc -Tlint -Wwarning man/*
 	shellcheck $(SCRIPTS)
+	shellcheck -s dash -e SC1091 tests/vm/functions tests/vm/scenarios/*
 
 install:
 	@test -x $(BUILT)/psilogd || { echo "make: run 'make' first" >&2; exit 1; }
@@ -91,6 +99,9 @@ install:
 	$(INSTALL) -m 644 packaging/completion/_$$tool $(DESTDIR)$(ZSHDIR)/_$$tool && \
 	$(INSTALL) -m 644 packaging/completion/$$tool.fish $(DESTDIR)$(FISHDIR)/$$tool.fish || \
 	exit 1; done
+	test -z "$(UNITDIR)" || { $(INSTALL) -d $(DESTDIR)$(UNITDIR) && \
+	sed 's|/usr/sbin|$(SBINDIR)|' packaging/systemd/psilogd.service \
+		> $(DESTDIR)$(UNITDIR)/psilogd.service; }
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/psilogd $(DESTDIR)$(BINDIR)/psistat \
@@ -99,6 +110,7 @@ uninstall:
 	      $(DESTDIR)$(BASHDIR)/psilogd $(DESTDIR)$(BASHDIR)/psistat \
 	      $(DESTDIR)$(ZSHDIR)/_psilogd $(DESTDIR)$(ZSHDIR)/_psistat \
 	      $(DESTDIR)$(FISHDIR)/psilogd.fish $(DESTDIR)$(FISHDIR)/psistat.fish
+	test -z "$(UNITDIR)" || rm -f $(DESTDIR)$(UNITDIR)/psilogd.service
 
 # Shell completion is made from -h.
 completion:
@@ -113,4 +125,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench replay replay-lab bench-syslog check-vm lint install uninstall completion dist clean
+.PHONY: all target check bench replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean
