@@ -78,10 +78,11 @@ pub struct Account {
 }
 
 impl Account {
-    /// Nothing has happened yet; the baseline was read before the trigger was armed.
-    pub fn new(rule: Rule, baseline: Sample) -> Account {
+    /// Nothing has happened yet; the baseline was read before the trigger was
+    /// armed, with CAP_SYS_RESOURCE if `privileged`.
+    pub fn new(rule: Rule, baseline: Sample, privileged: bool) -> Account {
         Account {
-            episode: Episode::new(&rule, baseline),
+            episode: Episode::new(&rule, baseline, privileged),
             rule,
             open: None,
         }
@@ -104,7 +105,7 @@ impl Account {
 
     /// Starts over from a new baseline: armed again, or the grace is over.
     pub fn rebase(&mut self, baseline: Sample) {
-        self.episode = Episode::new(&self.rule, baseline);
+        self.episode.rebase(baseline);
     }
 
     /// Takes a reading and tells what comes of it.
@@ -245,6 +246,7 @@ mod tests {
                     at: START,
                     total: 0,
                 },
+                false,
             ),
             ledger: Ledger::new(Budget::new(budget, START), 0xabc),
             now: START,

@@ -337,7 +337,7 @@ impl Daemon {
             total: stall.total,
         };
         self.watches.push(Watch {
-            account: Account::new(rule, baseline),
+            account: Account::new(rule, baseline, self.schedule.privileged()),
             trigger,
         });
         error.map_or(Ok(()), Err)

@@ -36,6 +36,11 @@ impl Schedule {
         }
     }
 
+    /// Whether triggers are registered with CAP_SYS_RESOURCE.
+    pub fn privileged(&self) -> bool {
+        self.privileged
+    }
+
     /// The period of the slow reading, where there is one.
     pub fn backing(&self) -> Option<Micros> {
         (!self.privileged).then_some(SLOW)

@@ -225,7 +225,7 @@ impl Course {
             let rule = rule(plan, percent, plan.keys, cgroup)?;
             Some(Step {
                 percent,
-                episode: Episode::new(&rule, now),
+                episode: Episode::new(&rule, now, false),
                 fired: 0,
                 longest: Micros::ZERO,
             })

@@ -99,14 +99,14 @@ impl<'a> Machine<'a> {
     fn new(trace: &'a Trace, config: &Config, rights: Rights) -> Machine<'a> {
         let now = trace.start;
         let mut cursor = Cursor::new(trace);
+        let privileged = rights == Rights::Privileged;
         let accounts = config.rules.iter().map(|rule| {
             let total = cursor.total(state(rule.resource, rule.kind), now.0);
-            Account::new(rule.clone(), Sample { at: now, total })
+            Account::new(rule.clone(), Sample { at: now, total }, privileged)
         });
         let accounts: Vec<_> = accounts.collect();
         let settings = &config.settings;
         let up = Micros(now.0);
-        let privileged = rights == Rights::Privileged;
         let mut schedule = Schedule::new(privileged, up, settings.grace, now);
         schedule.settle(now, false);
         Machine {
