@@ -64,6 +64,10 @@ replay-lab: all
 	REPLAY_LAB=$${PSILOGD_VM_CACHE:-$$HOME/.cache/psilogd-vm} \
 	$(CARGO) test --locked --test replay lab -- --nocapture
 
+# What rules on cgroups cost, and a churn of 20,000 of them.
+bench-cgroups: all
+	tests/bench-cgroups.py $(BUILT)/psilogd
+
 # Delivery while the receiver restarts, dies or hangs, beside others' senders.
 bench-syslog:
 	tests/receivers/install
@@ -125,4 +129,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean
+.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean

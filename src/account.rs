@@ -2,11 +2,13 @@
 //! it is numbered, paid from the budget and told, or counted as held back.
 //! Pure like the episode itself; reports go to a caller's function.
 
+use std::rc::Rc;
+
 use crate::budget::Budget;
 use crate::episode::{Episode, Event, Figures, Phase, Sample};
 use crate::pressure::Stall;
 use crate::report::{Id, Report, Told};
-use crate::rule::Rule;
+use crate::rule::{Place, Rule};
 use crate::time::Moment;
 
 /// Where reports go.
@@ -69,23 +71,78 @@ struct Open {
     told: bool,
 }
 
-/// A rule and its episode.
+/// A rule, the cgroup if it watches one, and its episode there.
 #[derive(Clone, Debug)]
 pub struct Account {
-    rule: Rule,
+    rule: Rc<Rule>,
+    cgroup: Option<Box<[u8]>>,
     episode: Episode,
     open: Option<Open>,
 }
 
 impl Account {
-    /// Nothing has happened yet; the baseline was read before the trigger was
-    /// armed, with CAP_SYS_RESOURCE if `privileged`.
-    pub fn new(rule: Rule, baseline: Sample, privileged: bool) -> Account {
+    /// Of the whole system. Nothing has happened yet; the baseline was read before
+    /// the trigger was armed, with CAP_SYS_RESOURCE if `privileged`.
+    pub fn new(rule: impl Into<Rc<Rule>>, baseline: Sample, privileged: bool) -> Account {
+        let rule = rule.into();
         Account {
             episode: Episode::new(&rule, baseline, privileged),
             rule,
+            cgroup: None,
             open: None,
         }
+    }
+
+    /// Of the cgroup at this path.
+    pub fn of_cgroup(rule: Rc<Rule>, path: &[u8], baseline: Sample, privileged: bool) -> Account {
+        Account {
+            cgroup: Some(path.into()),
+            ..Account::new(rule, baseline, privileged)
+        }
+    }
+
+    /// The path of the cgroup; None is the whole system.
+    pub fn cgroup(&self) -> Option<&[u8]> {
+        self.cgroup.as_deref()
+    }
+
+    /// Where it is, as a line names it.
+    pub fn place(&self) -> Place<'_> {
+        self.cgroup().map_or(Place::System, Place::Cgroup)
+    }
+
+    /// The rule, to be kept.
+    pub fn shared_rule(&self) -> Rc<Rule> {
+        Rc::clone(&self.rule)
+    }
+
+    /// Whether nothing is open or being verified.
+    pub fn is_quiet(&self) -> bool {
+        self.phase() == Phase::Quiet
+    }
+
+    /// Whether it is of this rule, wherever it looks.
+    pub fn is_under(&self, rule: &Rc<Rule>) -> bool {
+        Rc::ptr_eq(&self.rule, rule)
+    }
+
+    /// Whether it is what this rule has for this place.
+    pub fn is_of(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> bool {
+        self.is_under(rule) && self.cgroup() == cgroup
+    }
+
+    /// Whether it can go on unchanged under this rule.
+    pub fn can_be_of(&self, rule: &Rule) -> bool {
+        let covered = match self.cgroup() {
+            Some(path) => rule.covers(path),
+            None => rule.cgroup.is_none(),
+        };
+        covered && self.rule.is_same_alarm(rule)
+    }
+
+    /// Goes on under a rule that is the same alarm ([`Rule::is_same_alarm`]).
+    pub fn set_rule(&mut self, rule: &Rc<Rule>) {
+        self.rule = Rc::clone(rule);
     }
 
     /// The rule.
@@ -168,6 +225,7 @@ impl Account {
     pub fn status(&self, stall: Option<Stall>, out: Out<'_>) {
         out(&Report::Status {
             rule: &self.rule,
+            place: self.place(),
             phase: stall.map(|_| self.phase()),
             id: self.open.map(|open| open.id),
             stall,
@@ -214,10 +272,12 @@ impl Account {
     fn told(&self, id: Id, stall: Stall, figures: Figures) -> Told<'_> {
         Told {
             rule: &self.rule,
+            place: self.place(),
             id,
             stall,
             figures,
             test: false,
+            worst: None,
         }
     }
 }

@@ -1,52 +1,16 @@
-//! Where cgroups are.
+//! Where cgroups are, how they come and go, and which is stalled most.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+mod entries;
+mod mount;
+mod tree;
+mod worst;
 
-/// The cgroup2 mount point, from the text of /proc/self/mountinfo (proc(5)):
-/// `/sys/fs/cgroup` on a unified host, `/sys/fs/cgroup/unified` on a hybrid one.
-pub fn mount_point(mountinfo: &[u8]) -> Option<PathBuf> {
-    mountinfo.split(|&b| b == b'\n').find_map(|line| {
-        let mut fields = line.split(|&b| b == b' ');
-        let point = fields.nth(4)?;
-        fields.find(|field| *field == b"-")?;
-        (fields.next()? == b"cgroup2").then(|| OsString::from_vec(unescape(point)).into())
-    })
-}
+pub use mount::mount_point;
+pub use tree::{Change, Tree};
+pub use worst::Descent;
 
-/// Space, tab, newline and backslash stand as `\ooo` in mountinfo.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, behind)) = rest.split_first() {
-        rest = behind;
-        match (byte, behind) {
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..]) => {
-                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                rest = &behind[3..];
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unified_hybrid_and_odd_hosts() {
-        let unified = b"24 30 0:22 / /proc rw - proc proc rw\n\
-                        35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n";
-        assert_eq!(mount_point(unified), Some("/sys/fs/cgroup".into()));
-        let hybrid = b"40 30 0:30 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
-                       41 30 0:31 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n";
-        assert_eq!(mount_point(hybrid), Some("/sys/fs/cgroup/unified".into()));
-        let odd = b"41 30 0:31 / /mnt/a\\040b\\134 rw a:1 b:2 - cgroup2 none rw\n";
-        assert_eq!(mount_point(odd), Some("/mnt/a b\\".into()));
-        assert_eq!(mount_point(b"24 30 0:22 / /proc rw - proc proc rw\n"), None);
-        assert_eq!(mount_point(b"\n\nshort - cgroup2\n"), None);
-    }
+/// The path of a directory's child; `/` is the mount.
+fn child(path: &[u8], name: &[u8]) -> Vec<u8> {
+    let path = if path == b"/" { b"" } else { path };
+    [path, b"/", name].concat()
 }

@@ -118,6 +118,8 @@ pub struct Settings {
     pub queue: usize,
     /// Bytes in a line, header and all.
     pub max_line: usize,
+    /// Triggers on cgroups, at most.
+    pub max_triggers: usize,
 }
 
 impl Default for Settings {
@@ -129,6 +131,7 @@ impl Default for Settings {
             budget: Some(30),
             queue: 256,
             max_line: LINE_MAX,
+            max_triggers: 256,
         }
     }
 }
@@ -233,7 +236,7 @@ impl Config {
         self
     }
 
-    /// Pairs of rules of one group (the whole system, or one cgroup) whose
+    /// Pairs of rules of one group (the whole system, a cgroup or a pattern) whose
     /// windows differ: with CAP_SYS_RESOURCE the short window blinds the long
     /// one, because the kernel looks at the group once per shortest window.
     pub fn differing_windows(&self) -> impl Iterator<Item = (&Rule, &Rule)> {
@@ -241,14 +244,15 @@ impl Config {
             let group: Vec<&Rule> = self
                 .rules
                 .iter()
-                .filter(|other| other.cgroup == rule.cgroup)
+                .filter(|other| other.meets(rule))
                 .collect();
             let shortest = group.iter().copied().min_by_key(|other| other.window)?;
             let first = group
                 .first()
                 .is_some_and(|first| std::ptr::eq(*first, &self.rules[index]));
             let longest = group.iter().copied().max_by_key(|other| other.window)?;
-            (first && shortest.window < longest.window).then_some((shortest, longest))
+            let differ = shortest.window < longest.window && shortest.meets(longest);
+            (first && differ).then_some((shortest, longest))
         })
     }
 }
@@ -272,6 +276,7 @@ impl fmt::Display for Config {
         }
         writeln!(f, "queue {}", self.settings.queue)?;
         writeln!(f, "max_line {}", self.settings.max_line)?;
+        writeln!(f, "max_triggers {}", self.settings.max_triggers)?;
         self.rules.iter().try_for_each(|rule| writeln!(f, "{rule}"))
     }
 }
@@ -298,7 +303,8 @@ impl Reader {
                 Some(setting) => self.setting(*setting, words.skip(1)),
                 None => {
                     let help = "a rule begins with cpu, memory, io or irq, a setting is \
-                                facility, output, grace, budget, queue or max_line";
+                                facility, output, grace, budget, queue, max_line or \
+                                max_triggers";
                     Err(Mistake::new(word, Reason::BadWord, help))
                 }
             },
@@ -357,6 +363,7 @@ impl Reader {
             Setting::Budget => settings.budget = Some(number(4, 1_000_000)? as u32),
             Setting::Queue => settings.queue = number(16, 65_536)?,
             Setting::MaxLine => settings.max_line = number(200, LINE_MAX)?,
+            Setting::MaxTriggers => settings.max_triggers = number(1, 10_000)?,
         }
         self.given.push(setting);
         Ok(())
@@ -371,16 +378,18 @@ enum Setting {
     Budget,
     Queue,
     MaxLine,
+    MaxTriggers,
 }
 
 impl Setting {
-    const ALL: [Setting; 6] = [
+    const ALL: [Setting; 7] = [
         Setting::Facility,
         Setting::Output,
         Setting::Grace,
         Setting::Budget,
         Setting::Queue,
         Setting::MaxLine,
+        Setting::MaxTriggers,
     ];
 
     const fn name(self) -> &'static str {
@@ -391,6 +400,7 @@ impl Setting {
             Setting::Budget => "budget",
             Setting::Queue => "queue",
             Setting::MaxLine => "max_line",
+            Setting::MaxTriggers => "max_triggers",
         }
     }
 
@@ -405,6 +415,7 @@ impl Setting {
             Setting::Budget => "a budget is 4 to 1000000 lines an hour, or none",
             Setting::Queue => "a queue holds 16 to 65536 lines",
             Setting::MaxLine => "a line is at most 200 to 1000 bytes long",
+            Setting::MaxTriggers => "triggers on cgroups are at most 1 to 10000",
         }
     }
 }
@@ -453,7 +464,7 @@ mod tests {
     #[test]
     fn what_is_printed_reads_back() {
         let text = "facility local3\noutput syslog:/run/x\ngrace 5m\nbudget none\nqueue 16\n\
-                    max_line 255\n\
+                    max_line 255\nmax_triggers 64\n\
                     io full 50%/2s level=warning name=io for=2m clear=1m repeat=10m\n";
         let printed = Config::parse(text.as_bytes()).map(|config| config.to_string());
         assert_eq!(printed, Ok(text.into()));

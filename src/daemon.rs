@@ -1,34 +1,35 @@
 //! The loop: every trigger in one poll(2) array, one timer for all episodes.
 
+mod cgroups;
+mod reload;
+
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use crate::account::{Account, Ledger, Wake};
 use crate::budget::Budget;
+use crate::cgroup::{Descent, Tree};
 use crate::config::Config;
 use crate::episode::{Figures, Sample};
 use crate::notify::{Notify, State};
-use crate::options::Source;
+use crate::options::{CommandLine, Source};
 use crate::pressure::Percent;
 use crate::report::{Id, NOTHING_READ, Report, Told};
-use crate::rule::Rule;
+use crate::rule::{Place, Rule};
 use crate::schedule::Schedule;
 use crate::sink::Sink;
 use crate::sys::{self, Signal, Signals, Slot};
 use crate::time::{Micros, Moment};
-use crate::trigger::{BadTrigger, Roots, Trigger};
+use crate::trigger::{BadTrigger, Hint, Roots, Trigger};
+use crate::watches::{Failure, Found, Lost, Watch, Watches};
 
-/// Where the signalfd stands in the poll array, and from where on the outputs do;
-/// the triggers follow.
+/// Where the signalfd and inotify stand in the poll array, and from where on the
+/// outputs do; the triggers follow.
 const SIGNALS: usize = 0;
-const OUTPUTS: usize = 1;
-
-/// A rule, its episode, and its trigger if it is armed.
-struct Watch {
-    account: Account,
-    trigger: Option<Trigger>,
-}
+const CGROUPS: usize = 1;
+const OUTPUTS: usize = 2;
 
 /// A rule that could not be armed at start.
 pub struct BadRule {
@@ -48,46 +49,55 @@ pub struct Daemon {
     notify: Notify,
     ledger: Ledger,
     roots: Roots,
-    watches: Vec<Watch>,
+    tree: Option<Tree>,
+    descent: Option<Descent>,
+    watches: Watches<Trigger>,
     slots: Vec<Slot>,
     schedule: Schedule,
+    /// Whether what is armed or lost has changed in this turn.
+    changed: bool,
+    /// Whether a cgroup was looked for that is named, in this turn.
+    found: bool,
 }
 
 impl Daemon {
     /// Takes over signals and opens the outputs.
-    pub fn new(source: Source, config: Config, verbose: bool) -> io::Result<Daemon> {
+    pub fn new(line: CommandLine, config: Config) -> io::Result<Daemon> {
         let signals = Signals::new()?;
+        sys::raise_descriptor_limit();
         let now = sys::now();
         let settings = &config.settings;
         let up = sys::uptime();
         let start = u64::try_from(sys::wall()).unwrap_or_default();
+        let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
         Ok(Daemon {
             signals,
             sink: Sink::new(settings, now),
             notify: Notify::from_environment(now),
             ledger: Ledger::new(Budget::new(settings.budget, now), start),
-            roots: Roots::find(),
-            watches: Vec::new(),
+            tree: roots.cgroup.as_deref().map(Tree::new),
+            descent: roots.cgroup.as_deref().map(Descent::new),
+            roots,
+            watches: Watches::new(settings.max_triggers),
             slots: Vec::new(),
             schedule: Schedule::new(sys::has_sys_resource(), up, settings.grace, now),
-            source,
+            source: line.source,
+            verbose: line.verbose,
             config,
-            verbose,
+            changed: false,
+            found: false,
         })
     }
 
     /// Arms every rule; those that can't be are logged, returned, and passed over.
     pub fn arm(&mut self) -> Vec<BadRule> {
+        let (rules, max) = (&self.config.rules, self.config.settings.max_triggers);
+        self.watches.set_rules(rules, max);
         let mut bad = Vec::new();
-        for rule in self.config.rules.clone() {
-            if let Err(why) = self.add(rule.clone()) {
-                bad.push(BadRule {
-                    name: rule.name,
-                    why,
-                });
-            }
-        }
         self.settle();
+        self.cover(&mut bad);
+        self.settle();
+        self.tell_lapses(true);
         bad
     }
 
@@ -96,26 +106,29 @@ impl Daemon {
         self.sink.finish();
     }
 
-    /// How many rules are armed.
-    pub fn armed(&self) -> usize {
-        self.watches
-            .iter()
-            .filter(|watch| watch.trigger.is_some())
-            .count()
+    /// Whether there is anything that can ever be logged: a trigger, or a cgroup
+    /// that is waited for.
+    pub fn watches_anything(&self) -> bool {
+        let sees = self.tree.as_ref().is_some_and(|tree| tree.fd().is_some());
+        !self.watches.list.is_empty() || sees || self.is_blind()
     }
 
     /// Watches and logs until a signal stops it.
     pub fn run(&mut self) -> ExitCode {
         self.log_start();
-        loop {
+        let code = loop {
             if let Some(code) = self.turn() {
-                return code;
+                break code;
             }
-        }
+        };
+        let watches = std::mem::take(&mut self.watches.list);
+        release(watches);
+        code
     }
 
     /// One turn of the loop: waits, and does what there is to do. The exit code
-    /// when it is over. Allocates nothing but for a reload.
+    /// when it is over. Allocates nothing but for a reload, and for cgroups that
+    /// come and go.
     pub fn turn(&mut self) -> Option<ExitCode> {
         if let Err(error) = self.wait() {
             return Some(self.give_up(&error));
@@ -126,7 +139,11 @@ impl Daemon {
         let outputs = OUTPUTS..self.triggers();
         self.sink.ready(&self.slots[outputs], sys::now());
         let signalled = self.slots[SIGNALS].seen() != 0;
+        if self.slots[CGROUPS].seen() != 0 {
+            self.take_changes();
+        }
         self.expire();
+        self.tell_lapses(false);
         if signalled {
             if let Some(signal) = self.take_signals() {
                 return Some(self.stop(signal));
@@ -141,8 +158,8 @@ impl Daemon {
         self.log_windows();
         self.sink.log(&Report::Start {
             version: env!("CARGO_PKG_VERSION"),
-            triggers: self.armed(),
-            failed: self.watches.len() - self.armed(),
+            triggers: self.watches.list.len(),
+            failed: self.watches.lost.len(),
             backing: self.schedule.backing(),
         });
         stay_in_memory();
@@ -164,15 +181,14 @@ impl Daemon {
     }
 
     fn deadline(&self) -> Option<Moment> {
-        let episodes = self
-            .watches
-            .iter()
-            .filter_map(|watch| watch.account.deadline());
+        let watches = self.watches.list.iter();
+        let episodes = watches.filter_map(|watch| watch.account.deadline());
         episodes
             .chain(self.schedule.deadlines())
             .chain(self.ledger.budget.deadline())
             .chain(self.sink.deadline())
             .chain(self.notify.deadline())
+            .chain(self.watches.deadline())
             .min()
     }
 
@@ -197,7 +213,8 @@ impl Daemon {
     /// a cgroup is gone, and then POLLPRI means nothing.
     fn take_crossings(&mut self) {
         let triggers = self.triggers();
-        for index in 0..self.watches.len() {
+        // From the end, since one that is lost may leave its place to the last.
+        for index in (0..self.watches.list.len()).rev() {
             match self.slots[triggers + index].seen() {
                 0 => {}
                 seen if seen & (libc::POLLERR | libc::POLLNVAL) != 0 => {
@@ -214,21 +231,18 @@ impl Daemon {
         self.sink.expire(now);
         self.notify.expire(now);
         if self.schedule.end_grace(now) {
-            self.watches.iter_mut().for_each(Watch::rebase);
+            self.watches.list.iter_mut().for_each(rebase);
             self.settle();
         }
-        for index in 0..self.watches.len() {
-            if self.watches[index]
-                .account
-                .deadline()
-                .is_some_and(|due| due <= now)
-            {
+        for index in (0..self.watches.list.len()).rev() {
+            let due = self.watches.list[index].account.deadline();
+            if due.is_some_and(|due| due <= now) {
                 self.read(index, Wake::Expired);
                 self.schedule.has_read();
             }
         }
         if self.schedule.slow_round(now) {
-            self.slow_round(now);
+            self.slow_round();
         }
         let sink = &mut self.sink;
         self.ledger
@@ -237,11 +251,8 @@ impl Daemon {
 
     /// Reads one counter and tells what comes of it.
     fn read(&mut self, index: usize, wake: Wake) {
-        let watch = &mut self.watches[index];
-        let Some(trigger) = &watch.trigger else {
-            return;
-        };
-        let stall = match trigger.read() {
+        let watch = &mut self.watches.list[index];
+        let stall = match watch.trigger.read() {
             Ok(stall) => stall,
             Err(error) => {
                 return self.lose(index, error.raw_os_error().unwrap_or(libc::EIO));
@@ -249,98 +260,38 @@ impl Daemon {
         };
         // after the reading, so that a reading made late is not over 100 %
         let at = sys::now();
-        let (rule, total) = (watch.account.rule(), stall.total);
-        let sink = &mut self.sink;
+        let account = &mut watch.account;
+        let total = stall.total;
+        let (sink, descent) = (&mut self.sink, &mut self.descent);
         if self.verbose && wake == Wake::Crossed {
-            sink.log(&Report::Crossing { rule, total });
+            let (rule, place) = (account.rule(), account.place());
+            sink.log(&Report::Crossing { rule, place, total });
         }
-        let out = &mut |report: &Report<'_>| sink.log(report);
-        watch.account.take(wake, at, stall, &mut self.ledger, out);
+        let out = &mut |report: &Report<'_>| log_with_worst(sink, descent, report);
+        account.take(wake, at, stall, &mut self.ledger, out);
         if self.verbose {
-            let (rule, phase) = (watch.account.rule(), watch.account.phase());
-            self.sink.log(&Report::Reading { rule, total, phase });
+            self.sink.log(&Report::Reading {
+                rule: account.rule(),
+                place: account.place(),
+                total,
+                phase: account.phase(),
+            });
         }
-        let slot = self.triggers() + index;
-        self.slots[slot] = self.watches[index].slot(&self.schedule);
-    }
-
-    /// The trigger is dead: its episode ends, its descriptor goes.
-    fn lose(&mut self, index: usize, errno: i32) {
-        let now = sys::now();
-        let watch = &mut self.watches[index];
-        let sink = &mut self.sink;
-        let out = &mut |report: &Report<'_>| sink.log(report);
-        watch
-            .account
-            .close(now, NOTHING_READ, "gone", &mut self.ledger, out);
-        watch.trigger = None;
-        let rule = watch.account.rule();
-        if self.ledger.budget.line(now, rule.level) {
-            let hint = None;
-            self.sink.log(&Report::Lost { rule, errno, hint });
-        } else {
-            self.ledger.budget.hold(now, 1, 0);
-        }
-        let slot = self.triggers() + index;
-        self.slots[slot] = Slot::IDLE;
-        self.set_slow_timer();
+        self.set_slot(index);
     }
 
     /// Reads every quiet counter where events can be stolen, and looks again for
-    /// cgroups that were not there.
-    fn slow_round(&mut self, now: Moment) {
-        for index in 0..self.watches.len() {
-            let watch = &self.watches[index];
-            if watch.trigger.is_none() {
-                self.look_again(index, now);
-            } else if self.schedule.checks(&watch.account) {
+    /// cgroups where we aren't told of them.
+    fn slow_round(&mut self) {
+        for index in (0..self.watches.list.len()).rev() {
+            if self.schedule.checks(&self.watches.list[index].account) {
                 self.read(index, Wake::Checked);
             }
         }
+        if self.is_blind() {
+            self.look_again();
+        }
         self.settle();
-    }
-
-    fn look_again(&mut self, index: usize, now: Moment) {
-        let watch = &mut self.watches[index];
-        if watch.account.rule().cgroup.is_none() {
-            return;
-        }
-        if let Ok((trigger, stall)) = Trigger::arm(watch.account.rule(), &self.roots) {
-            watch.trigger = Some(trigger);
-            watch.account.rebase(Sample {
-                at: sys::now(),
-                total: stall.total,
-            });
-            let rule = watch.account.rule();
-            match self.ledger.budget.line(now, rule.level) {
-                true => self.sink.log(&Report::Restored(rule)),
-                false => self.ledger.budget.hold(now, 1, 0),
-            };
-        }
-    }
-
-    /// Arms a rule and adds its watch, armed or not.
-    fn add(&mut self, rule: Rule) -> Result<(), BadTrigger> {
-        let (trigger, stall, error) = match Trigger::arm(&rule, &self.roots) {
-            Ok((trigger, stall)) => (Some(trigger), stall, None),
-            Err(error) => (None, NOTHING_READ, Some(error)),
-        };
-        if let Some(error) = &error {
-            self.sink.log(&Report::Lost {
-                rule: &rule,
-                errno: error.errno(),
-                hint: error.hint.map(|hint| hint.token()),
-            });
-        }
-        let baseline = Sample {
-            at: sys::now(),
-            total: stall.total,
-        };
-        self.watches.push(Watch {
-            account: Account::new(rule, baseline, self.schedule.privileged()),
-            trigger,
-        });
-        error.map_or(Ok(()), Err)
     }
 
     /// Builds the poll array and the slow timer anew after the set has changed.
@@ -348,96 +299,71 @@ impl Daemon {
         self.slots.clear();
         self.slots
             .push(Slot::new(self.signals.as_fd(), libc::POLLIN));
+        self.slots
+            .push(self.tree.as_ref().map_or(Slot::IDLE, tree_slot));
         self.slots.resize(self.triggers(), Slot::IDLE);
         let schedule = &self.schedule;
+        let watches = self.watches.list.iter();
         self.slots
-            .extend(self.watches.iter().map(|watch| watch.slot(schedule)));
-        self.set_slow_timer();
+            .extend(watches.map(|watch| slot(watch, schedule)));
+        self.schedule.settle(sys::now(), self.is_blind());
     }
 
-    fn set_slow_timer(&mut self) {
-        let lost = |watch: &Watch| watch.trigger.is_none() && watch.account.rule().cgroup.is_some();
-        let missing = self.watches.iter().any(lost);
-        self.schedule.settle(sys::now(), missing);
+    fn set_slot(&mut self, index: usize) {
+        let at = self.triggers() + index;
+        self.slots[at] = slot(&self.watches.list[index], &self.schedule);
     }
 
-    /// SIGHUP: what is unchanged keeps its descriptor and its open episode.
-    fn reload(&mut self) {
-        let config = match self.source.load() {
-            Ok(config) => config,
-            Err(bad) => {
-                if let Some(first) = bad.lines.first() {
-                    self.sink.log(&Report::ReloadFailed {
-                        file: bad.file.as_os_str().as_encoded_bytes(),
-                        line: first.line,
-                        reason: first.mistake.reason.token(),
-                        word: first.mistake.word.as_bytes(),
-                    });
-                }
-                return;
-            }
-        };
-        let now = sys::now();
-        let settings = &config.settings;
-        if settings.budget != self.config.settings.budget {
-            let sink = &mut self.sink;
-            self.ledger
-                .sum_up(now, true, &mut |report| sink.log(report));
-            self.ledger.budget = Budget::new(settings.budget, now);
-        }
-        self.sink.set(settings, now);
-        let mut before = std::mem::take(&mut self.watches);
-        let mut fresh = Vec::new();
-        for rule in &config.rules {
-            match before.iter().position(|watch| watch.account.rule() == rule) {
-                Some(index) => self.watches.push(before.swap_remove(index)),
-                None => fresh.push(rule.clone()),
-            }
-        }
-        let (removed, added) = (before.len(), fresh.len());
-        for mut watch in before {
-            self.close(&mut watch, now, "reload");
-        }
-        for rule in fresh {
-            // its line is logged, and that is all there is to do about it
-            let _ = self.add(rule);
-        }
-        self.config = config;
-        self.settle();
-        self.log_windows();
-        self.sink.log(&Report::Reload {
-            triggers: self.armed(),
-            added,
-            removed,
-            failed: self.watches.len() - self.armed(),
-        });
-        stay_in_memory();
-    }
-
-    /// SIGUSR1.
+    /// SIGUSR1. Of a pattern, the quiet cgroups are one line.
     fn status(&mut self) {
         let sink = &mut self.sink;
-        for watch in &self.watches {
-            let stall = watch
-                .trigger
-                .as_ref()
-                .and_then(|trigger| trigger.read().ok());
-            watch.account.status(stall, &mut |report| sink.log(report));
+        for ruled in &self.watches.rules {
+            let rule = &ruled.rule;
+            let mut quiet = 0;
+            for watch in &self.watches.list {
+                let account = &watch.account;
+                if !account.is_under(rule) {
+                    continue;
+                }
+                if rule.is_pattern() && account.is_quiet() {
+                    quiet += 1;
+                    continue;
+                }
+                let stall = watch.trigger.read().ok();
+                account.status(stall, &mut |report| sink.log(report));
+            }
+            for Lost { account, .. } in &self.watches.lost {
+                if account.is_under(rule) {
+                    account.status(None, &mut |report| sink.log(report));
+                }
+            }
+            if rule.is_pattern() {
+                let capped = self.watches.capped(rule);
+                sink.log(&Report::Tally {
+                    rule,
+                    quiet,
+                    capped,
+                });
+            }
         }
     }
 
     fn tell_ready(&self) {
-        let triggers = self.armed();
-        let failed = self.watches.len() - triggers;
-        self.notify.tell(State::Ready { triggers, failed });
+        self.notify.tell(State::Ready {
+            triggers: self.watches.list.len(),
+            failed: self.watches.lost.len(),
+        });
     }
 
     fn stop(&mut self, signal: &'static str) -> ExitCode {
         self.notify.tell(State::Stopping);
         let now = sys::now();
-        for mut watch in std::mem::take(&mut self.watches) {
-            self.close(&mut watch, now, "stop");
+        let mut watches = std::mem::take(&mut self.watches.list);
+        for watch in &mut watches {
+            self.close(watch, now, "stop");
         }
+        // to be let go when the last line is out
+        self.watches.list = watches;
         let sink = &mut self.sink;
         self.ledger
             .sum_up(now, true, &mut |report| sink.log(report));
@@ -449,24 +375,21 @@ impl Daemon {
     /// poll(2) itself fails: nothing more can be watched.
     fn give_up(&mut self, error: &io::Error) -> ExitCode {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
-        for watch in &self.watches {
-            let rule = watch.account.rule();
+        for ruled in &self.watches.rules {
             self.sink.log(&Report::Lost {
-                rule,
+                rule: &ruled.rule,
+                place: ruled.rule.place(),
                 errno,
                 hint: None,
+                count: 1,
             });
         }
         self.sink.finish();
         ExitCode::FAILURE
     }
 
-    fn close(&mut self, watch: &mut Watch, now: Moment, reason: &'static str) {
-        let stall = watch
-            .trigger
-            .as_ref()
-            .and_then(|trigger| trigger.read().ok());
-        let stall = stall.unwrap_or(NOTHING_READ);
+    fn close(&mut self, watch: &mut Watch<Trigger>, now: Moment, reason: &'static str) {
+        let stall = watch.trigger.read().unwrap_or(NOTHING_READ);
         let sink = &mut self.sink;
         let out = &mut |report: &Report<'_>| sink.log(report);
         watch
@@ -493,6 +416,7 @@ impl Daemon {
         };
         let told = Told {
             rule,
+            place: rule.place(),
             id: Id {
                 start: u64::try_from(sys::wall()).unwrap_or_default(),
                 number: 0,
@@ -505,6 +429,7 @@ impl Daemon {
                 worst: Percent(0),
             },
             test: true,
+            worst: None,
         };
         self.sink.log(&Report::Begin(told));
         self.sink.log(&Report::End(told, None));
@@ -512,28 +437,52 @@ impl Daemon {
     }
 }
 
-impl Watch {
-    fn slot(&self, schedule: &Schedule) -> Slot {
-        match &self.trigger {
-            Some(trigger) if schedule.polls(&self.account) => {
-                Slot::new(trigger.as_fd(), libc::POLLPRI)
-            }
-            _ => Slot::IDLE,
-        }
-    }
+/// The tree's place in the poll array.
+fn tree_slot(tree: &Tree) -> Slot {
+    tree.fd()
+        .map_or(Slot::IDLE, |fd| Slot::new(fd, libc::POLLIN))
+}
 
-    fn rebase(&mut self) {
-        if let Some(stall) = self
-            .trigger
-            .as_ref()
-            .and_then(|trigger| trigger.read().ok())
-        {
-            self.account.rebase(Sample {
-                at: sys::now(),
-                total: stall.total,
-            });
-        }
+/// A trigger's place in the poll array.
+fn slot(watch: &Watch<Trigger>, schedule: &Schedule) -> Slot {
+    match schedule.polls(&watch.account) {
+        true => Slot::new(watch.trigger.as_fd(), libc::POLLPRI),
+        false => Slot::IDLE,
     }
+}
+
+fn rebase(watch: &mut Watch<Trigger>) {
+    if let Ok(stall) = watch.trigger.read() {
+        watch.account.rebase(Sample {
+            at: sys::now(),
+            total: stall.total,
+        });
+    }
+}
+
+/// Logs a report; one of pressure on the whole system names the most-stalled
+/// cgroup.
+fn log_with_worst(sink: &mut Sink, descent: &mut Option<Descent>, report: &Report<'_>) {
+    let (Report::Begin(told) | Report::Still(told)) = *report else {
+        return sink.log(report);
+    };
+    let worst = match (told.place, descent) {
+        (Place::System, Some(descent)) => {
+            descent.worst(told.rule.resource, told.rule.kind, told.stall.avg10)
+        }
+        _ => None,
+    };
+    let told = Told { worst, ..told };
+    match report {
+        Report::Begin(_) => sink.log(&Report::Begin(told)),
+        _ => sink.log(&Report::Still(told)),
+    }
+}
+
+/// Lets triggers go.
+fn release(watches: Vec<Watch<Trigger>>) {
+    let triggers = watches.into_iter().map(|watch| watch.trigger);
+    sys::close_together(triggers.map(OwnedFd::from).collect());
 }
 
 /// We are needed when memory is short. Both may be refused, and then we are as

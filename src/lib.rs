@@ -11,7 +11,8 @@
 //! |---|---|---|
 //! | [`time`] | microseconds and moments | nothing |
 //! | [`pressure`] | resources, kinds, the text of a pressure file | nothing |
-//! | [`rule`] | what to watch, in the one grammar of file and command line | pressure, time |
+//! | [`pattern`] | names of cgroups, and patterns of them | nothing |
+//! | [`rule`] | what to watch, in the one grammar of file and command line | pattern, pressure, time |
 //! | [`config`] | a file's text: settings and rules | rule |
 //! | [`episode`] | the state machine of one trigger | rule |
 //! | [`budget`] | how many lines may be told | time |
@@ -19,8 +20,9 @@
 //! | [`schedule`] | when counters are looked at without an event | account |
 //! | [`mod@line`] | a line's text in a caller's buffer | rule, time |
 //! | [`report`] | a report and its line | episode, rule, line |
-//! | [`cgroup`] | where cgroups are | nothing |
-//! | [`pattern`] | patterns of cgroups | rule |
+//! | [`cgroup`] | where cgroups are, how they come and go, which is stalled most | report, sys |
+//! | [`lapse`] | when to tell that cgroups are not watched | time |
+//! | [`watches`] | the set of what is watched: rules by cgroups, and the cap | account, lapse |
 //! | [`trigger`] | a rule and a pressure file: an armed fd | sys |
 //! | [`notify`] | the service manager's readiness protocol | sys |
 //! | [`sink`] | outputs | config, report, sys |
@@ -40,6 +42,7 @@ pub mod cgroup;
 pub mod config;
 pub mod daemon;
 pub mod episode;
+pub mod lapse;
 pub mod line;
 pub mod notify;
 pub mod options;
@@ -54,3 +57,4 @@ pub mod stat;
 pub mod sys;
 pub mod time;
 pub mod trigger;
+pub mod watches;

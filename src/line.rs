@@ -2,8 +2,8 @@
 //! Nothing here allocates or formats a float. A key that doesn't fit is left
 //! out whole, and so is every one behind it.
 
+use crate::pattern::is_plain;
 use crate::pressure::Percent;
-use crate::rule::is_plain;
 use crate::time::Micros;
 
 /// The longest line that is ever written, header and all: what every receiver

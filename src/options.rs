@@ -35,6 +35,8 @@ pub struct CommandLine {
     pub verbose: bool,
     /// Where the configuration comes from.
     pub source: Source,
+    /// `-C`: where cgroups are, if not below the cgroup2 mount.
+    pub cgroups: Option<PathBuf>,
 }
 
 /// Where the configuration comes from: at start and, on SIGHUP, again.
@@ -61,6 +63,7 @@ pub struct BadConfig {
 
 fn options() -> Options {
     let mut options = Options::new();
+    options.optopt("C", "", "cgroups are below DIR", "DIR");
     options.optopt("f", "", "read FILE, not /etc/psilogd.conf", "FILE");
     options.optmulti(
         "o",
@@ -79,7 +82,7 @@ fn options() -> Options {
 
 /// What `-h` prints.
 pub fn usage() -> String {
-    let brief = "usage: psilogd [-hnstvV] [-f FILE] [-o OUTPUT] [RULE ...]\n\n\
+    let brief = "usage: psilogd [-hnstvV] [-C DIR] [-f FILE] [-o OUTPUT] [RULE ...]\n\n\
                  Logs episodes of CPU, memory and I/O pressure. A RULE is one operand, such as\n\
                  'memory full 10%/2s for=20s level=warning'; see psilogd.conf(5).";
     options().usage(brief)
@@ -100,6 +103,7 @@ impl CommandLine {
             action,
             verbose: matches.opt_present("v"),
             source: Source::new(&matches)?,
+            cgroups: matches.opt_str("C").map(PathBuf::from),
         })
     }
 }

@@ -1,11 +1,9 @@
 //! Patterns of cgroups: `/system.slice/*.service`, `/kubepods.slice/**`. `*`
-//! stands for any bytes of one component, `**` for any components. Pure: a
-//! pattern is stepped through a path one component at a time, so that a walk
+//! stands for any bytes of one component, `**` for any components. How such names
+//! are written, too: `%XX` stands for any byte. Pure: a pattern is stepped through a path one component at a time, so that a walk
 //! down the tree enters only what can still match.
 
 use std::fmt;
-
-use crate::rule::unescape;
 
 /// The states of a pattern are the bits of a u64, one a component and one for
 /// the end.
@@ -23,6 +21,61 @@ enum Component {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pattern {
     components: Vec<Component>,
+    /// As [`Pattern::parse`] reads it back; kept, since lines are written without
+    /// allocation.
+    text: String,
+}
+
+/// An absolute path below the cgroup2 mount, as bytes, `/` being the mount.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CgroupPath(Vec<u8>);
+
+impl CgroupPath {
+    /// A path as directory entries spell it, to be printed: `/`, or `/` and names
+    /// without a slash at the end.
+    pub(crate) fn of(bytes: Vec<u8>) -> CgroupPath {
+        CgroupPath(bytes)
+    }
+
+    /// The bytes of the path: `/`, or `/` and names without a slash at the end.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for CgroupPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|&byte| literal(f, byte))
+    }
+}
+
+/// Bytes that stand for themselves in a value of a log line, and so in `cgroup=`.
+pub const fn is_plain(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7e) && !matches!(byte, b'"' | b'=' | b'%')
+}
+
+/// A byte as a pattern spells it.
+fn literal(out: &mut impl fmt::Write, byte: u8) -> fmt::Result {
+    match is_plain(byte) && !matches!(byte, b'*' | b'?' | b'[' | b'#' | b',') {
+        true => out.write_char(char::from(byte)),
+        false => write!(out, "%{byte:02X}"),
+    }
+}
+
+/// `%XX` becomes its byte; None where no two hexadecimal digits follow a `%`.
+pub(crate) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&b) = rest.next() {
+        if b == b'%' {
+            let digit = |b: &u8| char::from(*b).to_digit(16).map(|d| d as u8);
+            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+            bytes.push(high << 4 | low);
+        } else {
+            bytes.push(b);
+        }
+    }
+    Some(bytes)
 }
 
 /// How far a path has come in a pattern: a set of places in it.
@@ -96,7 +149,54 @@ impl Pattern {
         if components.len() > COMPONENTS_MAX {
             return Err(BadPattern::TooLong);
         }
-        Ok(Pattern { components })
+        Ok(Pattern::of(components))
+    }
+
+    /// The pattern that matches this path alone.
+    pub fn path(path: &CgroupPath) -> Pattern {
+        let names = path.0.split(|&b| b == b'/').filter(|name| !name.is_empty());
+        let glob = |name: &[u8]| Component::Glob(name.iter().copied().map(Some).collect());
+        Pattern::of(names.map(glob).collect())
+    }
+
+    fn of(components: Vec<Component>) -> Pattern {
+        let mut text = String::new();
+        for component in &components {
+            text.push('/');
+            match component {
+                Component::Deep => text.push_str("**"),
+                Component::Glob(glob) => glob.iter().for_each(|part| match part {
+                    None => text.push('*'),
+                    // writing to a String does not fail
+                    Some(byte) => literal(&mut text, *byte).unwrap_or_default(),
+                }),
+            }
+        }
+        if text.is_empty() {
+            text.push('/');
+        }
+        Pattern { components, text }
+    }
+
+    /// As [`Pattern::parse`] reads it back.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is the mount itself.
+    pub fn is_root(&self) -> bool {
+        self.components.is_empty()
+    }
+
+    /// Where a path stands.
+    fn at(&self, path: &[u8]) -> States {
+        let names = path.split(|&b| b == b'/').filter(|name| !name.is_empty());
+        names.fold(self.start(), |states, name| self.step(states, name))
+    }
+
+    /// Whether something below the absolute path can match.
+    pub fn reaches_below(&self, path: &[u8]) -> bool {
+        self.goes_on(self.at(path))
     }
 
     /// The path that this is if nothing in it stands for anything else, with the
@@ -152,8 +252,7 @@ impl Pattern {
 
     /// Whether the absolute path matches.
     pub fn matches(&self, path: &[u8]) -> bool {
-        let names = path.split(|&b| b == b'/').filter(|name| !name.is_empty());
-        self.accepts(names.fold(self.start(), |states, name| self.step(states, name)))
+        self.accepts(self.at(path))
     }
 
     /// Adds the places behind a `**` that may stand for nothing. In ascending
@@ -320,6 +419,24 @@ mod tests {
             );
         }
         assert!(Pattern::parse("/a".repeat(63).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn parse_and_text_are_inverse() {
+        for (text, canonical) in [
+            ("/", "/"),
+            ("//a//b/", "/a/b"),
+            ("*.service", "/**/*.service"),
+            ("/a/**/b*c", "/a/**/b*c"),
+            ("/%2a%20%41/%2C,#/\u{e9}", "/%2A%20A/%2C%2C%23/%C3%A9"),
+        ] {
+            let pattern = Pattern::parse(text.as_bytes()).unwrap();
+            assert_eq!(pattern.text(), canonical);
+            assert_eq!(Pattern::parse(canonical.as_bytes()), Ok(pattern));
+        }
+        let odd = CgroupPath::of(b"/a b/*".to_vec());
+        assert_eq!(Pattern::path(&odd).plain().as_deref(), Some(odd.bytes()));
+        assert_eq!(Pattern::path(&odd).text(), odd.to_string());
     }
 
     #[test]

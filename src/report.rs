@@ -8,7 +8,7 @@ use syslog::Severity;
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
 use crate::pressure::{Percent, Stall};
-use crate::rule::{Level, Rule};
+use crate::rule::{Level, Place, Rule};
 use crate::time::Micros;
 
 /// An episode's identifier: the daemon's start (seconds since the epoch) and the
@@ -26,6 +26,8 @@ pub struct Id {
 pub struct Told<'a> {
     /// Its rule.
     pub rule: &'a Rule,
+    /// What is pressed.
+    pub place: Place<'a>,
     /// Its identifier.
     pub id: Id,
     /// The reading that the line is based on.
@@ -34,6 +36,18 @@ pub struct Told<'a> {
     pub figures: Figures,
     /// Whether it is a drill (`psilogd -t`).
     pub test: bool,
+    /// The most-stalled cgroup where the whole system is pressed, if one stands out.
+    pub worst: Option<Worst<'a>>,
+}
+
+/// The most-stalled cgroup. It suffers most, which is not to say that it is the
+/// cause.
+#[derive(Clone, Copy, Debug)]
+pub struct Worst<'a> {
+    /// Its path.
+    pub path: &'a [u8],
+    /// Its average of the rule's resource and kind.
+    pub avg10: Percent,
 }
 
 /// What there is to log.
@@ -49,13 +63,26 @@ pub enum Report<'a> {
     Lost {
         /// The rule.
         rule: &'a Rule,
+        /// What is not watched; if it is more than one cgroup, the first.
+        place: Place<'a>,
         /// errno(3) of what failed.
         errno: i32,
         /// What would help; psilogd(8), DIAGNOSTICS explains each.
         hint: Option<&'static str>,
+        /// How many cgroups of the rule are not armed.
+        count: usize,
     },
-    /// It is armed again.
+    /// It is armed again, with every cgroup that it watches.
     Restored(&'a Rule),
+    /// Cgroups that a rule's pattern matches and the cap leaves out.
+    Capped {
+        /// The rule.
+        rule: &'a Rule,
+        /// How many; none any more is good news.
+        count: usize,
+        /// The cap.
+        max: usize,
+    },
     /// The configuration was read again and is in force.
     Reload {
         /// Rules that are armed now.
@@ -103,6 +130,8 @@ pub enum Report<'a> {
     Status {
         /// The rule.
         rule: &'a Rule,
+        /// What it watches.
+        place: Place<'a>,
         /// Its state; None is not armed.
         phase: Option<Phase>,
         /// Its episode, if one is open.
@@ -111,6 +140,15 @@ pub enum Report<'a> {
         stall: Option<Stall>,
         /// What the open episode has come to.
         figures: Option<Figures>,
+    },
+    /// How many cgroups of a pattern are in that state (SIGUSR1).
+    Tally {
+        /// The rule.
+        rule: &'a Rule,
+        /// Armed and without pressure.
+        quiet: usize,
+        /// Left out by the cap.
+        capped: usize,
     },
     /// The daemon has started.
     Start {
@@ -132,6 +170,8 @@ pub enum Report<'a> {
     Crossing {
         /// Its rule.
         rule: &'a Rule,
+        /// Where.
+        place: Place<'a>,
         /// The reading.
         total: u64,
     },
@@ -139,6 +179,8 @@ pub enum Report<'a> {
     Reading {
         /// Its rule.
         rule: &'a Rule,
+        /// Where.
+        place: Place<'a>,
         /// The reading.
         total: u64,
         /// The state after it.
@@ -172,12 +214,13 @@ impl Report<'_> {
             Report::End(..) => "end",
             Report::Lost { .. } => "lost",
             Report::Restored(_) => "restored",
+            Report::Capped { .. } => "capped",
             Report::Reload { .. } => "reload",
             Report::ReloadFailed { .. } => "reload_failed",
             Report::Dropped { .. } => "dropped",
             Report::Held { .. } => "held",
             Report::Windows { .. } => "windows",
-            Report::Status { .. } => "status",
+            Report::Status { .. } | Report::Tally { .. } => "status",
             Report::Start { .. } => "start",
             Report::Stop { .. } => "stop",
             Report::Crossing { .. } => "crossing",
@@ -190,10 +233,15 @@ impl Report<'_> {
         match self {
             Report::Begin(told) | Report::Still(told) | Report::End(told, _) => told.rule.level,
             Report::Lost { .. } | Report::ReloadFailed { .. } => ERR,
-            Report::Dropped { .. } | Report::Held { .. } | Report::Windows { .. } => WARNING,
+            Report::Capped { count: 0, .. } => INFO,
+            Report::Dropped { .. }
+            | Report::Held { .. }
+            | Report::Windows { .. }
+            | Report::Capped { .. } => WARNING,
             Report::Restored(_)
             | Report::Reload { .. }
             | Report::Status { .. }
+            | Report::Tally { .. }
             | Report::Start { .. }
             | Report::Stop { .. } => INFO,
             Report::Crossing { .. } | Report::Reading { .. } => DEBUG,
@@ -235,17 +283,21 @@ impl Report<'_> {
         match self {
             Report::Begin(told) => {
                 told.identity(line);
-                cgroup(line, told.rule);
+                place(line, told.place);
                 line.number("stall_us", told.rule.stall().0);
                 line.number("window_us", told.rule.window.0);
                 told.averages(line);
+                told.worst(line);
+                told.drill(line);
             }
             Report::Still(told) => {
                 told.identity(line);
                 // before the cgroup, which may be long and then goes first
                 told.figures.write(line);
-                cgroup(line, told.rule);
+                place(line, told.place);
                 told.averages(line);
+                told.worst(line);
+                told.drill(line);
             }
             Report::End(told, reason) => {
                 told.identity(line);
@@ -255,10 +307,17 @@ impl Report<'_> {
                 if let Some(reason) = reason {
                     line.word("reason", reason);
                 }
-                cgroup(line, told.rule);
+                place(line, told.place);
                 told.averages(line);
+                told.drill(line);
             }
-            Report::Lost { rule, errno, hint } => {
+            Report::Lost {
+                rule,
+                place: at,
+                errno,
+                hint,
+                count,
+            } => {
                 identity(line, rule);
                 match errno_name(*errno) {
                     Some(name) => line.word("errno", name),
@@ -267,11 +326,31 @@ impl Report<'_> {
                 if let Some(hint) = hint {
                     line.word("hint", hint);
                 }
-                cgroup(line, rule);
+                place(line, *at);
+                if *count > 1 {
+                    line.number("count", *count as u64);
+                }
             }
             Report::Restored(rule) => {
                 identity(line, rule);
-                cgroup(line, rule);
+                place(line, rule.place());
+            }
+            Report::Capped { rule, count, max } => {
+                identity(line, rule);
+                line.number("count", *count as u64);
+                line.number("max_triggers", *max as u64);
+                place(line, rule.place());
+            }
+            Report::Tally {
+                rule,
+                quiet,
+                capped,
+            } => {
+                identity(line, rule);
+                line.word("state", Phase::Quiet.name());
+                place(line, rule.place());
+                line.number("count", *quiet as u64);
+                line.number("capped", *capped as u64);
             }
             Report::Reload {
                 triggers,
@@ -316,10 +395,11 @@ impl Report<'_> {
                 line.number("window_us", short.window.0);
                 line.word("blinds", &long.name);
                 line.number("blinds_window_us", long.window.0);
-                cgroup(line, short);
+                place(line, short.place());
             }
             Report::Status {
                 rule,
+                place: at,
                 phase,
                 id,
                 stall,
@@ -336,7 +416,7 @@ impl Report<'_> {
                 if let Some(stall) = stall {
                     line.percent("avg10", stall.avg10);
                 }
-                cgroup(line, rule);
+                place(line, *at);
                 if let Some(stall) = stall {
                     line.percent("avg60", stall.avg60);
                     line.percent("avg300", stall.avg300);
@@ -359,14 +439,25 @@ impl Report<'_> {
             Report::Stop { signal } => {
                 line.word("signal", signal);
             }
-            Report::Crossing { rule, total } => {
+            Report::Crossing {
+                rule,
+                place: at,
+                total,
+            } => {
                 identity(line, rule);
                 line.number("total_us", *total);
+                place(line, *at);
             }
-            Report::Reading { rule, total, phase } => {
+            Report::Reading {
+                rule,
+                place: at,
+                total,
+                phase,
+            } => {
                 identity(line, rule);
                 line.word("state", phase.name());
                 line.number("total_us", *total);
+                place(line, *at);
             }
         }
     }
@@ -388,12 +479,13 @@ impl Report<'_> {
             }
             Report::Lost { .. } => "trigger lost",
             Report::Restored(_) => "trigger restored",
+            Report::Capped { .. } => "cgroups left out",
             Report::Reload { .. } => "configuration reloaded",
             Report::ReloadFailed { .. } => "configuration rejected",
             Report::Dropped { .. } => "messages dropped",
             Report::Held { .. } => "messages held back by the budget",
             Report::Windows { .. } => "windows differ",
-            Report::Status { .. } => "status",
+            Report::Status { .. } | Report::Tally { .. } => "status",
             Report::Start { .. } => "psilogd started",
             Report::Stop { .. } => "psilogd stopping",
             Report::Crossing { .. } => "trigger fired",
@@ -420,9 +512,12 @@ fn identity(line: &mut Line<'_>, rule: &Rule) {
     line.word("kind", rule.kind.name());
 }
 
-fn cgroup(line: &mut Line<'_>, rule: &Rule) {
-    let path = rule.cgroup.as_ref().map_or(&b"/"[..], |path| path.bytes());
-    line.escaped("cgroup", path);
+fn place(line: &mut Line<'_>, place: Place<'_>) {
+    match place {
+        Place::System => line.word("cgroup", "/"),
+        Place::Cgroup(path) => line.escaped("cgroup", path),
+        Place::Pattern(pattern) => line.word("cgroup", pattern.text()),
+    };
 }
 
 impl Told<'_> {
@@ -436,6 +531,16 @@ impl Told<'_> {
         line.percent("avg60", self.stall.avg60);
         line.percent("avg300", self.stall.avg300);
         line.number("total_us", self.stall.total);
+    }
+
+    fn worst(&self, line: &mut Line<'_>) {
+        if let Some(worst) = self.worst {
+            line.escaped("worst", worst.path);
+            line.percent("worst_avg10", worst.avg10);
+        }
+    }
+
+    fn drill(&self, line: &mut Line<'_>) {
         if self.test {
             line.number("test", 1);
         }
@@ -452,7 +557,7 @@ impl Figures {
 
 /// The names of the errors that a pressure file can give.
 fn errno_name(errno: i32) -> Option<&'static str> {
-    const NAMES: [(i32, &str); 14] = [
+    const NAMES: [(i32, &str); 15] = [
         (libc::EPERM, "EPERM"),
         (libc::ENOENT, "ENOENT"),
         (libc::EIO, "EIO"),
@@ -464,6 +569,7 @@ fn errno_name(errno: i32) -> Option<&'static str> {
         (libc::EINVAL, "EINVAL"),
         (libc::ENFILE, "ENFILE"),
         (libc::EMFILE, "EMFILE"),
+        (libc::ENOSPC, "ENOSPC"),
         (libc::EROFS, "EROFS"),
         (libc::EOPNOTSUPP, "EOPNOTSUPP"),
         (libc::ENAMETOOLONG, "ENAMETOOLONG"),
@@ -490,6 +596,7 @@ mod tests {
     fn told(rule: &Rule) -> Told<'_> {
         Told {
             rule,
+            place: Place::System,
             id: Id {
                 start: 0x6a2b_1c3d,
                 number: 17,
@@ -507,6 +614,7 @@ mod tests {
                 worst: Percent(8120),
             },
             test: false,
+            worst: None,
         }
     }
 
@@ -543,6 +651,61 @@ mod tests {
     }
 
     #[test]
+    fn the_worst_cgroup_comes_last_and_its_path_is_escaped() {
+        let rule = Rule::parse("io full 1%/2s".split(' ')).expect("a rule");
+        let told = Told {
+            worst: Some(Worst {
+                path: b"/a b/c",
+                avg10: Percent(4190),
+            }),
+            ..told(&rule)
+        };
+        for report in [Report::Begin(told), Report::Still(told)] {
+            let text = written(report);
+            let keys = " total_us=123456789 worst=/a%20b/c worst_avg10=41.90";
+            assert!(text.ends_with(keys), "{text}");
+        }
+        let text = written(Report::End(told, None));
+        assert!(!text.contains("worst="), "{text}");
+    }
+
+    #[test]
+    fn what_is_said_of_a_pattern() {
+        let text = "io full 1%/2s name=svc cgroup=/a%20b/*.service";
+        let rule = Rule::parse(text.split(' ')).expect("a rule");
+        let lost = Report::Lost {
+            rule: &rule,
+            place: Place::Cgroup(b"/a b/x.service"),
+            errno: libc::EMFILE,
+            hint: Some("descriptors"),
+            count: 7,
+        };
+        assert_eq!(
+            written(lost),
+            "trigger lost: event=lost level=err trigger=svc res=io kind=full errno=EMFILE \
+             hint=descriptors cgroup=/a%20b/x.service count=7"
+        );
+        let (count, max) = (12, 256);
+        let rule = &rule;
+        assert_eq!(
+            written(Report::Capped { rule, count, max }),
+            "cgroups left out: event=capped level=warning trigger=svc res=io kind=full count=12 \
+             max_triggers=256 cgroup=/a%20b/*.service"
+        );
+        let (quiet, capped) = (5, 12);
+        let tally = Report::Tally {
+            rule,
+            quiet,
+            capped,
+        };
+        assert_eq!(
+            written(tally),
+            "status: event=status level=info trigger=svc res=io kind=full state=quiet \
+             cgroup=/a%20b/*.service count=5 capped=12"
+        );
+    }
+
+    #[test]
     fn severities() {
         let rule = Rule::parse("io full 1%/2s level=crit".split(' ')).expect("a rule");
         let of = |report: Report<'_>| {
@@ -567,9 +730,13 @@ mod tests {
 
     #[test]
     fn the_cgroup_is_escaped_and_costs_no_figure() {
-        let path = format!("io full 1%/2s cgroup=/{}%0A", "%C3%A9".repeat(120));
-        let rule = Rule::parse(path.split(' ')).expect("a rule");
-        let text = written(Report::End(told(&rule), None));
+        let path = format!("/{}\n", "\u{e9}".repeat(120));
+        let rule = Rule::parse("io full 1%/2s cgroup=/*".split(' ')).expect("a rule");
+        let told = Told {
+            place: Place::Cgroup(path.as_bytes()),
+            ..told(&rule)
+        };
+        let text = written(Report::End(told, None));
         assert!(text.contains(" worst_pct=81.20 cgroup=/%C3%A9"), "{text}");
         assert!(text.contains("%0A avg60="), "{text}");
     }

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use syslog::Severity;
 
+pub use crate::pattern::CgroupPath;
+use crate::pattern::{BadPattern, Pattern};
 use crate::pressure::{Kind, Percent, Resource};
 use crate::time::Micros;
 
@@ -96,14 +98,22 @@ pub struct Rule {
     pub clear: Micros,
     /// `repeat=`: the first *still* comes so long after *begin*; zero means none.
     pub repeat: Micros,
-    /// The cgroup to watch, as an absolute path below the cgroup2 mount; None
-    /// is the whole system.
-    pub cgroup: Option<CgroupPath>,
+    /// The cgroups to watch, one or all that match; None is the whole system.
+    pub cgroup: Option<Pattern>,
+    /// `except=`: cgroups that match, but are left out.
+    pub except: Vec<Pattern>,
 }
 
-/// An absolute path below the cgroup2 mount, as bytes, `/` being the mount.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CgroupPath(Vec<u8>);
+/// What a line is about, for its `cgroup=`.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// The whole system.
+    System,
+    /// The cgroup of this path.
+    Cgroup(&'a [u8]),
+    /// All cgroups that match.
+    Pattern(&'a Pattern),
+}
 
 /// What was wrong with a word, as a token for `reason=` on a log line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,94 +203,6 @@ impl fmt::Display for Mistake {
     }
 }
 
-impl CgroupPath {
-    /// Reads an absolute path in which `%XX` stands for any byte (a space, a
-    /// percent sign), as the `cgroup=` of a log line is written.
-    fn parse(text: &str) -> Result<CgroupPath, String> {
-        if !text.starts_with('/') {
-            return Err(
-                "a cgroup is a path below the cgroup2 mount, for example /system.slice".into(),
-            );
-        }
-        if text.contains(['*', '?', '[']) {
-            return Err("a cgroup is one plain path; for a literal * write %2A".into());
-        }
-        let bytes = unescape(text.as_bytes())
-            .ok_or("after % stand two hexadecimal digits, for example %20 for a space")?;
-        if bytes.contains(&0) {
-            return Err("a path holds no NUL byte".into());
-        }
-        if bytes.len() > 4000 {
-            return Err("a path is at most 4000 bytes long".into());
-        }
-        let mut path = Vec::with_capacity(bytes.len());
-        for part in bytes.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
-            if part == b"." || part == b".." {
-                return Err("a cgroup's path has no . and no .. in it".into());
-            }
-            if part.len() > 255 {
-                return Err("a component of a path is at most 255 bytes long".into());
-            }
-            path.push(b'/');
-            path.extend_from_slice(part);
-        }
-        if path.is_empty() {
-            path.push(b'/');
-        }
-        Ok(CgroupPath(path))
-    }
-
-    /// A path as directory entries spell it, to be printed: `/`, or `/` and names
-    /// without a slash at the end.
-    pub(crate) fn of(bytes: Vec<u8>) -> CgroupPath {
-        CgroupPath(bytes)
-    }
-
-    /// The bytes of the path: `/`, or `/` and names without a slash at the end.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Whether it is the mount itself.
-    pub fn is_root(&self) -> bool {
-        self.0 == b"/"
-    }
-}
-
-/// `%XX` becomes its byte; None where no two hexadecimal digits follow a `%`.
-pub(crate) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.iter();
-    while let Some(&b) = rest.next() {
-        if b == b'%' {
-            let digit = |b: &u8| char::from(*b).to_digit(16).map(|d| d as u8);
-            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-            bytes.push(high << 4 | low);
-        } else {
-            bytes.push(b);
-        }
-    }
-    Some(bytes)
-}
-
-/// Bytes that stand for themselves in a value of a log line, and so in `cgroup=`.
-pub const fn is_plain(byte: u8) -> bool {
-    matches!(byte, 0x21..=0x7e) && !matches!(byte, b'"' | b'=' | b'%')
-}
-
-impl fmt::Display for CgroupPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &byte in &self.0 {
-            if is_plain(byte) && !matches!(byte, b'*' | b'?' | b'[' | b'#') {
-                f.write_char(char::from(byte))?;
-            } else {
-                write!(f, "%{byte:02X}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Rule {
     /// The stall within the window that counts as pressure, in microseconds.
     pub fn stall(&self) -> Micros {
@@ -289,6 +211,47 @@ impl Rule {
             // at most 10 s times 10000: far from the end of a u64
             Threshold::Share(share) => Micros(self.window.0 * u64::from(share.0) / 10_000),
         }
+    }
+
+    /// Whether it watches whatever cgroups match, and not one that it names.
+    pub fn is_pattern(&self) -> bool {
+        let pattern = self.cgroup.as_ref();
+        pattern.is_some_and(|pattern| pattern.plain().is_none())
+    }
+
+    /// Whether it watches the cgroup of this path.
+    pub fn covers(&self, path: &[u8]) -> bool {
+        let pattern = self.cgroup.as_ref();
+        pattern.is_some_and(|pattern| pattern.matches(path))
+            && !self.except.iter().any(|except| except.matches(path))
+    }
+
+    /// Whether it can watch something below this path.
+    pub fn reaches_below(&self, path: &[u8]) -> bool {
+        let pattern = self.cgroup.as_ref();
+        pattern.is_some_and(|pattern| pattern.reaches_below(path))
+    }
+
+    /// Whether one cgroup, or the whole system, may be watched by both.
+    pub fn meets(&self, other: &Rule) -> bool {
+        let covered =
+            |one: &Rule, path: Option<Vec<u8>>| path.is_some_and(|path| one.covers(&path));
+        let plain = |rule: &Rule| rule.cgroup.as_ref().and_then(Pattern::plain);
+        self.cgroup == other.cgroup || covered(self, plain(other)) || covered(other, plain(self))
+    }
+
+    /// Whether the other rule differs at most in the cgroups that it watches, so
+    /// that what is armed for one serves the other.
+    pub fn is_same_alarm(&self, other: &Rule) -> bool {
+        self.name == other.name
+            && (self.resource, self.kind, self.level) == (other.resource, other.kind, other.level)
+            && (self.threshold, self.window) == (other.threshold, other.window)
+            && (self.hold, self.clear, self.repeat) == (other.hold, other.clear, other.repeat)
+    }
+
+    /// What it watches, as a line names it.
+    pub fn place(&self) -> Place<'_> {
+        self.cgroup.as_ref().map_or(Place::System, Place::Pattern)
     }
 
     /// Reads `RESOURCE KIND STALL/WINDOW [key=value ...]`. What the kernel would
@@ -336,6 +299,7 @@ impl Rule {
             clear: CLEAR,
             repeat: REPEAT,
             cgroup: None,
+            except: Vec::new(),
         };
         let mut given: Vec<&str> = Vec::new();
         for word in words {
@@ -346,7 +310,12 @@ impl Rule {
             }
             given.push(key);
         }
-        let whole_system = rule.cgroup.as_ref().is_none_or(CgroupPath::is_root);
+        if !rule.except.is_empty() && !rule.is_pattern() {
+            let help =
+                "except= leaves cgroups out of a pattern: without * in cgroup= there are none";
+            return Err(Mistake::new("except=", Reason::BadKey, help));
+        }
+        let whole_system = rule.cgroup.as_ref().is_none_or(Pattern::is_root);
         if resource == Resource::Cpu && kind == Kind::Full && whole_system {
             let help = "the whole system is never fully stalled for CPU and the kernel always \
                         reads 0 there: watch cpu some, or name a cgroup";
@@ -357,7 +326,8 @@ impl Rule {
 
     /// Takes one `key=value`; the key that it set.
     fn set<'a>(&mut self, word: &'a str) -> Result<&'a str, Mistake> {
-        const KEYS: &str = "the keys of a rule are level= name= for= clear= repeat= cgroup=";
+        const KEYS: &str = "the keys of a rule are level= name= for= clear= repeat= cgroup= \
+                            except=";
         let Some((key, value)) = word.split_once('=') else {
             return Err(Mistake::new(word, Reason::BadKey, KEYS));
         };
@@ -369,11 +339,23 @@ impl Rule {
             "for" => self.hold = duration()?,
             "clear" => self.clear = duration()?,
             "repeat" => self.repeat = duration()?,
-            "cgroup" => self.cgroup = Some(CgroupPath::parse(value).map_err(bad)?),
+            "cgroup" => self.cgroup = Some(pattern(value).map_err(bad)?),
+            "except" => {
+                let patterns: Result<_, _> = value.split(',').map(pattern).collect();
+                self.except = patterns.map_err(bad)?;
+            }
             _ => return Err(Mistake::new(word, Reason::BadKey, KEYS)),
         }
         Ok(key)
     }
+}
+
+/// A pattern as a rule has it: from the mount on.
+fn pattern(text: &str) -> Result<Pattern, String> {
+    if !text.starts_with('/') {
+        return Err(BadPattern::Empty.to_string());
+    }
+    Pattern::parse(text.as_bytes()).map_err(|why| why.to_string())
 }
 
 fn level(text: &str) -> Result<Level, String> {
@@ -466,10 +448,14 @@ impl fmt::Display for Rule {
             self.clear,
             self.repeat,
         )?;
-        match &self.cgroup {
-            Some(path) => write!(f, " cgroup={path}"),
-            None => Ok(()),
+        if let Some(pattern) = &self.cgroup {
+            write!(f, " cgroup={}", pattern.text())?;
         }
+        for (index, pattern) in self.except.iter().enumerate() {
+            let before = if index == 0 { " except=" } else { "," };
+            write!(f, "{before}{}", pattern.text())?;
+        }
+        Ok(())
     }
 }
 
@@ -491,6 +477,8 @@ mod tests {
             "irq full 1us/2s level=notice name=c for=2m clear=1m repeat=10m cgroup=/",
             "memory some 100%/2s level=info name=d for=2m clear=1m repeat=10m \
              cgroup=/with%20space/%25/%2A/%C3%A9%0A",
+            "cpu full 10%/2s level=info name=e for=2m clear=1m repeat=10m \
+             cgroup=/system.slice/**/*.service except=/system.slice/a%2Cb.service,/**/user*",
         ] {
             let rule = parse(text).map(|rule| rule.to_string());
             let words: Vec<_> = text.split_whitespace().collect();
@@ -523,9 +511,25 @@ mod tests {
     fn cgroup_paths_are_normalised_and_unescaped() {
         let rule = parse("io full 10%/2s cgroup=//a///b%20c/");
         assert_eq!(
-            rule.map(|r| r.cgroup.map(|c| c.bytes().to_vec())),
+            rule.map(|r| r.cgroup.and_then(|c| c.plain())),
             Ok(Some(b"/a/b c".to_vec()))
         );
+    }
+
+    #[test]
+    fn which_cgroups_a_rule_covers() {
+        let rule = parse("cpu full 10%/2s cgroup=/a/** except=/a/x,/a/*/y").unwrap();
+        for path in [&b"/a/b"[..], b"/a/x/z", b"/a/b/c/y"] {
+            assert!(rule.covers(path));
+        }
+        for path in [&b"/a"[..], b"/a/x", b"/a/b/y", b"/b/c"] {
+            assert!(!rule.covers(path));
+        }
+        assert!(rule.reaches_below(b"/") && rule.reaches_below(b"/a/x"));
+        assert!(!rule.reaches_below(b"/b"));
+        let (one, system) = ("io full 10%/4s cgroup=/a/b", "io full 10%/4s");
+        assert!(rule.meets(&parse(one).unwrap()));
+        assert!(!rule.meets(&parse(system).unwrap()));
     }
 
     #[test]
@@ -582,7 +586,28 @@ mod tests {
                 Reason::BadValue,
                 "cgroup=/a/../b",
             ),
-            ("cpu some 10%/2s cgroup=/a*", Reason::BadValue, "cgroup=/a*"),
+            ("cpu some 10%/2s cgroup=/a?", Reason::BadValue, "cgroup=/a?"),
+            (
+                "cpu some 10%/2s cgroup=/a**",
+                Reason::BadValue,
+                "cgroup=/a**",
+            ),
+            ("cpu some 10%/2s except=/a", Reason::BadKey, "except="),
+            (
+                "cpu some 10%/2s cgroup=/a except=/a",
+                Reason::BadKey,
+                "except=",
+            ),
+            (
+                "cpu some 10%/2s cgroup=/* except=/a,",
+                Reason::BadValue,
+                "except=/a,",
+            ),
+            (
+                "cpu some 10%/2s cgroup=/* except=a",
+                Reason::BadValue,
+                "except=a",
+            ),
             (
                 "cpu some 10%/2s cgroup=/a%2",
                 Reason::BadValue,

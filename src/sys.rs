@@ -2,6 +2,7 @@
 //! offer. They take borrowed descriptors and slices and return [`io::Result`].
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -494,6 +495,128 @@ pub fn window_size(fd: BorrowedFd<'_>) -> Option<(usize, usize)> {
     told.then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
 }
 
+/// An inotify(7) instance that doesn't block; events are read from it.
+pub fn inotify() -> io::Result<File> {
+    // SAFETY: no pointers; the new descriptor is owned by nobody else.
+    let fd = unsafe {
+        let fd = cerr(libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK))?;
+        OwnedFd::from_raw_fd(fd)
+    };
+    Ok(fd.into())
+}
+
+/// Watches a path; the watch's number, which is the old one if it was watched.
+pub fn inotify_add(inotify: BorrowedFd<'_>, path: &CStr, mask: u32) -> io::Result<i32> {
+    // SAFETY: the path is a valid string for the call.
+    cerr(unsafe { libc::inotify_add_watch(inotify.as_raw_fd(), path.as_ptr(), mask) })
+}
+
+/// Removes a watch; one that is gone already is no matter.
+pub fn inotify_remove(inotify: BorrowedFd<'_>, watch: i32) {
+    // SAFETY: no pointers; a number that is no watch is refused.
+    unsafe { libc::inotify_rm_watch(inotify.as_raw_fd(), watch) };
+}
+
+/// Opens a path for reading, relative to a directory if one is given.
+pub fn open_at(directory: Option<BorrowedFd<'_>>, path: &CStr) -> io::Result<OwnedFd> {
+    let directory = directory.map_or(libc::AT_FDCWD, |fd| fd.as_raw_fd());
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: the path is a valid string for the call; the new descriptor is owned
+    // by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(cerr(libc::openat(directory, path.as_ptr(), flags))?) })
+}
+
+/// The next entries of a directory as the kernel writes them (getdents64(2)); how
+/// many bytes they are, none at the end. std's reader allocates.
+pub fn directory_entries(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of one exclusively borrowed slice.
+    let length = unsafe {
+        libc::syscall(
+            libc::SYS_getdents64,
+            directory.as_raw_fd(),
+            buffer.as_mut_ptr(),
+            buffer.len(),
+        )
+    };
+    usize::try_from(length).map_err(|_| io::Error::last_os_error())
+}
+
+/// As many descriptors as the hard limit allows: the soft one, 1024 as a rule, is
+/// for programs that use select(2).
+pub fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is valid for reading and writing; a refusal leaves the
+    // limit as it was.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}
+
+/// So many descriptors are closed one after the other.
+const CLOSED_IN_A_ROW: usize = 8;
+/// Processes that help, at most.
+const CLOSERS_MAX: usize = 64;
+
+/// Closes descriptors of which each takes its time: a trigger's close waits for an
+/// RCU grace period, and those who wait together wait once. So processes that
+/// share our descriptor table close a part each; where none can be had, we do.
+pub fn close_together(fds: Vec<OwnedFd>) {
+    struct Part {
+        fds: *const OwnedFd,
+        count: usize,
+    }
+    extern "C" fn close(part: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: `part` is the Part given to clone below, and the array that it
+        // points into outlives this process's copy of the memory. Every number is
+        // in one part only, and nobody uses it any more.
+        unsafe {
+            let part = &*part.cast::<Part>();
+            for index in 0..part.count {
+                libc::close((*part.fds.add(index)).as_raw_fd());
+            }
+        }
+        0
+    }
+    let share = fds.len().div_ceil(CLOSERS_MAX).max(CLOSED_IN_A_ROW);
+    let mut stack = [0u128; 1024];
+    let mut helpers = Vec::new();
+    for chunk in fds.chunks(share) {
+        let mut part = Part {
+            fds: chunk.as_ptr(),
+            count: chunk.len(),
+        };
+        let argument = std::ptr::from_mut(&mut part).cast();
+        let top = stack.as_mut_ptr_range().end.cast();
+        let flags = libc::CLONE_FILES | libc::SIGCHLD;
+        // The last part, or the only one, is ours.
+        let last = std::ptr::eq(chunk.as_ptr_range().end, fds.as_ptr_range().end);
+        let pid = match last {
+            true => -1,
+            // SAFETY: without CLONE_VM the child runs `close` on its own copy of our
+            // memory, stack and argument included, and makes no call but close(2).
+            false => unsafe { libc::clone(close, top, flags, argument) },
+        };
+        match pid {
+            -1 => drop(close(argument)),
+            pid => helpers.push(pid),
+        }
+    }
+    for pid in helpers {
+        // SAFETY: no status is wanted; the child is ours and nobody else waits.
+        while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+    }
+    // closed in every case, by the kernel's count
+    fds.into_iter().for_each(std::mem::forget);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -514,6 +637,21 @@ mod tests {
         let mut slots = [Slot::IDLE, Slot::new(far.as_fd(), libc::POLLIN)];
         poll(&mut slots, None)?;
         assert_eq!((slots[0].seen(), slots[1].seen()), (0, libc::POLLIN));
+        Ok(())
+    }
+
+    /// Of every pair one end is closed together with the others; the other end
+    /// tells.
+    #[test]
+    fn what_is_closed_together_is_closed() -> io::Result<()> {
+        for count in [0, 1, 8, 9, 100, 1000] {
+            let pairs: io::Result<Vec<_>> = (0..count).map(|_| UnixStream::pair()).collect();
+            let (ours, theirs): (Vec<_>, Vec<_>) = pairs?.into_iter().unzip();
+            close_together(theirs.into_iter().map(OwnedFd::from).collect());
+            for mut end in ours {
+                assert_eq!(end.read(&mut [0])?, 0);
+            }
+        }
         Ok(())
     }
 

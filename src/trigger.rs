@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -43,13 +43,21 @@ impl Roots {
         }
     }
 
-    /// The file that a rule watches.
-    pub fn file(&self, rule: &Rule) -> Option<PathBuf> {
-        let Some(path) = &rule.cgroup else {
+    /// With cgroups below another directory, if one is given.
+    pub fn with_cgroups(mut self, directory: Option<&Path>) -> Roots {
+        if let Some(directory) = directory {
+            self.cgroup = Some(directory.into());
+        }
+        self
+    }
+
+    /// The file that a rule watches, of the cgroup at this path or of the system.
+    fn file(&self, rule: &Rule, cgroup: Option<&[u8]>) -> Option<PathBuf> {
+        let Some(path) = cgroup else {
             return Some(self.system.join(rule.resource.name()));
         };
         let mut file = self.cgroup.clone()?;
-        file.push(OsStr::from_bytes(&path.bytes()[1..]));
+        file.push(OsStr::from_bytes(path.get(1..).unwrap_or_default()));
         file.push(rule.resource.cgroup_file());
         Some(file)
     }
@@ -82,6 +90,8 @@ pub enum Hint {
     Namespace,
     /// No descriptors are left.
     Descriptors,
+    /// No inotify watches are left.
+    Inotify,
 }
 
 impl Hint {
@@ -100,6 +110,7 @@ impl Hint {
             Hint::ReadOnly => "read_only",
             Hint::Namespace => "namespace_root",
             Hint::Descriptors => "descriptors",
+            Hint::Inotify => "inotify",
         }
     }
 
@@ -124,7 +135,7 @@ impl Hint {
                  grant the capability"
             }
             Hint::Cgroup2 => "no cgroup2 hierarchy is mounted",
-            Hint::NoCgroup => "there is no such cgroup",
+            Hint::NoCgroup => "there is no such cgroup yet; it is armed when it comes",
             Hint::CgroupPressure => {
                 "the cgroup has no pressure files: write 1 to its cgroup.pressure, or boot with \
                  psi=1"
@@ -140,6 +151,10 @@ impl Hint {
                  below it"
             }
             Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
+            Hint::Inotify => {
+                "cgroups that come are not noticed at once: raise fs.inotify.max_user_watches or \
+                 max_user_instances"
+            }
         }
     }
 }
@@ -183,8 +198,12 @@ impl Trigger {
     /// Opens the rule's pressure file, reads the baseline and arms the trigger;
     /// in this order, since the first events of an unprivileged trigger are
     /// false and only growth since before it was armed can tell.
-    pub fn arm(rule: &Rule, roots: &Roots) -> Result<(Trigger, Stall), BadTrigger> {
-        let Some(path) = roots.file(rule) else {
+    pub fn arm(
+        rule: &Rule,
+        cgroup: Option<&[u8]>,
+        roots: &Roots,
+    ) -> Result<(Trigger, Stall), BadTrigger> {
+        let Some(path) = roots.file(rule, cgroup) else {
             return Err(BadTrigger {
                 path: "cgroup2".into(),
                 error: io::Error::from_raw_os_error(libc::ENOENT),
@@ -231,6 +250,12 @@ impl Trigger {
         let bad = |_: BadPressure| io::Error::from_raw_os_error(libc::EIO);
         let none = || io::Error::from_raw_os_error(libc::EINVAL);
         pressure.map_err(bad)?.of(self.kind).ok_or_else(none)
+    }
+}
+
+impl From<Trigger> for OwnedFd {
+    fn from(trigger: Trigger) -> OwnedFd {
+        trigger.file.into()
     }
 }
 
@@ -289,19 +314,17 @@ mod tests {
 
     #[test]
     fn files_of_rules() {
-        let file = |text: &str| roots().file(&rule(text));
-        assert_eq!(
-            file("io full 1%/2s"),
-            Some("/nonexistent/pressure/io".into())
-        );
-        assert_eq!(
-            file("io full 1%/2s cgroup=/a%20b/c"),
-            Some("/nonexistent/cgroup/a b/c/io.pressure".into())
-        );
-        assert_eq!(
-            file("io full 1%/2s cgroup=/"),
-            Some("/nonexistent/cgroup/io.pressure".into())
-        );
+        let rule = rule("io full 1%/2s cgroup=/**");
+        for (path, expected) in [
+            (None, "/nonexistent/pressure/io"),
+            (
+                Some(&b"/a b/c"[..]),
+                "/nonexistent/cgroup/a b/c/io.pressure",
+            ),
+            (Some(b"/"), "/nonexistent/cgroup/io.pressure"),
+        ] {
+            assert_eq!(roots().file(&rule, path), Some(expected.into()));
+        }
     }
 
     /// The write ends in a NUL: seen on a plain file in a pressure file's place.
@@ -316,7 +339,7 @@ mod tests {
             system: directory.clone(),
             cgroup: None,
         };
-        let armed = Trigger::arm(&rule("io full 10s/10s"), &roots);
+        let armed = Trigger::arm(&rule("io full 10s/10s"), None, &roots);
         let written = std::fs::read(&file)?;
         std::fs::remove_dir_all(&directory)?;
         assert!(armed.is_ok(), "{armed:?}");
@@ -326,7 +349,7 @@ mod tests {
 
     #[test]
     fn descriptors_are_closed_on_exec() -> io::Result<()> {
-        let Ok((trigger, _)) = Trigger::arm(&rule("io full 10%/2s"), &Roots::find()) else {
+        let Ok((trigger, _)) = Trigger::arm(&rule("io full 10%/2s"), None, &Roots::find()) else {
             return Ok(()); // no PSI here: tests/pressure.rs says so
         };
         let number = std::os::fd::AsRawFd::as_raw_fd(&trigger.as_fd());
@@ -355,7 +378,8 @@ mod tests {
             (libc::EMFILE, "io full 1%/2s", "descriptors"),
         ] {
             let rule = rule(text);
-            let path = roots().file(&rule).unwrap_or_default();
+            let plain = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
+            let path = roots().file(&rule, plain.as_deref()).unwrap_or_default();
             let error = io::Error::from_raw_os_error(errno);
             let found = hint(&error, &rule, &roots(), &path);
             assert_eq!(found.map(Hint::token), Some(token), "{errno} {text}");

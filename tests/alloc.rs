@@ -36,7 +36,7 @@ fn none_from_crossing_to_line() -> Outcome {
     let args = ["-v", "-f", "/dev/null", "-o", &output, &rule];
     let line = CommandLine::parse(args.iter().map(OsString::from))?;
     let config = line.source.load().expect("a configuration");
-    let mut daemon = Daemon::new(line.source, config, line.verbose)?;
+    let mut daemon = Daemon::new(line, config)?;
     assert_eq!(daemon.arm().len(), 0);
     daemon.log_start();
 

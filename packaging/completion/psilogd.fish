@@ -1,5 +1,6 @@
 # fish completion for psilogd. Written by packaging/completion/generate.
 complete -c psilogd -f
+complete -c psilogd -s C -x -a '(__fish_complete_directories)' -d 'cgroups are below DIR'
 complete -c psilogd -s f -rF -d 'read FILE, not /etc/psilogd.conf'
 complete -c psilogd -s o -x -a "'syslog' 'syslog:' 'udp:' 'kmsg' 'stdout' 'stderr'" -d 'write to OUTPUT: syslog, syslog:PATH, udp:ADDRESS[:PORT], kmsg, stdout or stderr'
 complete -c psilogd -s n -d 'check the configuration, print it and exit'

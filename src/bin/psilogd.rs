@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         return print(&config.to_string());
     }
     let test = matches!(line.action, Action::Test);
-    let mut daemon = match Daemon::new(line.source, config, line.verbose) {
+    let mut daemon = match Daemon::new(line, config) {
         Ok(daemon) => daemon,
         Err(error) => {
             complain(&format!("can't start: {error}"));
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     for bad in daemon.arm() {
         complain(&format!("rule {} is not armed: {}", bad.name, bad.why));
     }
-    if daemon.armed() == 0 {
+    if !daemon.watches_anything() {
         daemon.finish();
         complain("no rule could be armed");
         return ExitCode::from(FAILURE);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::line::Line;
-use crate::rule::is_plain;
+use crate::pattern::is_plain;
 use crate::sink::outlet::{Channel, Origin};
 use crate::sink::queue::Entry;
 use crate::sink::{priority, tag, timestamp};

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
+use crate::pattern::{CgroupPath, unescape};
 use crate::pressure::Kind;
-use crate::rule::{CgroupPath, unescape};
 use crate::stat::{CELLS, Group};
 use crate::time::Moment;
 

@@ -7,8 +7,9 @@ use std::io::Write;
 
 use super::Reading;
 use crate::episode::{Episode, Event, Phase, Sample};
+use crate::pattern::{CgroupPath, Pattern};
 use crate::pressure::{Kind, Percent, Resource};
-use crate::rule::{CgroupPath, Rule, Threshold};
+use crate::rule::{Rule, Threshold};
 use crate::time::Micros;
 
 /// How often counters are read: the window of the built-in rules.
@@ -215,7 +216,7 @@ fn rule(plan: &Plan, percent: u32, keys: &str, cgroup: &Option<CgroupPath>) -> O
     let mut rule = Rule::parse(head.into_iter().chain(keys.split(' '))).ok()?;
     rule.threshold = Threshold::Share(Percent(percent * 100));
     rule.window = WINDOW;
-    rule.cgroup = cgroup.clone();
+    rule.cgroup = cgroup.as_ref().map(Pattern::path);
     Some(rule)
 }
 
@@ -499,7 +500,7 @@ memory full 50%/2s level=warning name=memory for=20s clear=1m repeat=10m";
         let paths: Vec<_> = config
             .rules
             .iter()
-            .map(|rule| rule.cgroup.as_ref().map(|path| path.bytes().to_vec()))
+            .map(|rule| rule.cgroup.as_ref().and_then(Pattern::plain))
             .collect();
         assert_eq!(paths, [Some(b"/a b".to_vec()), Some(b"/a b".to_vec())]);
     }

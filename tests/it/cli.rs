@@ -59,6 +59,28 @@ fn table() -> Outcome {
             0,
             "",
         ),
+        (&["-n", "cpu full 10%/2s cgroup=/a/*"], 0, ""),
+        (&["-n", "cpu full 10%/2s cgroup=/"], 2, "always reads 0"),
+        (
+            &["-n", "io some 1%/2s cgroup=*.service"],
+            2,
+            "a cgroup is a path below the cgroup2 mount",
+        ),
+        (
+            &["-n", "io some 1%/2s cgroup=/a**"],
+            2,
+            "** stands alone between slashes",
+        ),
+        (
+            &["-n", "io some 1%/2s cgroup=/a except=/b"],
+            2,
+            "without * in cgroup= there are none",
+        ),
+        (
+            &["-n", "io some 1%/2s cgroup=/* except=/b,"],
+            2,
+            "a cgroup is a path below the cgroup2 mount",
+        ),
         (
             &["-n", "io some 3s/2s"],
             2,
@@ -108,7 +130,7 @@ fn settings() -> Outcome {
     let file = scratch.file("psilogd.conf", text);
     let (_, config, _) = support::run(&["-n", "-f", &file]);
     assert!(config.starts_with(
-        "facility local0\noutput stderr\ngrace 5m\nbudget 12\nqueue 256\nmax_line 1000\nio full"
+        "facility local0\noutput stderr\ngrace 5m\nbudget 12\nqueue 256\nmax_line 1000\nmax_triggers 256\nio full"
     ));
     // operands stand in place of the file's rules, -o in place of its outputs
     let (_, config, _) = support::run(&["-ns", "-f", &file, "-o", "stdout", "cpu some 10%/2s"]);

@@ -2,6 +2,7 @@
 //! is counted as ignored; with PSILOGD_TEST_NO_SKIP set (in CI) it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cgroups;
 mod cli;
 mod config;
 mod kernel;
@@ -16,6 +17,7 @@ use libtest_mimic::{Arguments, Trial};
 fn main() {
     let args = Arguments::from_args();
     let trials: Vec<Trial> = [
+        cgroups::trials(),
         cli::trials(),
         config::trials(),
         kernel::trials(),

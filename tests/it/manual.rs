@@ -51,7 +51,12 @@ fn options() -> Outcome {
 
 fn settings() -> Outcome {
     let page = page("psilogd.conf.5");
-    let (_, config, _) = run(&["-n", "-f", "/dev/null", "io full 1%/2s cgroup=/a"]);
+    let (_, config, _) = run(&[
+        "-n",
+        "-f",
+        "/dev/null",
+        "io full 1%/2s cgroup=/a/* except=/a/b",
+    ]);
     for line in config.lines().filter(|line| !line.starts_with("io ")) {
         let name = line.split(' ').next().expect("a word");
         assert!(page.contains(&format!(".It Cm {name} ")), "{name}");
@@ -61,7 +66,7 @@ fn settings() -> Outcome {
         .split(' ')
         .filter_map(|word| word.split_once('='))
         .collect();
-    assert_eq!(keys.len(), 6, "{rule}");
+    assert_eq!(keys.len(), 7, "{rule}");
     for (key, _) in keys {
         assert!(page.contains(&format!(".It Cm {key} Ns = Ns Ar ")), "{key}");
     }

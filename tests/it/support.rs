@@ -82,6 +82,11 @@ impl Line {
         self.keys.contains_key(key)
     }
 
+    /// The value, or nothing.
+    pub fn keys_or(&self, key: &str) -> &str {
+        self.keys.get(key).map_or("", String::as_str)
+    }
+
     pub fn event(&self) -> &str {
         self.key("event")
     }
@@ -235,6 +240,14 @@ impl Load {
     /// Wakes often and needs next to nothing: some microseconds of stall.
     pub fn light(cgroup: Option<&Path>) -> Load {
         Load::with("sleep 0.02", cgroup)
+    }
+
+    /// Moves it into a cgroup, of whatever name.
+    pub fn enter(&self, cgroup: &Path) {
+        for child in &self.0 {
+            let procs = cgroup.join("cgroup.procs");
+            fs::write(procs, child.id().to_string()).expect("a cgroup");
+        }
     }
 
     fn with(body: &str, cgroup: Option<&Path>) -> Load {

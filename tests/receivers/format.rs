@@ -9,8 +9,8 @@ use libtest_mimic::Trial;
 use psilogd::config::Settings;
 use psilogd::episode::{Figures, Phase};
 use psilogd::pressure::{Percent, Stall};
-use psilogd::report::{Id, Report, Told};
-use psilogd::rule::Rule;
+use psilogd::report::{Id, Report, Told, Worst};
+use psilogd::rule::{Place, Rule};
 use psilogd::sink::Sink;
 use psilogd::sys;
 use psilogd::time::Micros;
@@ -99,13 +99,23 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
     let every: &'static [u8] = every.leak();
     let mut reports = Vec::new();
     for rule in rules {
+        let path = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
+        let place = match path {
+            Some(path) => Place::Cgroup(path.leak()),
+            None => rule.place(),
+        };
         for test in [false, true] {
             let told = Told {
                 rule,
+                place,
                 id,
                 stall,
                 figures,
                 test,
+                worst: test.then_some(Worst {
+                    path: every,
+                    avg10: Percent(10_000),
+                }),
             };
             reports.push(Report::Begin(told));
             reports.push(Report::Still(told));
@@ -114,9 +124,24 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         }
         for hint in [None, Some("cgroup_pressure_off")] {
             let errno = if hint.is_some() { 2 } else { -99 };
-            reports.push(Report::Lost { rule, errno, hint });
+            reports.push(Report::Lost {
+                rule,
+                place,
+                errno,
+                hint,
+                count: usize::MAX,
+            });
         }
         reports.push(Report::Restored(rule));
+        for count in [0, usize::MAX] {
+            let max = usize::MAX;
+            reports.push(Report::Capped { rule, count, max });
+        }
+        reports.push(Report::Tally {
+            rule,
+            quiet: usize::MAX,
+            capped: usize::MAX,
+        });
         reports.push(Report::Windows {
             short: rule,
             long: &rules[0],
@@ -124,6 +149,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         for phase in [None, Some(Phase::Pressed)] {
             reports.push(Report::Status {
                 rule,
+                place,
                 phase,
                 id: phase.map(|_| id),
                 stall: phase.map(|_| stall),
@@ -131,9 +157,10 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             });
         }
         let total = u64::MAX;
-        reports.push(Report::Crossing { rule, total });
+        reports.push(Report::Crossing { rule, place, total });
         reports.push(Report::Reading {
             rule,
+            place,
             total,
             phase: Phase::Quiet,
         });

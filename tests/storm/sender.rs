@@ -48,6 +48,7 @@ pub fn rule() -> Rule {
 pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
     Report::Begin(Told {
         rule,
+        place: rule.place(),
         id: Id {
             start: 0x6a2b_1c3d,
             number,
@@ -60,6 +61,7 @@ pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
             worst: Percent(0),
         },
         test: false,
+        worst: None,
     })
 }
 
