@@ -33,7 +33,9 @@ fn none_from_crossing_to_line() -> Outcome {
     receiver.set_nonblocking(true)?;
     let output = format!("syslog:{}/log", scratch.0.display());
     let rule = cgroup.rule("cpu some 20%/2s for=2s clear=2s repeat=2s");
-    let args = ["-v", "-f", "/dev/null", "-o", &output, &rule];
+    // its begin looks for the most-stalled cgroup
+    let whole = "cpu some 20%/2s for=2s clear=2s repeat=2s name=whole";
+    let args = ["-v", "-f", "/dev/null", "-o", &output, &rule, whole];
     let line = CommandLine::parse(args.iter().map(OsString::from))?;
     let config = line.source.load().expect("a configuration");
     let mut daemon = Daemon::new(line, config)?;
@@ -43,7 +45,8 @@ fn none_from_crossing_to_line() -> Outcome {
     let mut load = Some(Load::start(Some(&cgroup.path)));
     let end = Instant::now() + Duration::from_secs(60);
     let mut seen = Vec::new();
-    while !seen.iter().any(|line: &String| line.contains("event=end")) {
+    let ended = |line: &String| line.contains("event=end") && line.contains("trigger=cpu-some");
+    while !seen.iter().any(ended) {
         assert!(Instant::now() < end, "{seen:#?}");
         let counted = allocation_counter::measure(|| {
             assert!(daemon.turn().is_none());
@@ -56,7 +59,9 @@ fn none_from_crossing_to_line() -> Outcome {
             counted.count_total, 0,
             "allocations in one turn: {counted:?}; {seen:#?}"
         );
-        if seen.iter().any(|line| line.contains("event=still")) {
+        let still =
+            |line: &String| line.contains("event=still") && line.contains("trigger=cpu-some");
+        if seen.iter().any(still) {
             load = None;
         }
     }
@@ -68,5 +73,7 @@ fn none_from_crossing_to_line() -> Outcome {
             "{event}: {seen:#?}"
         );
     }
+    let whole = |line: &String| line.contains("event=begin") && line.contains("trigger=whole");
+    assert!(seen.iter().any(whole), "{seen:#?}");
     done()
 }

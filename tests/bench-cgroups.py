@@ -60,12 +60,10 @@ class Daemon:
         self.file.write("max_triggers 10000\nbudget none\n" + "\n".join(lines) + "\n")
         self.file.flush()
         self.log = tempfile.TemporaryFile("w+")
-        before = time.monotonic()
         command = [binary, "-o", "stdout", "-f", self.file.name]
         self.child = subprocess.Popen(command, stdout=self.log)
         self.pid = self.child.pid
         self.wait("event=start")
-        self.took = time.monotonic() - before
 
     def lines(self):
         return os.pread(self.log.fileno(), 1 << 24, 0).decode().splitlines()
@@ -129,12 +127,12 @@ def memory_and_arming(binary, tree):
             daemon = Daemon(binary, f"{RULE} cgroup=/{tree.name}/*")
             assert len(daemon.triggers()) == count
             sizes[count] = daemon.memory()
-            runs.append(daemon.took)
+            runs.append(daemon.cpu())
             daemon.stop()
         took[count] = statistics.median(runs)
     print(f"memory in psilogd: {(sizes[1000] - sizes[1]) / 999:.0f} bytes a trigger"
           f" (patterns /*, 1 to 1000)")
-    print(f"arming what is there: {(took[1000] - took[1]) / 999 * 1e6:.1f} us a cgroup")
+    print(f"arming what is there: {(took[1000] - took[1]) / 999 / 1e3:.1f} us of CPU a cgroup")
     tree.clear()
     daemon = Daemon(binary, f"{RULE} cgroup=/{tree.name}/**")
     before = daemon.memory()

@@ -248,6 +248,8 @@ fn not_there_yet() -> Outcome {
     let load = Load::start(Some(&path));
     let begin = daemon.wait("begin");
     assert_eq!(begin.key("cgroup"), subtree.name("a/b/c"));
+    // its own trigger tells of its end: what others make and remove wakes nobody
+    assert_eq!(held(&daemon).1, 0);
     drop(load);
     subtree.remove("a/b/c");
     subtree.remove("a/b");
