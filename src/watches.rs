@@ -153,6 +153,11 @@ impl<T> Watches<T> {
         }
     }
 
+    /// Nobody is known to wait: the tree is looked at anew.
+    pub fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Who has waited longest, if there is room.
     pub fn admit(&mut self) -> Option<(Rc<Rule>, Box<[u8]>)> {
         if self.waiting.is_empty() || !self.has_room() {

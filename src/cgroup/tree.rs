@@ -138,6 +138,8 @@ impl Tree {
 
     fn happened(&mut self, event: Event<'_>, reaches: Reaches<'_>, changes: &mut Vec<Change>) {
         if event.mask & libc::IN_Q_OVERFLOW != 0 {
+            // of what has gone nothing will be told, so none is kept
+            self.prune(&|_| false);
             changes.push(Change::Unknown);
             return;
         }

@@ -93,6 +93,10 @@ impl Daemon {
                 self.lose(index, errno);
             }
         }
+        self.watches.forget_waiting();
+        for Lost { account, failure } in std::mem::take(&mut self.watches.lost) {
+            let _ = self.enlist(account, Some(failure));
+        }
         self.cover(&mut Vec::new());
     }
 

@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("cgroups::a_path_that_is_not_there_yet", not_there_yet),
         trial("cgroups::removal_under_an_open_episode", removal),
         trial("cgroups::coming_and_going_is_no_line", churn),
+        trial("cgroups::more_than_inotify_can_queue", overflow),
         trial("cgroups::pressure_switched_off_and_on", switched),
         trial("cgroups::odd_names_and_32_levels", names),
         trial("cgroups::the_cap_leaves_out_and_makes_room", cap),
@@ -356,6 +357,39 @@ fn churn() -> Outcome {
         .map(|line| line.event().to_string() + " " + line.keys_or("id"))
         .collect();
     assert_eq!(rest, [format!("end {}", begin.key("id")), "stop ".into()]);
+    done()
+}
+
+/// The kernel drops events beyond its queue: then everything is looked at.
+fn overflow() -> Outcome {
+    let Some(subtree) = Subtree::new() else {
+        return skip(NO_CGROUP);
+    };
+    let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events")?;
+    let most: usize = most.trim().parse().expect("a number");
+    for name in ["a", "b"] {
+        subtree.make(name);
+    }
+    let daemon = start(&[&subtree.rule("cpu full 90%/2s", "**")]);
+    until_armed(&daemon, &subtree, &["a", "b"]);
+    daemon.signal("STOP");
+    let path = subtree.path("x");
+    for _ in 0..=most / 2 {
+        fs::create_dir(&path)?;
+        fs::remove_dir(&path)?;
+    }
+    // of this nothing is told any more
+    subtree.remove("a");
+    subtree.remove("b");
+    subtree.make("b/inside");
+    subtree.make("c");
+    daemon.signal("CONT");
+    until_armed(&daemon, &subtree, &["b", "b/inside", "c"]);
+    // and what comes now is told again
+    subtree.make("b/inside/more");
+    until_armed(&daemon, &subtree, &["b", "b/inside", "b/inside/more", "c"]);
+    until("watches of what is there alone", || held(&daemon).1 == 6);
+    silent_to_the_end(daemon);
     done()
 }
 
