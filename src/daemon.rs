@@ -109,8 +109,18 @@ impl Daemon {
     /// Whether there is anything that can ever be logged: a trigger, or a cgroup
     /// that is waited for.
     pub fn watches_anything(&self) -> bool {
-        let sees = self.tree.as_ref().is_some_and(|tree| tree.fd().is_some());
-        !self.watches.list.is_empty() || sees || self.is_blind()
+        let tree = self.tree.as_ref().filter(|tree| tree.fd().is_some());
+        let comes = |tree: &Tree| {
+            let mut rules = self.watches.rules.iter();
+            let mut lost = self.watches.lost.iter();
+            rules.any(|ruled| ruled.rule.is_pattern())
+                || lost.any(|lost| {
+                    lost.account
+                        .cgroup()
+                        .is_some_and(|path| tree.may_come(path))
+                })
+        };
+        !self.watches.list.is_empty() || tree.is_some_and(comes) || self.is_blind()
     }
 
     /// Watches and logs until a signal stops it.

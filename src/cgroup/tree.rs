@@ -130,10 +130,21 @@ impl Tree {
         changes
     }
 
-    /// Watches for the pressure files of the cgroup at this path to be switched on.
-    pub fn watch_switch(&mut self, path: &[u8]) {
-        // what isn't there has gone, which its parent tells
-        let _ = self.watch(child(path, SWITCH), IN_SWITCH);
+    /// Watches for the pressure files of the cgroup at this path to be switched on;
+    /// false where it is there and has no switch, so that they never will be.
+    pub fn watch_switch(&mut self, path: &[u8]) -> bool {
+        // what has gone its parent tells
+        self.watch(child(path, SWITCH), IN_SWITCH).is_ok() || !self.is_there(path)
+    }
+
+    /// Whether the cgroup at this path, or its pressure files, may come yet.
+    pub fn may_come(&self, path: &[u8]) -> bool {
+        self.find(&child(path, SWITCH)).is_ok() || !self.is_there(path)
+    }
+
+    fn is_there(&self, path: &[u8]) -> bool {
+        let open = self.name(path).and_then(|name| sys::open_at(None, &name));
+        open.is_ok()
     }
 
     fn happened(&mut self, event: Event<'_>, reaches: Reaches<'_>, changes: &mut Vec<Change>) {

@@ -200,11 +200,11 @@ impl Daemon {
             Some(Hint::NoCgroup) if !rule.is_pattern() => false,
             _ => return armed,
         };
+        if switched_off && !tree.watch_switch(path) {
+            return armed;
+        }
         if !rule.is_pattern() {
             tree.follow(path);
-        }
-        if switched_off {
-            tree.watch_switch(path);
         }
         if self.slots.len() > CGROUPS {
             self.slots[CGROUPS] = tree_slot(tree);
