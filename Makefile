@@ -28,14 +28,21 @@ LLD     = $(wildcard $(shell $(RUSTC) --print sysroot)/lib/rustlib/*/bin/rust-ll
 FLAGS   = -Cforce-unwind-tables=no \
 	  --remap-path-prefix=$(CURDIR)=. \
 	  --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo
-ifneq ($(LLD),)
+ifneq ($(and $(LLD),$(findstring musl,$(TARGET))),)
 FLAGS  += -Clinker=rust-lld -Clink-self-contained=yes -Clink-arg=--icf=all \
 	  -Clink-arg=--pack-dyn-relocs=relr -Clink-arg=--no-eh-frame-hdr \
 	  -Clink-arg=-T$(CURDIR)/packaging/static.ld
 endif
 
+# The tarball of `make dist` has the crates with it and needs no network.
+VENDOR  = --locked
+ifneq ($(wildcard vendor),)
+VENDOR += --offline --config 'source.crates-io.replace-with="vendored"' \
+	  --config 'source.vendored.directory="vendor"'
+endif
+
 all: target
-	RUSTFLAGS="$(FLAGS)" $(CARGO) build --release --locked --target $(TARGET)
+	RUSTFLAGS="$(FLAGS)" $(CARGO) build --release $(VENDOR) --target $(TARGET)
 
 # The static target is one command away, or the reason why it isn't is told.
 target:
@@ -46,7 +53,7 @@ target:
 	     "(Debian: libstd-rust-dev has no musl; use rustup)" >&2; exit 1; }
 
 check:
-	$(CARGO) test --locked
+	$(CARGO) test $(VENDOR)
 
 # The figures that the documentation states, measured on this machine.
 bench: all
@@ -121,12 +128,16 @@ completion:
 	$(CARGO) build --locked
 	packaging/completion/generate target/debug
 
+# A tarball that builds offline, the same bytes from the same commit.
 dist:
-	mkdir -p dist
-	git archive --prefix=psilogd-$(VERSION)/ HEAD | gzip -9n > dist/psilogd-$(VERSION).tar.gz
+	packaging/dist
+
+# Proves that, and that its binaries are the same in any directory.
+dist-check:
+	tests/packaging/dist
 
 clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean
+.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check
