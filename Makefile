@@ -53,7 +53,7 @@ target:
 	     "(Debian: libstd-rust-dev has no musl; use rustup)" >&2; exit 1; }
 
 check:
-	$(CARGO) test $(VENDOR)
+	$(CARGO) test $(VENDOR) $(TESTS)
 
 # The figures that the documentation states, measured on this machine.
 bench: all
@@ -136,8 +136,12 @@ dist:
 dist-check:
 	tests/packaging/dist
 
+# The Debian source package; packaging/debian goes into the tarball's tree as debian/.
+deb:
+	packaging/deb
+
 clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check
+.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check deb
