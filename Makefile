@@ -20,7 +20,11 @@ TARGET  = $(shell uname -m)-unknown-linux-musl
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
-	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate
+	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate \
+	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
+	  packaging/init/sysv/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
+	  packaging/debian/tests/drill packaging/debian/tests/episode
+PACKAGING_TESTS = $(filter-out %.sh,$(wildcard tests/packaging/*))
 
 # Rust's own linker folds equal functions, packs relocations and takes the layout
 # of packaging/static.ld: 65 KB less on disk. Paths of the build machine stay out.
@@ -94,6 +98,10 @@ lint:
 	mandoc -Tlint -Wwarning man/*
 	shellcheck $(SCRIPTS)
 	shellcheck -s dash -e SC1091 tests/vm/functions tests/vm/scenarios/*
+	shellcheck -x -P SCRIPTDIR $(PACKAGING_TESTS)
+	shellcheck -s sh packaging/init/procd/psilogd
+	@# what else is there: these need tools, or a database, that a host may lack
+	@packaging/audit
 
 install:
 	@test -x $(BUILT)/psilogd || { echo "make: run 'make' first" >&2; exit 1; }
@@ -136,6 +144,21 @@ dist:
 dist-check:
 	tests/packaging/dist
 
+# Packages, recipes and service scripts, each with the tool that it is for.
+check-packaging: all
+	tests/packaging/install
+	tests/packaging/run
+
+# Everything that a release consists of but its signature, from a commit that passed.
+release:
+	@test -z "$$(git status --porcelain)" || { echo "make: commit first" >&2; exit 1; }
+	$(MAKE) lint
+	$(MAKE) check
+	$(MAKE) check-packaging
+	$(MAKE) dist
+	packaging/sbom > dist/psilogd-$(VERSION).cdx.json
+	cd dist && sha256sum psilogd-$(VERSION).tar.gz psilogd-$(VERSION).cdx.json > SHA256SUMS
+
 # The Debian source package; packaging/debian goes into the tarball's tree as debian/.
 deb:
 	packaging/deb
@@ -144,4 +167,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check deb
+.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check deb check-packaging release
