@@ -31,6 +31,12 @@ const LEAD_WINDOWS: u64 = 3;
 /// reading comes every 15 windows of 2 s, and an event up to three behind it.
 const NEAR_WINDOWS: u64 = 15 + LEAD_WINDOWS;
 
+/// A rule that doesn't verify looks again at an event that the counter belies: after
+/// such a part of the window, then at doubling distances. A latched event of long ago
+/// comes at the first stall of new pressure, and the kernel holds back the next one
+/// for a window.
+const FIRST_LOOK: u64 = 128;
+
 /// What a rule asks of an episode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Terms {
@@ -113,6 +119,8 @@ struct Run {
     middle: Option<(Moment, Micros)>,
     /// The newest window: growth and length.
     newest: (Micros, Micros),
+    /// When a rule that doesn't verify looks again.
+    look: Moment,
     calm: Option<Calm>,
 }
 
@@ -244,6 +252,7 @@ impl Episode {
     pub fn deadline(&self) -> Option<Moment> {
         match self.state {
             State::Quiet { .. } => None,
+            State::Pending(run) if self.terms.hold == Micros::ZERO => Some(run.look),
             State::Pending(_) | State::Pressed { .. } => Some(self.last.at + self.terms.window),
         }
     }
@@ -280,10 +289,10 @@ impl Episode {
             false => self.last,
         };
         let grown = Micros(total.saturating_sub(base.total));
-        if self.terms.hold == Micros::ZERO && grown < self.terms.least {
-            return None;
-        }
         let now = Sample { at, total };
+        if self.terms.hold == Micros::ZERO && grown < self.terms.least {
+            return self.doubt(now, Lead::default());
+        }
         let lead = match at.since(base.at) <= Micros(LEAD_WINDOWS * self.terms.window.0) {
             _ if self.terms.hold > Micros::ZERO => self.lead(older, base, now),
             // Not longer ago than it takes to stall for so long without a pause.
@@ -324,11 +333,20 @@ impl Episode {
         // Enough for a window, not for all the time since the last reading: pressure
         // that began a moment ago looks like this, and so does a little of it all
         // the time. The next windows tell.
-        let lead = match self.terms.hold == Micros::ZERO {
-            true => Lead::default(),
-            false => lead,
-        };
-        self.state = State::Pending(Run::new(at, lead));
+        match self.terms.hold == Micros::ZERO {
+            true => self.doubt(now, Lead::default()),
+            false => self.doubt(now, lead),
+        }
+    }
+
+    /// Nothing to tell yet: the next readings decide.
+    fn doubt(&mut self, now: Sample, lead: Lead) -> Option<Event> {
+        self.last = now;
+        let look = now.at + Micros(self.terms.window.0 / FIRST_LOOK);
+        self.state = State::Pending(Run {
+            look,
+            ..Run::new(now.at, lead)
+        });
         None
     }
 
@@ -345,6 +363,7 @@ impl Episode {
             // lengths, move the points.
             let step = before.at.since(at);
             run.onset = run.onset - step;
+            run.look = run.look - step;
             if let Some(calm) = &mut run.calm {
                 calm.since = calm.since - step;
             }
@@ -355,7 +374,7 @@ impl Episode {
             return None;
         }
         if at.since(before.at) < terms.window {
-            return None;
+            return self.look(Sample { at, total });
         }
         let (growth, elapsed) = credible(before, Sample { at, total }, terms.window);
         self.last = Sample { at, total };
@@ -430,6 +449,29 @@ impl Episode {
         }
     }
 
+    /// A look between two readings: for a rule that doesn't verify, the threshold
+    /// is enough, however short the time.
+    fn look(&mut self, now: Sample) -> Option<Event> {
+        let (before, terms) = (self.last, self.terms);
+        let State::Pending(run) = &mut self.state else {
+            return None;
+        };
+        if terms.hold > Micros::ZERO || now.at < run.look {
+            return None;
+        }
+        run.look = now.at + now.at.since(before.at);
+        let (growth, elapsed) = credible(before, now, terms.window);
+        if growth < terms.stall {
+            return None;
+        }
+        run.stalled = growth;
+        run.worst = share(growth, elapsed);
+        run.hits = 1;
+        let run = *run;
+        self.last = now;
+        Some(self.press(run))
+    }
+
     /// With no reading near enough to tell: taken at its word, the window that
     /// fired held the threshold.
     fn word_of_the_kernel(&self) -> Lead {
@@ -498,6 +540,7 @@ impl Run {
             worst: Percent(0),
             middle: None,
             newest: (Micros::ZERO, Micros::ZERO),
+            look: onset,
             calm: None,
         }
     }
