@@ -186,6 +186,11 @@ fn length_at(part: Micros, whole: Micros, length: Micros) -> Micros {
 }
 
 impl Terms {
+    /// Whether pressure has to last before it is told.
+    fn verifies(&self) -> bool {
+        self.hold > Micros::ZERO
+    }
+
     /// Whether `growth` in `elapsed` is the threshold or more.
     fn reached(&self, growth: Micros, elapsed: Micros) -> bool {
         let product = |a: Micros, b: Micros| u128::from(a.0) * u128::from(b.0);
@@ -252,7 +257,7 @@ impl Episode {
     pub fn deadline(&self) -> Option<Moment> {
         match self.state {
             State::Quiet { .. } => None,
-            State::Pending(run) if self.terms.hold == Micros::ZERO => Some(run.look),
+            State::Pending(run) if !self.terms.verifies() => Some(run.look),
             State::Pending(_) | State::Pressed { .. } => Some(self.last.at + self.terms.window),
         }
     }
@@ -290,11 +295,13 @@ impl Episode {
         };
         let grown = Micros(total.saturating_sub(base.total));
         let now = Sample { at, total };
-        if self.terms.hold == Micros::ZERO && grown < self.terms.least {
+        if self.terms.verifies() {
+            return self.onset(now, self.lead(older, base, now));
+        }
+        if grown < self.terms.least {
             return self.doubt(now, Lead::default());
         }
         let lead = match at.since(base.at) <= Micros(LEAD_WINDOWS * self.terms.window.0) {
-            _ if self.terms.hold > Micros::ZERO => self.lead(older, base, now),
             // Not longer ago than it takes to stall for so long without a pause.
             true => {
                 let (stalled, elapsed) = credible(base, now, self.terms.window);
@@ -318,25 +325,19 @@ impl Episode {
             return None;
         }
         let (growth, elapsed) = credible(last, now, self.terms.window);
-        let lead = match self.terms.hold == Micros::ZERO {
-            true => self.word_of_the_kernel(),
-            false => self.lead(older, last, now),
-        };
+        let lead = self.terms.verifies().then(|| self.lead(older, last, now));
         self.last = now;
         self.state = State::Quiet { older: last };
         if growth < self.terms.stall {
             return None;
         }
         if self.terms.reached(growth, elapsed) {
-            return self.onset(now, lead);
+            return self.onset(now, lead.unwrap_or(self.word_of_the_kernel()));
         }
         // Enough for a window, not for all the time since the last reading: pressure
         // that began a moment ago looks like this, and so does a little of it all
         // the time. The next windows tell.
-        match self.terms.hold == Micros::ZERO {
-            true => self.doubt(now, Lead::default()),
-            false => self.doubt(now, lead),
-        }
+        self.doubt(now, lead.unwrap_or_default())
     }
 
     /// Nothing to tell yet: the next readings decide.
@@ -378,7 +379,7 @@ impl Episode {
         }
         let (growth, elapsed) = credible(before, Sample { at, total }, terms.window);
         self.last = Sample { at, total };
-        if run.onset == before.at && terms.hold > Micros::ZERO {
+        if run.onset == before.at && terms.verifies() {
             run.lead.lasted = run
                 .lead
                 .lasted
@@ -430,11 +431,6 @@ impl Episode {
                     if at.since(since) < terms.clear {
                         return None;
                     }
-                    let figures = Figures {
-                        hits: run.hits,
-                        worst: run.worst,
-                        ..figures
-                    };
                     self.state = State::Quiet { older: before };
                     return Some(Event::End(figures));
                 }
@@ -456,7 +452,7 @@ impl Episode {
         let State::Pending(run) = &mut self.state else {
             return None;
         };
-        if terms.hold > Micros::ZERO || now.at < run.look {
+        if terms.verifies() || now.at < run.look {
             return None;
         }
         run.look = now.at + now.at.since(before.at);
@@ -511,7 +507,7 @@ impl Episode {
             worst: share(self.terms.stall, self.terms.window),
             ..Run::new(now.at, lead)
         };
-        if self.terms.hold == Micros::ZERO {
+        if !self.terms.verifies() {
             return Some(self.press(run));
         }
         self.state = State::Pending(run);
