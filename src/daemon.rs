@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::episode::{Figures, Sample};
 use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
-use crate::pressure::Percent;
-use crate::report::{Id, NOTHING_READ, Report, Told};
+use crate::pressure::{Percent, Stall};
+use crate::report::{Id, Report, Told};
 use crate::rule::{Place, Rule};
 use crate::schedule::Schedule;
 use crate::sink::Sink;
@@ -399,7 +399,7 @@ impl Daemon {
     }
 
     fn close(&mut self, watch: &mut Watch<Trigger>, now: Moment, reason: &'static str) {
-        let stall = watch.trigger.read().unwrap_or(NOTHING_READ);
+        let stall = watch.trigger.read().unwrap_or_default();
         let sink = &mut self.sink;
         let out = &mut |report: &Report<'_>| sink.log(report);
         watch
@@ -431,7 +431,7 @@ impl Daemon {
                 start: u64::try_from(sys::wall()).unwrap_or_default(),
                 number: 0,
             },
-            stall: NOTHING_READ,
+            stall: Stall::default(),
             figures: Figures {
                 duration: rule.hold,
                 stalled: Micros::ZERO,

@@ -580,14 +580,6 @@ fn errno_name(errno: i32) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-/// A share of zero, for what has not been read.
-pub const NOTHING_READ: Stall = Stall {
-    avg10: Percent(0),
-    avg60: Percent(0),
-    avg300: Percent(0),
-    total: 0,
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use psilogd::config::{Output, Settings};
 use psilogd::episode::Figures;
-use psilogd::pressure::Percent;
-use psilogd::report::{Id, NOTHING_READ, Report, Told};
+use psilogd::pressure::{Percent, Stall};
+use psilogd::report::{Id, Report, Told};
 use psilogd::rule::Rule;
 use psilogd::sink::Sink;
 use psilogd::sys::{self, Slot};
@@ -53,7 +53,7 @@ pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
             start: 0x6a2b_1c3d,
             number,
         },
-        stall: NOTHING_READ,
+        stall: Stall::default(),
         figures: Figures {
             duration: Micros::secs(20),
             stalled: Micros::ZERO,
