@@ -1,7 +1,8 @@
 //! Patterns of cgroups: `/system.slice/*.service`, `/kubepods.slice/**`. `*`
 //! stands for any bytes of one component, `**` for any components. How such names
-//! are written, too: `%XX` stands for any byte. Pure: a pattern is stepped through a path one component at a time, so that a walk
-//! down the tree enters only what can still match.
+//! are written, too: `%XX` stands for any byte. Pure: a pattern is stepped through
+//! a path one component at a time, so that a walk down the tree enters only what
+//! can still match.
 
 use std::fmt;
 

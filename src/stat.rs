@@ -1,6 +1,6 @@
 //! psistat's figures, pure: readings of pressure files become the rows of an
-//! interval; [`table`] and [`json`] write them, [`record`] keeps counters, [`suggest`] turns them into
-//! rules. Nothing here reads a file or a clock.
+//! interval; [`table`] and [`json`] write them, [`record`] keeps counters,
+//! [`suggest`] turns them into rules. Nothing here reads a file or a clock.
 
 use std::cmp::Reverse;
 
