@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -58,32 +58,11 @@ impl Subtree {
 
     /// `cgroup=` of what is below.
     fn name(&self, below: &str) -> String {
-        format!("/{}/{below}", self.0.name)
+        format!("{}/{below}", self.0.cgroup())
     }
 
     fn rule(&self, rule: &str, pattern: &str) -> String {
         format!("{rule} cgroup={}", self.name(pattern))
-    }
-}
-
-impl Drop for Subtree {
-    fn drop(&mut self) {
-        remove_below(&self.0.path);
-    }
-}
-
-fn remove_below(path: &Path) {
-    let Ok(entries) = fs::read_dir(path) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_below(&entry.path());
-            let end = Instant::now() + Duration::from_secs(5);
-            while fs::remove_dir(entry.path()).is_err() && Instant::now() < end {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
     }
 }
 

@@ -322,8 +322,13 @@ impl Cgroup {
             .then_some(Cgroup { path, name })
     }
 
+    /// `cgroup=` of it.
+    pub fn cgroup(&self) -> String {
+        format!("/{}", self.name)
+    }
+
     pub fn rule(&self, rule: &str) -> String {
-        format!("{rule} cgroup=/{}", self.name)
+        format!("{rule} cgroup={}", self.cgroup())
     }
 
     pub fn remove(&self) {
@@ -332,12 +337,21 @@ impl Cgroup {
 }
 
 impl Drop for Cgroup {
-    /// A process that was killed leaves its cgroup a moment later.
     fn drop(&mut self) {
-        let end = Instant::now() + Duration::from_secs(5);
-        while self.path.exists() && fs::remove_dir(&self.path).is_err() && Instant::now() < end {
-            thread::sleep(Duration::from_millis(10));
+        remove_tree(&self.path);
+    }
+}
+
+/// A process that was killed leaves its cgroup a moment later.
+fn remove_tree(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path());
         }
+    }
+    let end = Instant::now() + Duration::from_secs(5);
+    while path.exists() && fs::remove_dir(path).is_err() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -130,10 +130,10 @@ fn grid() -> Outcome {
 }
 
 fn vanished() -> Outcome {
-    let Some(cgroup) = Cgroup::new("gone") else {
+    let Some(cgroup) = Cgroup::new() else {
         return skip(NO_CGROUP);
     };
-    let mut running = Running::new(&["-j", "-g", &cgroup.name, "20ms"]);
+    let mut running = Running::new(&["-j", "-g", &cgroup.cgroup(), "20ms"]);
     let mut line_with = |what: &str, word: &str, then: fn(&Cgroup)| {
         until(what, || running.line().contains(word).then_some(()));
         then(&cgroup);
@@ -157,27 +157,27 @@ fn vanished() -> Outcome {
 }
 
 fn pattern() -> Outcome {
-    let Some(cgroup) = Cgroup::new("pattern") else {
+    let Some(cgroup) = Cgroup::new() else {
         return skip(NO_CGROUP);
     };
     let make = |name: &str| std::fs::create_dir_all(cgroup.path.join(name)).expect("mkdir");
     make("a b*.service/deep");
     make("x.service");
     make("y.slice");
-    let pattern = format!("{}/*.service", cgroup.name);
+    let pattern = format!("{}/*.service", cgroup.cgroup());
     let text = stdout(&["-g", &pattern, "-g", &pattern, "-g", "x.service"]);
     let names: Vec<_> = text
         .lines()
         .skip(2)
         .filter_map(|line| line.split_whitespace().last())
-        .filter_map(|name| name.strip_prefix(cgroup.name.as_str()))
+        .filter_map(|name| name.strip_prefix(cgroup.cgroup().as_str()))
         .collect();
     assert_eq!(names, ["/a%20b%2A.service", "/x.service"]);
     // a name that was printed names that cgroup
-    let name = format!("{}/a%20b%2A.service", cgroup.name);
+    let name = format!("{}/a%20b%2A.service", cgroup.cgroup());
     assert!(stdout(&["-g", &name]).contains(&name));
 
-    let mut running = Running::new(&["-j", "-g", &format!("{}/**", cgroup.name), "20ms"]);
+    let mut running = Running::new(&["-j", "-g", &format!("{}/**", cgroup.cgroup()), "20ms"]);
     let mut see = |word: &str| {
         let what = format!("a line with {word}");
         until(&what, || running.line().contains(word).then_some(()));
@@ -194,12 +194,12 @@ fn pattern() -> Outcome {
 /// Gone and made again between two readings: the path is the same and the
 /// counters may be, but nothing is known of the interval.
 fn renewed() -> Outcome {
-    let Some(cgroup) = Cgroup::new("renewed") else {
+    let Some(cgroup) = Cgroup::new() else {
         return skip(NO_CGROUP);
     };
     let child = cgroup.path.join("child");
     std::fs::create_dir(&child).expect("mkdir");
-    let mut running = Running::new(&["-j", "-g", &format!("{}/*", cgroup.name), "500ms"]);
+    let mut running = Running::new(&["-j", "-g", &format!("{}/*", cgroup.cgroup()), "500ms"]);
     assert!(running.line().contains("\"cpu\":{\"interval_us\":"));
     assert!(running.line().contains("\"pct\":0.00"));
     std::fs::remove_dir(&child).expect("rmdir");

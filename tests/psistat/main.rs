@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli;
+#[path = "../it/support.rs"]
+#[allow(dead_code)]
+mod common;
 mod completion;
 mod golden;
 mod live;

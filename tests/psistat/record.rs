@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 
 use libtest_mimic::Trial;
 
@@ -19,38 +18,16 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A directory for one test, gone with it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Directory {
-        let name = format!("psistat-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a directory");
-        Directory(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    /// In place and of one length, as psistat keeps the file open.
-    fn set(&self, total: u64) {
-        let stall = "avg10=0.00 avg60=0.00 avg300=0.00";
-        let some = total + 5;
-        let text = format!("some {stall} total={some:020}\nfull {stall} total={total:020}\n");
-        let mut options = fs::OpenOptions::new();
-        let file = options.create(true).truncate(false).write(true);
-        let file = file.open(self.file("io")).expect("a pressure file");
-        file.write_all_at(text.as_bytes(), 0)
-            .expect("a pressure file");
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// `io` in place and of one length, as psistat keeps the file open.
+fn set(directory: &Scratch, total: u64) {
+    let stall = "avg10=0.00 avg60=0.00 avg300=0.00";
+    let some = total + 5;
+    let text = format!("some {stall} total={some:020}\nfull {stall} total={total:020}\n");
+    let mut options = fs::OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true);
+    let file = file.open(directory.0.join("io")).expect("a pressure file");
+    file.write_all_at(text.as_bytes(), 0)
+        .expect("a pressure file");
 }
 
 /// Stops a psistat; what it has recorded.
@@ -62,16 +39,16 @@ fn stopped(running: &mut Running, file: &str) -> Vec<Point> {
 
 /// Of a file that only this test writes.
 fn totals() -> Outcome {
-    let directory = Directory::new("record");
-    directory.set(0);
-    let file = directory.file("record");
+    let directory = Scratch::new();
+    set(&directory, 0);
+    let file = directory.0.join("record").display().to_string();
     let proc = directory.0.display().to_string();
     let mut running = Running::new(&["--record", &file, "-P", &proc, "-r", "io", "10ms"]);
     // it keeps back some KB: once those are there, so is what came before
     let mut total = 0;
     until("a record", || {
         total += 1_000_000;
-        directory.set(total);
+        set(&directory, total);
         let length = fs::metadata(&file).map_or(0, |file| file.len());
         (length > 0).then_some(())
     });
@@ -96,13 +73,13 @@ fn totals() -> Outcome {
 }
 
 fn cgroup() -> Outcome {
-    let Some(group) = Cgroup::new("record") else {
+    let Some(group) = Cgroup::new() else {
         return skip(NO_CGROUP);
     };
-    let directory = Directory::new("record-cgroup");
-    let file = directory.file("record");
+    let directory = Scratch::new();
+    let file = directory.0.join("record").display().to_string();
     fs::create_dir(group.path.join("first")).expect("a cgroup");
-    let pattern = format!("{}/*", group.name);
+    let pattern = format!("{}/*", group.cgroup());
     let mut running = Running::new(&["--record", &file, "-g", &pattern, "10ms"]);
     until("a record", || file_exists(&file));
     let child = group.path.join("a b");
@@ -118,7 +95,7 @@ fn cgroup() -> Outcome {
     };
     until("psistat to find it", opened);
     let points = stopped(&mut running, &file);
-    let path = format!("{}/a b", group.name).into_bytes();
+    let path = format!("{}/a b", group.cgroup()).into_bytes();
     assert!(
         points
             .iter()

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Completion, Failed, Trial};
+use libtest_mimic::Completion;
+
+pub use crate::common::{Cgroup, NO_CGROUP, Outcome, Scratch, skip, trial};
 
 pub const PSISTAT: &str = env!("CARGO_BIN_EXE_psistat");
 pub const PSILOGD: &str = env!("CARGO_BIN_EXE_psilogd");
@@ -13,22 +15,7 @@ pub const PSILOGD: &str = env!("CARGO_BIN_EXE_psilogd");
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-pub type Outcome = Result<Completion, Failed>;
-
-/// A test; panics fail it, [`skip`] leaves it out.
-pub fn trial(name: &str, test: fn() -> Outcome) -> Trial {
-    Trial::ignorable_test(name, test)
-}
-
 pub const DONE: Outcome = Ok(Completion::Completed);
-
-/// What is missing here, which only a machine set up for it may not lack.
-pub fn skip(why: &str) -> Outcome {
-    match std::env::var_os("PSILOGD_TEST_NO_SKIP") {
-        Some(_) => Err(format!("can't run here: {why}").into()),
-        None => Ok(Completion::ignored_with(why)),
-    }
-}
 
 pub fn have(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
@@ -135,43 +122,5 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A cgroup for one test, gone with it.
-pub struct Cgroup {
-    pub path: PathBuf,
-    pub name: String,
-}
-
-impl Cgroup {
-    /// None without a cgroup2 hierarchy with PSI in which one may be made.
-    pub fn new(name: &str) -> Option<Cgroup> {
-        let mountinfo = std::fs::read("/proc/self/mountinfo").ok()?;
-        let mount = psilogd::cgroup::mount_point(&mountinfo)?;
-        let name = format!("psistat-{}-{name}", std::process::id());
-        let path = mount.join(&name);
-        std::fs::create_dir(&path).ok()?;
-        let cgroup = Cgroup {
-            path,
-            name: format!("/{name}"),
-        };
-        cgroup.path.join("cpu.pressure").exists().then_some(cgroup)
-    }
-}
-
-pub const NO_CGROUP: &str = "no cgroup2 hierarchy with PSI that may be written to";
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        fn remove(path: &Path) {
-            for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    remove(&entry.path());
-                }
-            }
-            let _ = std::fs::remove_dir(path);
-        }
-        remove(&self.path);
     }
 }
