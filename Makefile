@@ -26,13 +26,27 @@ SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tes
 	  packaging/debian/tests/drill packaging/debian/tests/episode
 PACKAGING_TESTS = $(filter-out %.sh,$(wildcard tests/packaging/*))
 
+BUILD   = build
+# not empty: for a TARGET like armv7-unknown-linux-musleabihf, see README.md
+BUILD_STD =
+
 # Rust's own linker folds equal functions, packs relocations and takes the layout
 # of packaging/static.ld: 65 KB less on disk. Paths of the build machine stay out.
-LLD     = $(wildcard $(shell $(RUSTC) --print sysroot)/lib/rustlib/*/bin/rust-lld)
+# Where the source of Rust's library is installed, its paths would come in: they are
+# told as where it isn't.
+SYSROOT := $(shell $(RUSTC) --print sysroot)
+COMMIT  := $(shell $(RUSTC) -vV | sed -n 's/^commit-hash: //p')
+LLD     = $(wildcard $(SYSROOT)/lib/rustlib/*/bin/rust-lld)
 FLAGS   = -Cforce-unwind-tables=no \
 	  --remap-path-prefix=$(CURDIR)=. \
-	  --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo
-ifneq ($(and $(LLD),$(findstring musl,$(TARGET))),)
+	  --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo \
+	  --remap-path-prefix=$(SYSROOT)/lib/rustlib/src/rust=/rustc/$(COMMIT)
+ifneq ($(BUILD_STD),)
+# A target that Rust has no library of: the library is built, too, and Zig links.
+export RUSTC_BOOTSTRAP = 1
+BUILD   = zigbuild -Zbuild-std=std,panic_abort
+FLAGS  += -Clink-self-contained=no
+else ifneq ($(and $(LLD),$(findstring musl,$(TARGET))),)
 FLAGS  += -Clinker=rust-lld -Clink-self-contained=yes -Clink-arg=--icf=all \
 	  -Clink-arg=--pack-dyn-relocs=relr -Clink-arg=--no-eh-frame-hdr \
 	  -Clink-arg=-T$(CURDIR)/packaging/static.ld
@@ -46,15 +60,27 @@ VENDOR += --offline --config 'source.crates-io.replace-with="vendored"' \
 endif
 
 all: target
-	RUSTFLAGS="$(FLAGS)" $(CARGO) build --release $(VENDOR) --target $(TARGET)
+	RUSTFLAGS="$(FLAGS)" $(CARGO) $(BUILD) --release $(VENDOR) --target $(TARGET)
 
 # The static target is one command away, or the reason why it isn't is told.
 target:
-	@test -d "$$($(RUSTC) --print sysroot)/lib/rustlib/$(TARGET)/lib" || \
+ifneq ($(BUILD_STD),)
+	@test -d "$(SYSROOT)/lib/rustlib/src/rust/library" || \
+	rustup component add rust-src || { \
+	echo "make: no source of Rust's library: install it with" \
+	     "'rustup component add rust-src' or your distribution's package" \
+	     "(Debian: rust-src)" >&2; exit 1; }
+	@$(CARGO) zigbuild --help > /dev/null 2>&1 || { \
+	echo "make: no cargo-zigbuild: install it with" \
+	     "'pip install cargo-zigbuild', which brings Zig along" >&2; exit 1; }
+else
+	@test -d "$(SYSROOT)/lib/rustlib/$(TARGET)/lib" || \
 	rustup target add $(TARGET) || { \
 	echo "make: no Rust library for $(TARGET): install it with" \
 	     "'rustup target add $(TARGET)' or your distribution's package" \
-	     "(Debian: libstd-rust-dev has no musl; use rustup)" >&2; exit 1; }
+	     "(Debian: libstd-rust-dev has no musl; use rustup)," \
+	     "or build it with BUILD_STD=yes, see README.md" >&2; exit 1; }
+endif
 
 check:
 	$(CARGO) test $(VENDOR) $(TESTS)
@@ -100,8 +126,8 @@ lint:
 	shellcheck -s dash -e SC1091 tests/vm/functions tests/vm/scenarios/*
 	shellcheck -x -P SCRIPTDIR $(PACKAGING_TESTS)
 	shellcheck -s sh packaging/init/procd/psilogd
-	@# what else is there: these need tools, or a database, that a host may lack
-	@packaging/audit
+	@# these need tools that a host may lack; tests/packaging/install fetches them
+	@PATH="$$PATH:$(CURDIR)/target/packaging/venv/bin" packaging/audit
 
 install:
 	@test -x $(BUILT)/psilogd || { echo "make: run 'make' first" >&2; exit 1; }
