@@ -57,3 +57,44 @@ have() { command -v "$1" > /dev/null; }
 
 # The daemon under test: the static one, or any that is named.
 psilogd=${PSILOGD:-$top/target/$(uname -m)-unknown-linux-musl/release/psilogd}
+
+# tarball: the path of the release tarball of this commit, made now
+tarball() {
+	(cd "$top" && packaging/dist > /dev/null) || return 1
+	echo "$top"/dist/psilogd-*.tar.gz
+}
+# holds WHAT DIRECTORY SBINDIR: an installed tree has all that a package of ours has, and
+# its daemon takes the configuration that comes with it
+holds() {
+	for file in "$3/psilogd" /usr/bin/psistat /etc/psilogd.conf \
+		/usr/share/bash-completion/completions/psilogd /usr/share/bash-completion/completions/psistat \
+		/usr/share/zsh/site-functions/_psilogd /usr/share/zsh/site-functions/_psistat \
+		/usr/share/fish/vendor_completions.d/psilogd.fish /usr/share/fish/vendor_completions.d/psistat.fish; do
+		expect "$1 holds $file" test -f "$2$file"
+	done
+	for page in man1/psistat.1 man5/psilogd.conf.5 man8/psilogd.8; do
+		expect "$1 holds $page" sh -c "ls '$2/usr/share/man/$page' '$2/usr/share/man/$page.gz' 2> /dev/null | grep -q ."
+	done
+	expect "$1: the daemon takes that psilogd.conf" "$2$3/psilogd" -n -f "$2/etc/psilogd.conf"
+	refuse "$1: no path of this machine" grep -rqaF -e "$scratch" -e "$HOME/" "$2"
+}
+
+# debian SUITE VARIANT [PACKAGES]: $image becomes a tarball of such a Debian, made once
+debian() {
+	image=$cache/$2-$1.tar
+	[ ! -e "$image" ] || return 0
+	have mmdebstrap || skip_all "mmdebstrap is not installed"
+	mmdebstrap --quiet --variant="$2" ${3:+"--include=$3"} "$1" "$cache/new-$2-$1.tar" ||
+		skip_all "no chroot could be made: see above"
+	mv "$cache/new-$2-$1.tar" "$image"
+}
+# unpack_root: $root becomes a directory with $image in it
+unpack_root() {
+	root=$scratch/chroot
+	mkdir "$root"
+	tar -xf "$image" -C "$root" --exclude=./dev
+	mkdir -p "$root/dev"
+	for device in null zero full random urandom; do
+		cp -a "/dev/$device" "$root/dev/$device"
+	done
+}
