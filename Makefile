@@ -178,12 +178,15 @@ check-packaging: all
 # Everything that a release consists of but its signature, from a commit that passed.
 release:
 	@test -z "$$(git status --porcelain)" || { echo "make: commit first" >&2; exit 1; }
+	tests/receivers/install
 	$(MAKE) lint
 	$(MAKE) check
 	$(MAKE) check-packaging
 	$(MAKE) dist
 	packaging/sbom > dist/psilogd-$(VERSION).cdx.json
 	cd dist && sha256sum psilogd-$(VERSION).tar.gz psilogd-$(VERSION).cdx.json > SHA256SUMS
+	@! grep -rl 'example\.org' packaging || echo "make: these name no real address yet:" \
+		"put in the project's before you publish" >&2
 
 # The Debian source package; packaging/debian goes into the tarball's tree as debian/.
 deb:

@@ -87,8 +87,10 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     binary = os.path.join(sys.argv[1], "psilogd")
+    reader = os.path.join(sys.argv[1], "psistat")
+    print(f"static binary, psistat: {size(reader)}")
     for name, figure in [
-        ("static binary", size),
+        ("static binary, psilogd", size),
         ("from exec to armed, built-in rules", armed),
         ("resident while it waits", resident),
         ("wake-ups while idle", wakeups),
