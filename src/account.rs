@@ -187,12 +187,12 @@ impl Account {
             }
             Some(Event::Still(figures)) => match self.open {
                 Some(Open { id, told: true }) if ledger.budget.line(at, self.rule.level) => {
-                    out(&Report::Still(self.told(id, stall, figures)));
+                    out(&Report::Still(self.told(id, Some(stall), figures)));
                 }
                 Some(Open { told: true, .. }) => ledger.budget.hold(at, 1, 0),
                 _ => self.begin(at, stall, figures, ledger, out),
             },
-            Some(Event::End(figures)) => self.end(at, stall, figures, None, ledger, out),
+            Some(Event::End(figures)) => self.end(at, Some(stall), figures, None, ledger, out),
             // A begin that the budget held back is told as soon as there is
             // room, if pressure is still there: no long episode goes unsaid.
             None => match (self.open, self.episode.figures()) {
@@ -205,11 +205,12 @@ impl Account {
     }
 
     /// Ends what is open because nobody will look any more: `stop`, `reload`,
-    /// `gone`. The machine is quiet afterwards.
+    /// `gone`. The machine is quiet afterwards. `stall` is None if nothing could be
+    /// read any more; then it starts over with the next baseline.
     pub fn close(
         &mut self,
         at: Moment,
-        stall: Stall,
+        stall: Option<Stall>,
         reason: &'static str,
         ledger: &mut Ledger,
         out: Out<'_>,
@@ -217,7 +218,7 @@ impl Account {
         if let Some(figures) = self.episode.figures() {
             self.end(at, stall, figures, Some(reason), ledger, out);
         }
-        let total = stall.total;
+        let total = stall.map_or(0, |stall| stall.total);
         self.rebase(Sample { at, total });
     }
 
@@ -246,14 +247,14 @@ impl Account {
         };
         if ledger.budget.begin(at, self.rule.level) {
             self.open = Some(Open { id, told: true });
-            out(&Report::Begin(self.told(id, stall, figures)));
+            out(&Report::Begin(self.told(id, Some(stall), figures)));
         }
     }
 
     fn end(
         &mut self,
         at: Moment,
-        stall: Stall,
+        stall: Option<Stall>,
         figures: Figures,
         reason: Option<&'static str>,
         ledger: &mut Ledger,
@@ -269,7 +270,7 @@ impl Account {
         }
     }
 
-    fn told(&self, id: Id, stall: Stall, figures: Figures) -> Told<'_> {
+    fn told(&self, id: Id, stall: Option<Stall>, figures: Figures) -> Told<'_> {
         Told {
             rule: &self.rule,
             place: self.place(),
@@ -414,7 +415,7 @@ mod tests {
         let mut run = run(RULE, None);
         let close = |run: &mut Run| {
             let told = &mut run.told;
-            let stall = Stall::default();
+            let stall = Some(Stall::default());
             run.account
                 .close(run.now, stall, "stop", &mut run.ledger, &mut |report| {
                     told.push(text(report));

@@ -399,7 +399,7 @@ impl Daemon {
     }
 
     fn close(&mut self, watch: &mut Watch<Trigger>, now: Moment, reason: &'static str) {
-        let stall = watch.trigger.read().unwrap_or_default();
+        let stall = watch.trigger.read().ok();
         let sink = &mut self.sink;
         let out = &mut |report: &Report<'_>| sink.log(report);
         watch
@@ -431,7 +431,7 @@ impl Daemon {
                 start: u64::try_from(sys::wall()).unwrap_or_default(),
                 number: 0,
             },
-            stall: Stall::default(),
+            stall: Some(Stall::default()),
             figures: Figures {
                 duration: rule.hold,
                 stalled: Micros::ZERO,
@@ -478,7 +478,8 @@ fn log_with_worst(sink: &mut Sink, descent: &mut Option<Descent>, report: &Repor
     };
     let worst = match (told.place, descent) {
         (Place::System, Some(descent)) => {
-            descent.worst(told.rule.resource, told.rule.kind, told.stall.avg10)
+            let avg10 = told.stall.unwrap_or_default().avg10;
+            descent.worst(told.rule.resource, told.rule.kind, avg10)
         }
         _ => None,
     };

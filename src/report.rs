@@ -30,8 +30,9 @@ pub struct Told<'a> {
     pub place: Place<'a>,
     /// Its identifier.
     pub id: Id,
-    /// The reading that the line is based on.
-    pub stall: Stall,
+    /// The reading that the line is based on; None if there is nothing to read any
+    /// more.
+    pub stall: Option<Stall>,
     /// What it has come to.
     pub figures: Figures,
     /// Whether it is a drill (`psilogd -t`).
@@ -413,15 +414,9 @@ impl Report<'_> {
                 if let Some(figures) = figures {
                     figures.write(line);
                 }
-                if let Some(stall) = stall {
-                    line.percent("avg10", stall.avg10);
-                }
+                avg10(line, *stall);
                 place(line, *at);
-                if let Some(stall) = stall {
-                    line.percent("avg60", stall.avg60);
-                    line.percent("avg300", stall.avg300);
-                    line.number("total_us", stall.total);
-                }
+                averages(line, *stall);
             }
             Report::Start {
                 version,
@@ -520,17 +515,29 @@ fn place(line: &mut Line<'_>, place: Place<'_>) {
     };
 }
 
+fn avg10(line: &mut Line<'_>, stall: Option<Stall>) {
+    if let Some(stall) = stall {
+        line.percent("avg10", stall.avg10);
+    }
+}
+
+fn averages(line: &mut Line<'_>, stall: Option<Stall>) {
+    if let Some(stall) = stall {
+        line.percent("avg60", stall.avg60);
+        line.percent("avg300", stall.avg300);
+        line.number("total_us", stall.total);
+    }
+}
+
 impl Told<'_> {
     fn identity(&self, line: &mut Line<'_>) {
         identity(line, self.rule);
         line.id("id", self.id.start, self.id.number);
-        line.percent("avg10", self.stall.avg10);
+        avg10(line, self.stall);
     }
 
     fn averages(&self, line: &mut Line<'_>) {
-        line.percent("avg60", self.stall.avg60);
-        line.percent("avg300", self.stall.avg300);
-        line.number("total_us", self.stall.total);
+        averages(line, self.stall);
     }
 
     fn worst(&self, line: &mut Line<'_>) {
@@ -593,12 +600,12 @@ mod tests {
                 start: 0x6a2b_1c3d,
                 number: 17,
             },
-            stall: Stall {
+            stall: Some(Stall {
                 avg10: Percent(4310),
                 avg60: Percent(802),
                 avg300: Percent(210),
                 total: 123_456_789,
-            },
+            }),
             figures: Figures {
                 duration: Micros(677_200_000),
                 stalled: Micros(333_999_999),
@@ -639,6 +646,22 @@ mod tests {
              kind=full id=6a2b1c3d.17 avg10=43.10 dur_s=677.2 hits=66 stalled_us=333999999 \
              mean_pct=49.32 worst_pct=81.20 reason=stop cgroup=/ avg60=8.02 avg300=2.10 \
              total_us=123456789"
+        );
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_told() {
+        let rule = Rule::parse("io full 1%/2s".split(' ')).expect("a rule");
+        let told = Told {
+            stall: None,
+            place: Place::Cgroup(b"/gone"),
+            ..told(&rule)
+        };
+        assert_eq!(
+            written(Report::End(told, Some("gone"))),
+            "io pressure ended: event=end level=warning trigger=io-full res=io kind=full \
+             id=6a2b1c3d.17 dur_s=677.2 hits=66 stalled_us=333999999 mean_pct=49.32 \
+             worst_pct=81.20 reason=gone cgroup=/gone"
         );
     }
 

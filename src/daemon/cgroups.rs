@@ -220,7 +220,7 @@ impl Daemon {
         self.changed = true;
         let sink = &mut self.sink;
         let out = &mut |report: &Report<'_>| sink.log(report);
-        account.close(sys::now(), Stall::default(), "gone", &mut self.ledger, out);
+        account.close(sys::now(), None, "gone", &mut self.ledger, out);
         let failure = Failure { errno, hint: None };
         match account.cgroup() {
             // what can't be armed is told with the others of its rule

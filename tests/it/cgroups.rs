@@ -235,6 +235,10 @@ fn not_there_yet() -> Outcome {
     subtree.remove("a/b");
     let end = daemon.wait("end");
     assert_eq!(end.key("reason"), "gone");
+    for figure in ["avg10", "avg60", "avg300", "total_us"] {
+        assert!(!end.has(figure), "{figure}= of what is gone");
+    }
+    assert!(end.number("stalled_us") > 0.0);
     until_armed(&daemon, &subtree, &[]);
     // under the same name, with its parents
     subtree.make("a/b/c");

@@ -109,7 +109,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
                 rule,
                 place,
                 id,
-                stall,
+                stall: Some(stall),
                 figures,
                 test,
                 worst: test.then_some(Worst {

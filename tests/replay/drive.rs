@@ -180,7 +180,7 @@ impl<'a> Machine<'a> {
     fn stop(mut self, at: u64) -> Run {
         self.run.phases = self.accounts.iter().map(Account::phase).collect();
         for index in 0..self.accounts.len() {
-            let stall = self.stall(index, at);
+            let stall = Some(self.stall(index, at));
             let told = &mut self.run.told;
             let out = &mut |report: &Report<'_>| told.push(line(at, report));
             self.accounts[index].close(Moment(at), stall, "stop", &mut self.ledger, out);

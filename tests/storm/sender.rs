@@ -53,7 +53,7 @@ pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
             start: 0x6a2b_1c3d,
             number,
         },
-        stall: Stall::default(),
+        stall: Some(Stall::default()),
         figures: Figures {
             duration: Micros::secs(20),
             stalled: Micros::ZERO,
