@@ -63,7 +63,9 @@ impl Terminal {
         let end = format!("ended {}", self.shown.get());
         // the command line itself is cleared away, and doesn't hold the word
         self.enter(&format!("clear; {line}; echo end''ed {}", self.shown.get()));
-        self.see("its end", |text| text.contains(&end))
+        // the shell's prompt comes a moment behind it
+        let over = |text: &str| text.trim_end().ends_with(&format!("{end}\n$"));
+        self.see("its end and a prompt", over)
     }
 
     fn key(&self, key: &str) {
