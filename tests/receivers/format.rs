@@ -121,6 +121,11 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             reports.push(Report::Still(told));
             reports.push(Report::End(told, None));
             reports.push(Report::End(told, Some("reload")));
+            let unread = Told {
+                stall: None,
+                ..told
+            };
+            reports.push(Report::End(unread, Some("gone")));
         }
         for hint in [None, Some("cgroup_pressure_off")] {
             let errno = if hint.is_some() { 2 } else { -99 };
