@@ -287,7 +287,7 @@ impl Report<'_> {
                 place(line, told.place);
                 line.number("stall_us", told.rule.stall().0);
                 line.number("window_us", told.rule.window.0);
-                told.averages(line);
+                averages(line, told.stall);
                 told.worst(line);
                 told.drill(line);
             }
@@ -296,7 +296,7 @@ impl Report<'_> {
                 // before the cgroup, which may be long and then goes first
                 told.figures.write(line);
                 place(line, told.place);
-                told.averages(line);
+                averages(line, told.stall);
                 told.worst(line);
                 told.drill(line);
             }
@@ -309,7 +309,7 @@ impl Report<'_> {
                     line.word("reason", reason);
                 }
                 place(line, told.place);
-                told.averages(line);
+                averages(line, told.stall);
                 told.drill(line);
             }
             Report::Lost {
@@ -534,10 +534,6 @@ impl Told<'_> {
         identity(line, self.rule);
         line.id("id", self.id.start, self.id.number);
         avg10(line, self.stall);
-    }
-
-    fn averages(&self, line: &mut Line<'_>) {
-        averages(line, self.stall);
     }
 
     fn worst(&self, line: &mut Line<'_>) {
