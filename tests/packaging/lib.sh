@@ -58,6 +58,23 @@ have() { command -v "$1" > /dev/null; }
 # The daemon under test: the static one, or any that is named.
 psilogd=${PSILOGD:-$top/target/$(uname -m)-unknown-linux-musl/release/psilogd}
 
+# More tasks than there are CPUs, for 30 s at the most; idle ends them.
+busy() {
+	spin=
+	for _ in 1 2 3 4 5 6 7 8; do
+		timeout 30 sh -c 'while :; do :; done' &
+		pids="$pids $!"
+		spin="$spin $!"
+	done
+}
+# shellcheck disable=SC2086 # a list of words
+idle() { kill $spin 2> /dev/null || :; }
+
+# What stands before a command that needs no network, so that it has none, where that
+# can be had.
+alone=
+! unshare -n true 2> /dev/null || alone='unshare -n'
+
 # tarball: the path of the release tarball of this commit, made now
 tarball() {
 	(cd "$top" && packaging/dist > /dev/null) || return 1
