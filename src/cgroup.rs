@@ -1,13 +1,11 @@
 //! Where cgroups are, how they come and go, and which is stalled most.
 
 mod entries;
-mod mount;
+mod most_stalled;
 mod tree;
-mod worst;
 
-pub use mount::mount_point;
+pub use most_stalled::Descent;
 pub use tree::{Change, Tree};
-pub use worst::Descent;
 
 /// The path of a directory's child; `/` is the mount.
 fn child(path: &[u8], name: &[u8]) -> Vec<u8> {

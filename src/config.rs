@@ -112,8 +112,8 @@ pub struct Settings {
     pub outputs: Vec<Output>,
     /// How long after boot pressure is none of our business.
     pub grace: Micros,
-    /// Lines of all rules in an hour; None is no limit.
-    pub budget: Option<u32>,
+    /// Lines per rule and hour; None is no limit.
+    pub rate_limit: Option<u32>,
     /// Lines that each output keeps while its receiver takes none.
     pub queue: usize,
     /// Bytes in a line, header and all.
@@ -128,7 +128,7 @@ impl Default for Settings {
             facility: Facility::LOG_DAEMON,
             outputs: vec![Output::Syslog(DEV_LOG.into())],
             grace: Micros::secs(120),
-            budget: Some(30),
+            rate_limit: Some(12),
             queue: 256,
             max_line: LINE_MAX,
             max_triggers: 256,
@@ -270,9 +270,9 @@ impl fmt::Display for Config {
             writeln!(f, "output {output}")?;
         }
         writeln!(f, "grace {}", self.settings.grace)?;
-        match self.settings.budget {
-            Some(lines) => writeln!(f, "budget {lines}")?,
-            None => writeln!(f, "budget none")?,
+        match self.settings.rate_limit {
+            Some(lines) => writeln!(f, "rate_limit {lines}")?,
+            None => writeln!(f, "rate_limit none")?,
         }
         writeln!(f, "queue {}", self.settings.queue)?;
         writeln!(f, "max_line {}", self.settings.max_line)?;
@@ -303,7 +303,7 @@ impl Reader {
                 Some(setting) => self.setting(*setting, words.skip(1)),
                 None => {
                     let help = "a rule begins with cpu, memory, io or irq, a setting is \
-                                facility, output, grace, budget, queue, max_line or \
+                                facility, output, grace, rate_limit, queue, max_line or \
                                 max_triggers";
                     Err(Mistake::new(word, Reason::BadWord, help))
                 }
@@ -359,8 +359,8 @@ impl Reader {
                 settings.grace =
                     grace.map_err(|why| Mistake::new(value, Reason::BadValue, why.to_string()))?;
             }
-            Setting::Budget if value == "none" => settings.budget = None,
-            Setting::Budget => settings.budget = Some(number(4, 1_000_000)? as u32),
+            Setting::RateLimit if value == "none" => settings.rate_limit = None,
+            Setting::RateLimit => settings.rate_limit = Some(number(2, 1_000_000)? as u32),
             Setting::Queue => settings.queue = number(16, 65_536)?,
             Setting::MaxLine => settings.max_line = number(200, LINE_MAX)?,
             Setting::MaxTriggers => settings.max_triggers = number(1, 10_000)?,
@@ -375,7 +375,7 @@ enum Setting {
     Facility,
     Output,
     Grace,
-    Budget,
+    RateLimit,
     Queue,
     MaxLine,
     MaxTriggers,
@@ -386,7 +386,7 @@ impl Setting {
         Setting::Facility,
         Setting::Output,
         Setting::Grace,
-        Setting::Budget,
+        Setting::RateLimit,
         Setting::Queue,
         Setting::MaxLine,
         Setting::MaxTriggers,
@@ -397,7 +397,7 @@ impl Setting {
             Setting::Facility => "facility",
             Setting::Output => "output",
             Setting::Grace => "grace",
-            Setting::Budget => "budget",
+            Setting::RateLimit => "rate_limit",
             Setting::Queue => "queue",
             Setting::MaxLine => "max_line",
             Setting::MaxTriggers => "max_triggers",
@@ -412,7 +412,7 @@ impl Setting {
             }
             Setting::Output => OUTPUT_HELP,
             Setting::Grace => "grace is a duration after boot, for example 2m",
-            Setting::Budget => "a budget is 4 to 1000000 lines an hour, or none",
+            Setting::RateLimit => "a rate limit is 2 to 1000000 lines per rule and hour, or none",
             Setting::Queue => "a queue holds 16 to 65536 lines",
             Setting::MaxLine => "a line is at most 200 to 1000 bytes long",
             Setting::MaxTriggers => "triggers on cgroups are at most 1 to 10000",
@@ -463,7 +463,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back() {
-        let text = "facility local3\noutput syslog:/run/x\ngrace 5m\nbudget none\nqueue 16\n\
+        let text = "facility local3\noutput syslog:/run/x\ngrace 5m\nrate_limit none\nqueue 16\n\
                     max_line 255\nmax_triggers 64\n\
                     io full 50%/2s level=warning name=io for=2m clear=1m repeat=10m\n";
         let printed = Config::parse(text.as_bytes()).map(|config| config.to_string());
@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_with_its_line() {
-        let text = b"budget 3\nmemory full 10%/2s\nnonsense\nmemory full 20%/2s\n";
+        let text = b"rate_limit 1\nmemory full 10%/2s\nnonsense\nmemory full 20%/2s\n";
         let lines = Config::parse(text).err().unwrap_or_default();
         let lines: Vec<_> = lines
             .iter()

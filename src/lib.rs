@@ -36,25 +36,23 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod account;
-pub mod budget;
+pub mod alert;
 pub mod cgroup;
 pub mod config;
 pub mod daemon;
 pub mod episode;
-pub mod lapse;
 pub mod line;
+pub mod monitors;
 pub mod notify;
 pub mod options;
 pub mod pattern;
 pub mod pressure;
 pub mod psistat;
 pub mod report;
+pub mod roots;
 pub mod rule;
-pub mod schedule;
 pub mod sink;
 pub mod stat;
 pub mod sys;
 pub mod time;
 pub mod trigger;
-pub mod watches;

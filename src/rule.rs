@@ -213,6 +213,15 @@ impl Rule {
         }
     }
 
+    /// The same as a share of the window.
+    pub fn threshold_share(&self) -> Percent {
+        match self.threshold {
+            // a window is never 0, and a stall no longer than its window
+            Threshold::Time(stall) => Percent((stall.0 * 10_000 / self.window.0.max(1)) as u32),
+            Threshold::Share(share) => share,
+        }
+    }
+
     /// Whether it watches whatever cgroups match, and not one that it names.
     pub fn is_pattern(&self) -> bool {
         let pattern = self.cgroup.as_ref();

@@ -1,163 +1,22 @@
 //! A rule and a pressure file become an armed descriptor; reading it; what an
 //! errno means and what would help.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::line::Line;
 use crate::pressure::{BadPressure, Kind, Pressure, Resource, Stall};
+use crate::report::Hint;
+use crate::roots::Roots;
 use crate::rule::Rule;
 use crate::time::Micros;
 
 /// Unprivileged windows are multiples of the averages' period (psi_trigger_create).
 const UNPRIVILEGED_WINDOW: Micros = Micros::secs(2);
-
-/// Where pressure files are.
-#[derive(Clone, Debug)]
-pub struct Roots {
-    /// The directory of the system-wide files.
-    pub system: PathBuf,
-    /// The cgroup2 mount, if there is one.
-    pub cgroup: Option<PathBuf>,
-}
-
-impl Roots {
-    /// /proc/pressure, or /run/pressure where a service manager has bound it
-    /// because it hides the rest of /proc (systemd's ProcSubset=pid).
-    pub fn find() -> Roots {
-        let (usual, bound) = (Path::new("/proc/pressure"), Path::new("/run/pressure"));
-        let system = match !usual.exists() && bound.exists() {
-            true => bound,
-            false => usual,
-        };
-        let mountinfo = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-        Roots {
-            system: system.into(),
-            cgroup: crate::cgroup::mount_point(&mountinfo),
-        }
-    }
-
-    /// With cgroups below another directory, if one is given.
-    pub fn with_cgroups(mut self, directory: Option<&Path>) -> Roots {
-        if let Some(directory) = directory {
-            self.cgroup = Some(directory.into());
-        }
-        self
-    }
-
-    /// The file that a rule watches, of the cgroup at this path or of the system.
-    fn file(&self, rule: &Rule, cgroup: Option<&[u8]>) -> Option<PathBuf> {
-        let Some(path) = cgroup else {
-            return Some(self.system.join(rule.resource.name()));
-        };
-        let mut file = self.cgroup.clone()?;
-        file.push(OsStr::from_bytes(path.get(1..).unwrap_or_default()));
-        file.push(rule.resource.cgroup_file());
-        Some(file)
-    }
-}
-
-/// What would help where a rule can't be armed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hint {
-    /// PSI is off or not built in.
-    Psi,
-    /// /proc shows processes only.
-    ProcSubset,
-    /// The kernel keeps no irq pressure.
-    Irq,
-    /// Opening for writing needs CAP_SYS_RESOURCE.
-    Capability,
-    /// Without CAP_SYS_RESOURCE, windows are multiples of 2 s.
-    Window,
-    /// There is no cgroup2 mount.
-    Cgroup2,
-    /// There is no such cgroup.
-    NoCgroup,
-    /// The cgroup's pressure files are switched off.
-    CgroupPressure,
-    /// The cgroup's files belong to somebody else.
-    Owner,
-    /// The files are mounted read-only.
-    ReadOnly,
-    /// The root of a cgroup namespace can't be watched from inside.
-    Namespace,
-    /// No descriptors are left.
-    Descriptors,
-    /// No inotify watches are left.
-    Inotify,
-}
-
-impl Hint {
-    /// The token for `hint=`; psilogd(8), DIAGNOSTICS lists them.
-    pub const fn token(self) -> &'static str {
-        match self {
-            Hint::Psi => "psi_off",
-            Hint::ProcSubset => "proc_hidden",
-            Hint::Irq => "no_irq_pressure",
-            Hint::Capability => "capability",
-            Hint::Window => "window_2s",
-            Hint::Cgroup2 => "no_cgroup2",
-            Hint::NoCgroup => "no_cgroup",
-            Hint::CgroupPressure => "cgroup_pressure_off",
-            Hint::Owner => "not_owner",
-            Hint::ReadOnly => "read_only",
-            Hint::Namespace => "namespace_root",
-            Hint::Descriptors => "descriptors",
-            Hint::Inotify => "inotify",
-        }
-    }
-
-    /// The same for a person.
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Hint::Psi => {
-                "this kernel keeps no pressure figures: boot with psi=1 (it needs Linux 4.20 \
-                 with CONFIG_PSI)"
-            }
-            Hint::ProcSubset => {
-                "/proc shows processes only: unset systemd's ProcSubset=pid, or add \
-                 BindPaths=/proc/pressure:/run/pressure"
-            }
-            Hint::Irq => "this kernel keeps no irq pressure (CONFIG_IRQ_TIME_ACCOUNTING)",
-            Hint::Capability => {
-                "this kernel arms triggers only with CAP_SYS_RESOURCE: run as root with it, or \
-                 set systemd's AmbientCapabilities=CAP_SYS_RESOURCE"
-            }
-            Hint::Window => {
-                "without CAP_SYS_RESOURCE a window is a multiple of 2s: write such a window, or \
-                 grant the capability"
-            }
-            Hint::Cgroup2 => "no cgroup2 hierarchy is mounted",
-            Hint::NoCgroup => "there is no such cgroup yet; it is armed when it comes",
-            Hint::CgroupPressure => {
-                "the cgroup has no pressure files: write 1 to its cgroup.pressure, or boot with \
-                 psi=1"
-            }
-            Hint::Owner => {
-                "the cgroup belongs to somebody else: run as root, or with CAP_DAC_OVERRIDE"
-            }
-            Hint::ReadOnly => {
-                "it is mounted read-only: unset systemd's ProtectControlGroups=yes, or remount"
-            }
-            Hint::Namespace => {
-                "the root of a cgroup namespace can't be watched from inside: name a cgroup \
-                 below it"
-            }
-            Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
-            Hint::Inotify => {
-                "cgroups that come are not noticed at once: raise fs.inotify.max_user_watches or \
-                 max_user_instances"
-            }
-        }
-    }
-}
 
 /// A rule that could not be armed, or a pressure file that could not be read.
 #[derive(Debug)]
@@ -203,7 +62,7 @@ impl Trigger {
         cgroup: Option<&[u8]>,
         roots: &Roots,
     ) -> Result<(Trigger, Stall), BadTrigger> {
-        let Some(path) = roots.file(rule, cgroup) else {
+        let Some(path) = roots.file(rule.resource, cgroup) else {
             return Err(BadTrigger {
                 path: "cgroup2".into(),
                 error: io::Error::from_raw_os_error(libc::ENOENT),
@@ -323,7 +182,7 @@ mod tests {
             ),
             (Some(b"/"), "/nonexistent/cgroup/io.pressure"),
         ] {
-            assert_eq!(roots().file(&rule, path), Some(expected.into()));
+            assert_eq!(roots().file(rule.resource, path), Some(expected.into()));
         }
     }
 
@@ -379,7 +238,9 @@ mod tests {
         ] {
             let rule = rule(text);
             let plain = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
-            let path = roots().file(&rule, plain.as_deref()).unwrap_or_default();
+            let path = roots()
+                .file(rule.resource, plain.as_deref())
+                .unwrap_or_default();
             let error = io::Error::from_raw_os_error(errno);
             let found = hint(&error, &rule, &roots(), &path);
             assert_eq!(found.map(Hint::token), Some(token), "{errno} {text}");

@@ -45,7 +45,7 @@ fn none_from_crossing_to_line() -> Outcome {
     let mut load = Some(Load::start(Some(&cgroup.path)));
     let end = Instant::now() + Duration::from_secs(60);
     let mut seen = Vec::new();
-    let ended = |line: &String| line.contains("event=end") && line.contains("trigger=cpu-some");
+    let ended = |line: &String| line.contains("event=end") && line.contains("rule=cpu-some");
     while !seen.iter().any(ended) {
         assert!(Instant::now() < end, "{seen:#?}");
         let counted = allocation_counter::measure(|| {
@@ -59,8 +59,7 @@ fn none_from_crossing_to_line() -> Outcome {
             counted.count_total, 0,
             "allocations in one turn: {counted:?}; {seen:#?}"
         );
-        let still =
-            |line: &String| line.contains("event=still") && line.contains("trigger=cpu-some");
+        let still = |line: &String| line.contains("event=still") && line.contains("rule=cpu-some");
         if seen.iter().any(still) {
             load = None;
         }
@@ -73,7 +72,7 @@ fn none_from_crossing_to_line() -> Outcome {
             "{event}: {seen:#?}"
         );
     }
-    let whole = |line: &String| line.contains("event=begin") && line.contains("trigger=whole");
+    let whole = |line: &String| line.contains("event=begin") && line.contains("rule=whole");
     assert!(seen.iter().any(whole), "{seen:#?}");
     done()
 }

@@ -57,7 +57,7 @@ class Tree:
 class Daemon:
     def __init__(self, binary, *lines):
         self.file = tempfile.NamedTemporaryFile("w", suffix=".conf")
-        self.file.write("max_triggers 10000\nbudget none\n" + "\n".join(lines) + "\n")
+        self.file.write("max_triggers 10000\nrate_limit none\n" + "\n".join(lines) + "\n")
         self.file.flush()
         self.log = tempfile.TemporaryFile("w+")
         command = [binary, "-o", "stdout", "-f", self.file.name]
@@ -299,7 +299,7 @@ def churn(binary, tree, count):
     daemon.stop()
     lines = daemon.lines()
     ends = sum("event=end" in line and "reason=stop" in line for line in lines)
-    dead = [line for line in lines if "trigger=churned" in line]
+    dead = [line for line in lines if "rule=churned" in line]
     print(f"churn of {count + 200} cgroups in {took:.0f} s: {spent / (count + 200) / 1e3:.1f} us of "
           f"CPU a cgroup; descriptors and watches {before} before, {after} after; "
           f"memory {grown:+} bytes; {ends} of 4 episodes open to the end; "

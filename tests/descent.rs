@@ -15,7 +15,7 @@ fn main() {
     let mut times: Vec<f64> = (0..201)
         .map(|_| {
             let start = Instant::now();
-            let _ = descent.worst(Resource::Memory, Kind::Full, Percent(0));
+            let _ = descent.most_stalled(Resource::Memory, Kind::Full, Percent(0));
             start.elapsed().as_secs_f64() * 1e3
         })
         .collect();

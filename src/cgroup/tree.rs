@@ -46,7 +46,7 @@ pub struct Tree {
     /// By path.
     marks: Vec<Mark>,
     /// Why what comes is not noticed, or not everywhere.
-    trouble: Option<i32>,
+    inotify_error: Option<i32>,
 }
 
 /// Whether cgroups of interest can appear below a path.
@@ -59,7 +59,7 @@ impl Tree {
             mount: mount.as_os_str().as_bytes().into(),
             inotify: None,
             marks: Vec::new(),
-            trouble: None,
+            inotify_error: None,
         }
     }
 
@@ -69,14 +69,14 @@ impl Tree {
     }
 
     /// errno(3) of what keeps us from noticing what comes.
-    pub fn trouble(&self) -> Option<i32> {
-        self.trouble
+    pub fn inotify_error(&self) -> Option<i32> {
+        self.inotify_error
     }
 
     /// Watches whatever reaches a cgroup of interest, no longer what doesn't, and
     /// finds all that is there.
     pub fn scan(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
-        self.trouble = None;
+        self.inotify_error = None;
         self.prune(reaches);
         let mut found = Vec::new();
         if reaches(b"/") {
@@ -208,7 +208,7 @@ impl Tree {
     fn note(&mut self, error: &io::Error, mount: bool) {
         match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) if !mount => {}
-            errno => self.trouble = errno,
+            errno => self.inotify_error = errno,
         }
     }
 

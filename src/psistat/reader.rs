@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::pattern::Pattern;
 use crate::pressure::{BadPressure, Pressure, Resource};
+use crate::report::Hint;
+use crate::roots::Roots;
 use crate::stat::{Group, Reading, Readings, Selection};
 use crate::sys;
-use crate::trigger::{Hint, Roots};
 
 /// More than any pressure file has: two lines of at most 80 bytes.
 const FILE_MAX: usize = 512;

@@ -13,7 +13,7 @@ use syslog::Facility;
 
 use crate::config::{Output, Settings};
 use crate::line::{LINE_MAX, Line};
-use crate::report::Report;
+use crate::report::{Heading, Report};
 use crate::rule::Level;
 use crate::sys::{self, Slot};
 use crate::time::{Micros, Moment};
@@ -68,7 +68,10 @@ impl Sink {
         let mut body = [0; LINE_MAX];
         let mut line = Line::new(&mut body);
         report.write(&mut line);
-        let entry = Entry::new(report.severity(), report.class(), sys::wall(), now);
+        let Heading {
+            severity, class, ..
+        } = report.heading();
+        let entry = Entry::new(severity, class, sys::wall(), now);
         for (_, outlet) in &mut self.outlets {
             outlet.log(line.bytes(), entry, now);
         }

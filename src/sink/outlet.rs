@@ -347,7 +347,7 @@ impl Outlet {
         let mut text = [0; 128];
         let mut line = Line::new(&mut text);
         report.write(&mut line);
-        let entry = Entry::new(report.severity(), Class::Alarm, self.wall, now);
+        let entry = Entry::new(report.heading().severity, Class::Alarm, self.wall, now);
         self.queue.push(line.bytes(), entry);
     }
 }

@@ -479,7 +479,7 @@ fn cap() -> Outcome {
     let capped = daemon.wait("capped");
     assert!(
         capped.text.ends_with(&format!(
-            "cgroups left out: event=capped level=warning trigger=many res=cpu kind=full count=4 \
+            "cgroups left out: event=capped level=warning rule=many res=cpu kind=full count=4 \
              max_triggers=3 cgroup={}",
             subtree.name("*")
         )),
@@ -500,7 +500,7 @@ fn cap() -> Outcome {
     // h matches the pattern as well, and now there is room
     let capped = daemon.wait("capped");
     assert_eq!((capped.key("level"), capped.key("count")), ("info", "0"));
-    let told = |line: &&String| line.contains("trigger=many");
+    let told = |line: &&String| line.contains("rule=many");
     let told: Vec<_> = daemon.seen.iter().filter(told).collect();
     assert_eq!(told.len(), 3, "{told:#?}");
     // more room at a reload, and less
@@ -760,7 +760,7 @@ fn worst() -> Outcome {
     };
     assert!(of_one > 0);
     assert_eq!(still.key("worst"), "/a/pressed", "{}", still.text);
-    assert!(still.number("worst_avg10") >= 0.8 * still.number("avg10") * 0.8);
-    assert!(still.text.contains(" total_us=") && still.text.ends_with(still.key("worst_avg10")));
+    assert!(still.number("top_avg10") >= 0.8 * still.number("avg10") * 0.8);
+    assert!(still.text.contains(" total_us=") && still.text.ends_with(still.key("top_avg10")));
     done()
 }

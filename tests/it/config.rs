@@ -225,12 +225,12 @@ fn bad() -> Outcome {
         (b"max_line 1k", "1: \"1k\": a line is at most"),
         (b"grace 1m\ngrace 2m", "2: \"2m\": grace is set twice"),
         (
-            b"budget 3",
-            "1: \"3\": a budget is 4 to 1000000 lines an hour, or none",
+            b"rate_limit 1",
+            "1: \"1\": a rate limit is 2 to 1000000 lines per rule and hour, or none",
         ),
-        (b"budget -1", "1: \"-1\": a budget is"),
-        (b"budget 30/h", "1: \"30/h\": a budget is"),
-        (b"budget 4294967326", "a budget is"),
+        (b"rate_limit -1", "1: \"-1\": a rate limit is"),
+        (b"rate_limit 30/h", "1: \"30/h\": a rate limit is"),
+        (b"rate_limit 4294967326", "a rate limit is"),
         (many.as_bytes(), "20: \"x\": a rule begins"),
     ];
     let scratch = Scratch::new();
@@ -328,7 +328,7 @@ fn good() -> Outcome {
         "cpu full 10%/2s cgroup=/a/b%20c",
         "cpu some 2s/2s level=emerg name=A-Z.a_z",
         "io full 10%/2s cgroup=/système.slice/a\\x2db.service",
-        "budget none",
+        "rate_limit none",
         "output syslog\noutput udp:192.0.2.1\noutput udp:[2001:db8::1]:1514\noutput kmsg",
         "output udp:2001:db8::1\nqueue 16\nmax_line 255",
     ] {

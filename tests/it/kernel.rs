@@ -50,7 +50,7 @@ fn hold_against(file: &Path, rule: &str, cgroup: Option<&Path>) {
     assert!(
         begin
             .text
-            .contains(": event=begin level=crit trigger=test res=cpu kind=some id=")
+            .contains(": event=begin level=crit rule=test res=cpu kind=some id=")
     );
     assert_eq!(begin.key("stall_us"), "400000");
     assert_eq!(begin.key("window_us"), "2000000");
@@ -283,7 +283,7 @@ fn budget() -> Outcome {
     let _cpus = shared();
     let scratch = Scratch::new();
     let rule = cgroup.rule("cpu some 20%/2s for=0 clear=0");
-    let file = scratch.file("psilogd.conf", format!("budget 4\n{rule}\n"));
+    let file = scratch.file("psilogd.conf", format!("rate_limit 4\n{rule}\n"));
     let mut daemon = Psilogd::start(&["-f", &file, "-v"]);
     let state = |daemon: &mut Psilogd, state: &str| {
         while daemon.wait("reading").key("state") != state {}
@@ -309,7 +309,7 @@ fn budget() -> Outcome {
         .expect("a summary");
     assert!(
         held.text
-            .contains("event=held level=warning count=2 begins=1 since_s="),
+            .contains("event=suppressed level=warning count=2 begins=1 since_s="),
         "{held:?}"
     );
     done()
@@ -368,7 +368,7 @@ fn not_armed() -> Outcome {
     let daemon = Psilogd::start(&[QUIET[0], QUIET[1], good, bad]);
     assert!(
         daemon.seen[0].ends_with(
-            "trigger lost: event=lost level=err trigger=bad res=io kind=full errno=ENOENT \
+            "trigger lost: event=lost level=err rule=bad res=io kind=full errno=ENOENT \
          hint=no_cgroup cgroup=/no/such%20group"
         ),
         "{:?}",

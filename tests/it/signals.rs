@@ -75,7 +75,7 @@ fn reload_keeps() -> Outcome {
         "for=0 clear=2s",
         "clear=2s for=0s repeat=600s level=warning",
     );
-    scratch.file("psilogd.conf", format!("{kept}\nbudget 20\n{fresh}\n"));
+    scratch.file("psilogd.conf", format!("{kept}\nrate_limit 20\n{fresh}\n"));
     daemon.signal("HUP");
     let reload = daemon.wait("reload");
     assert!(
@@ -243,7 +243,7 @@ fn at_once() -> Outcome {
     daemon.wait("reload");
     let begin = daemon.seen.iter().find(|line| line.contains("event=begin"));
     assert!(
-        begin.is_some_and(|line| line.contains("trigger=loaded")),
+        begin.is_some_and(|line| line.contains("rule=loaded")),
         "{:#?}",
         daemon.seen
     );

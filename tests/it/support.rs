@@ -315,7 +315,7 @@ impl Cgroup {
     pub fn new() -> Option<Cgroup> {
         let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
         let name = unique();
-        let path = psilogd::cgroup::mount_point(&mountinfo)?.join(&name);
+        let path = psilogd::roots::mount_point(&mountinfo)?.join(&name);
         fs::create_dir(&path).ok()?;
         path.join("cpu.pressure")
             .exists()

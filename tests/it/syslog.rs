@@ -70,11 +70,14 @@ fn drill() -> Outcome {
         "{begin} {after}"
     );
     let tag = format!(
-        " psilogd[{pid}]: memory pressure critical: event=begin level=crit trigger=memory-critical res=memory kind=full id="
+        " psilogd[{pid}]: memory pressure critical: event=begin level=crit rule=memory-critical res=memory kind=full id="
     );
     assert_eq!(begin.find(&tag), Some(4 + 15), "{begin}");
-    assert!(begin.ends_with(" test=1"), "{begin}");
-    assert!(end.starts_with("<29>") && end.ends_with(" test=1"), "{end}");
+    assert!(begin.ends_with(" drill=1"), "{begin}");
+    assert!(
+        end.starts_with("<29>") && end.ends_with(" drill=1"),
+        "{end}"
+    );
     assert!(
         end.contains(": memory pressure ended: event=end level=crit "),
         "{end}"

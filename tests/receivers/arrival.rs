@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 
 use psilogd::config::Settings;
 use psilogd::line::{LINE_MAX, Line};
-use psilogd::report::Report;
+use psilogd::report::{Report, StopSignal};
 use psilogd::rule::Rule;
 use psilogd::sink::Sink;
 use psilogd::sys;
@@ -94,10 +94,10 @@ fn drill(kind: Kind) -> Outcome {
                 .any(|minute| message.time.starts_with(minute.as_str()));
             assert!(as_sent, "{before} {after} {message:#?}");
         }
-        assert!(message.text.ends_with(" test=1"), "{message:#?}");
+        assert!(message.text.ends_with(" drill=1"), "{message:#?}");
     }
-    let begin = "memory pressure critical: event=begin level=crit trigger=memory-critical ";
-    let end = "memory pressure ended: event=end level=crit trigger=memory-critical ";
+    let begin = "memory pressure critical: event=begin level=crit rule=memory-critical ";
+    let end = "memory pressure ended: event=end level=crit rule=memory-critical ";
     assert!(messages[0].text.starts_with(begin), "{messages:#?}");
     assert!(messages[1].text.starts_with(end), "{messages:#?}");
     done()
@@ -209,7 +209,9 @@ fn hostile(kind: Kind) -> Outcome {
     };
     let mut sink = Sink::new(&settings(&[&receiver.output()]), sys::now());
     sink.log(&report);
-    sink.log(&Report::Stop { signal: "TERM" });
+    sink.log(&Report::Stop {
+        signal: StopSignal::Term,
+    });
     assert!(sink.finish());
     let messages = filed(&receiver, 2);
     let texts: Vec<&str> = messages
@@ -218,7 +220,12 @@ fn hostile(kind: Kind) -> Outcome {
         .collect();
     assert_eq!(
         texts,
-        [written(&report), written(&Report::Stop { signal: "TERM" })]
+        [
+            written(&report),
+            written(&Report::Stop {
+                signal: StopSignal::Term
+            })
+        ]
     );
     assert!(
         texts[0].contains(" file=/etc/a%20b%0A<0>Nov%20"),

@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use psilogd::config::Settings;
 use psilogd::episode::{Figures, Phase};
 use psilogd::pressure::{Percent, Stall};
-use psilogd::report::{Id, Report, Told, Worst};
+use psilogd::report::{EndReason, EpisodeReport, Hint, Id, Report, StopSignal, Top};
 use psilogd::rule::{Place, Rule};
 use psilogd::sink::Sink;
 use psilogd::sys;
@@ -104,30 +104,30 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             Some(path) => Place::Cgroup(path.leak()),
             None => rule.place(),
         };
-        for test in [false, true] {
-            let told = Told {
+        for drill in [false, true] {
+            let episode = EpisodeReport {
                 rule,
                 place,
                 id,
                 stall: Some(stall),
                 figures,
-                test,
-                worst: test.then_some(Worst {
+                drill,
+                top: drill.then_some(Top {
                     path: every,
                     avg10: Percent(10_000),
                 }),
             };
-            reports.push(Report::Begin(told));
-            reports.push(Report::Still(told));
-            reports.push(Report::End(told, None));
-            reports.push(Report::End(told, Some("reload")));
-            let unread = Told {
+            reports.push(Report::Begin(episode));
+            reports.push(Report::Still(episode));
+            reports.push(Report::End(episode, None));
+            reports.push(Report::End(episode, Some(EndReason::Reload)));
+            let unread = EpisodeReport {
                 stall: None,
-                ..told
+                ..episode
             };
-            reports.push(Report::End(unread, Some("gone")));
+            reports.push(Report::End(unread, Some(EndReason::Gone)));
         }
-        for hint in [None, Some("cgroup_pressure_off")] {
+        for hint in [None, Some(Hint::CgroupPressure)] {
             let errno = if hint.is_some() { 2 } else { -99 };
             reports.push(Report::Lost {
                 rule,
@@ -147,7 +147,13 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             quiet: usize::MAX,
             capped: usize::MAX,
         });
-        reports.push(Report::Windows {
+        reports.push(Report::Suppressed {
+            rule,
+            count: u64::MAX,
+            begins: 1,
+            since: Micros(u64::MAX),
+        });
+        reports.push(Report::WindowConflict {
             short: rule,
             long: &rules[0],
         });
@@ -186,19 +192,16 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             failed: 2,
         },
         Report::Dropped { count: u64::MAX },
-        Report::Held {
-            count: u64::MAX,
-            begins: 1,
-            since: Micros(u64::MAX),
+        Report::Stop {
+            signal: StopSignal::Term,
         },
-        Report::Stop { signal: "TERM" },
     ]);
-    for backing in [None, Some(Micros::secs(30))] {
+    for poll in [None, Some(Micros::secs(30))] {
         reports.push(Report::Start {
             version: "0.1.0",
             triggers: 4,
             failed: 0,
-            backing,
+            poll,
         });
     }
     reports
@@ -295,20 +298,24 @@ fn documented() -> Outcome {
         let (length, text) = wire.send(&report);
         assert!(length <= 1000, "{length}: {text}");
         let pairs = parsed(&text);
-        assert_eq!(pairs[0].1, report.event());
-        assert_eq!(pairs[1].1, report.level().name());
-        let keys = manual.get(report.event()).expect("a documented event");
+        assert_eq!(pairs[0].1, report.heading().event);
+        assert_eq!(pairs[1].1, report.heading().level.name());
+        let keys = manual
+            .get(report.heading().event)
+            .expect("a documented event");
         let mut rest = keys.iter();
         for (key, _) in &pairs[2..] {
             // documented, and in the documented order
-            let last = key == "test" && text.ends_with(" test=1");
+            let last = key == "drill" && text.ends_with(" drill=1");
             assert!(
                 last || rest.any(|documented| documented == key),
                 "{key} in {text}"
             );
         }
         let names = pairs[2..].iter().map(|(key, _)| key.clone());
-        seen.entry(report.event().into()).or_default().extend(names);
+        seen.entry(report.heading().event.into())
+            .or_default()
+            .extend(names);
     }
     for (event, keys) in &manual {
         let seen = seen

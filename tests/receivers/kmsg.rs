@@ -79,7 +79,7 @@ fn drill() -> Outcome {
             .1
             .starts_with("memory pressure critical: event=begin level=crit ")
     );
-    assert!(records[1].1.ends_with(" test=1"), "{records:#?}");
+    assert!(records[1].1.ends_with(" drill=1"), "{records:#?}");
     done()
 }
 

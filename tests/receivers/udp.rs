@@ -5,7 +5,7 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use psilogd::report::Report;
+use psilogd::report::{Report, StopSignal};
 use psilogd::sink::Sink;
 use psilogd::sys;
 
@@ -69,7 +69,9 @@ fn late() -> Outcome {
     until("the same port", || again().is_some());
     let socket = again().expect("the same port");
     (6..=9).for_each(|number| sink.log(&begin(&rule, number)));
-    sink.log(&Report::Stop { signal: "TERM" });
+    sink.log(&Report::Stop {
+        signal: StopSignal::Term,
+    });
     assert!(sink.finish());
     let mut numbers = Vec::new();
     loop {

@@ -43,13 +43,13 @@ fn rights() -> impl Strategy<Value = Rights> {
 fn rules() -> impl Strategy<Value = Config> {
     let share = 5..=60u64;
     let hold = prop_oneof![Just(0u64), 1..=60u64];
-    let budget = prop_oneof![
+    let limit = prop_oneof![
         Just("none".to_owned()),
-        (4..40u64).prop_map(|n| n.to_string())
+        (2..40u64).prop_map(|n| n.to_string())
     ];
-    (share, hold, 0..=120u64, 0..=60u64, budget).prop_map(|(share, hold, clear, repeat, budget)| {
+    (share, hold, 0..=120u64, 0..=60u64, limit).prop_map(|(share, hold, clear, repeat, limit)| {
         let rule = format!(
-            "budget {budget}\nmemory full {share}%/2s name=m \
+            "rate_limit {limit}\nmemory full {share}%/2s name=m \
              for={hold}s clear={clear}s repeat={repeat}s\n"
         );
         Config::parse(rule.as_bytes()).unwrap()
@@ -59,27 +59,27 @@ fn rules() -> impl Strategy<Value = Config> {
 fn check_lines(run: &Run, config: &Config) -> Result<(), TestCaseError> {
     let mut open = None;
     let mut last = 0;
-    for told in &run.told {
-        match told.event.as_str() {
+    for line in &run.logged {
+        match line.event.as_str() {
             "begin" => {
                 prop_assert!(open.is_none(), "a begin in an open episode");
-                prop_assert!(told.id > last, "ids go up");
-                if config.settings.budget.is_none() {
-                    prop_assert_eq!(told.id, last + 1, "a gap");
+                prop_assert!(line.id > last, "ids go up");
+                if config.settings.rate_limit.is_none() {
+                    prop_assert_eq!(line.id, last + 1, "a gap");
                 }
-                (open, last) = (Some(told.id), told.id);
+                (open, last) = (Some(line.id), line.id);
             }
-            "still" => prop_assert_eq!(open, Some(told.id)),
-            "end" => prop_assert_eq!(open.take(), Some(told.id), "an end without a begin"),
-            other => prop_assert_eq!(other, "held"),
+            "still" => prop_assert_eq!(open, Some(line.id)),
+            "end" => prop_assert_eq!(open.take(), Some(line.id), "an end without a begin"),
+            other => prop_assert_eq!(other, "suppressed"),
         }
     }
     prop_assert_eq!(open, None, "an episode without an end");
-    if let Some(budget) = config.settings.budget {
+    if let Some(limit) = config.settings.rate_limit {
         // An hour's worth at once, then an hour's worth an hour; an end is paid for
         // an hour before at most, and the summary is free.
         let at: Vec<_> = run
-            .told
+            .logged
             .iter()
             .filter(|t| t.event == "begin")
             .map(|t| t.at)
@@ -87,7 +87,7 @@ fn check_lines(run: &Run, config: &Config) -> Result<(), TestCaseError> {
         for (index, from) in at.iter().enumerate() {
             let within = at[index..].iter().filter(|&&at| at <= from + HOUR).count();
             prop_assert!(
-                within * 2 <= 2 * budget as usize,
+                within * 2 <= 2 * limit as usize,
                 "{within} begins in an hour"
             );
         }
@@ -109,12 +109,12 @@ proptest! {
     fn a_begin_has_a_reason(trace in traces(), config in rules(), rights in rights()) {
         let rule = &config.rules[0];
         let run = replay(&trace, &config, rights);
-        // one that the budget held back is told whenever there is room
-        prop_assume!(config.settings.budget.is_none());
-        for told in run.told.iter().filter(|told| told.event == "begin") {
+        // one that the limit held back is told whenever there is room
+        prop_assume!(config.settings.rate_limit.is_none());
+        for line in run.logged.iter().filter(|line| line.event == "begin") {
             // looked at once a window, so the stall may lie a window further back
-            let from = told.at - rule.hold.0 - rule.window.0 - 50_000;
-            let grown = trace.stalled(MEMORY, Moment(from), Moment(told.at));
+            let from = line.at - rule.hold.0 - rule.window.0 - 50_000;
+            let grown = trace.stalled(MEMORY, Moment(from), Moment(line.at));
             let half = rule.stall().0 * rule.hold.0 / rule.window.0 / 2;
             prop_assert!(grown * 100 >= half * 98, "{grown} of {half}");
         }

@@ -160,7 +160,7 @@ fn a_year_is_quiet() {
     for month in 0..12 {
         let trace = models::healthy(31, 100 + month);
         let run = replay(&trace, &config, Rights::Privileged);
-        assert!(run.told.len() <= 10, "{:?}", run.told);
+        assert!(run.logged.len() <= 10, "{:?}", run.logged);
         begins += alarms(&run).0.len();
     }
     let seconds = started.elapsed().as_secs_f64();

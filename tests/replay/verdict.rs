@@ -44,12 +44,12 @@ pub struct Verdict {
 /// Begins and ends of a replay, and all of its lines.
 pub fn alarms(run: &Run) -> (Vec<Alarm>, u64) {
     let mut alarms: Vec<(u64, Alarm)> = Vec::new();
-    for told in &run.told {
-        match told.event.as_str() {
+    for line in &run.logged {
+        match line.event.as_str() {
             "begin" => {
-                let (rule, begin) = (told.rule.clone(), told.at);
+                let (rule, begin) = (line.rule.clone(), line.at);
                 alarms.push((
-                    told.id,
+                    line.id,
                     Alarm {
                         rule,
                         begin,
@@ -59,15 +59,15 @@ pub fn alarms(run: &Run) -> (Vec<Alarm>, u64) {
                 ));
             }
             "end" => {
-                let open = alarms.iter_mut().rev().find(|(id, _)| *id == told.id);
+                let open = alarms.iter_mut().rev().find(|(id, _)| *id == line.id);
                 let (_, alarm) = open.expect("an end without a begin");
-                alarm.end = Some(told.at);
-                alarm.figures = Some((told.duration, Some(told.stalled)));
+                alarm.end = Some(line.at);
+                alarm.figures = Some((line.duration, Some(line.stalled)));
             }
             _ => {}
         }
     }
-    let lines = run.told.len() as u64;
+    let lines = run.logged.len() as u64;
     (alarms.into_iter().map(|(_, alarm)| alarm).collect(), lines)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use psilogd::config::{Output, Settings};
 use psilogd::episode::Figures;
 use psilogd::pressure::{Percent, Stall};
-use psilogd::report::{Id, Report, Told};
+use psilogd::report::{EpisodeReport, Id, Report};
 use psilogd::rule::Rule;
 use psilogd::sink::Sink;
 use psilogd::sys::{self, Slot};
@@ -46,7 +46,7 @@ pub fn rule() -> Rule {
 
 /// The begin line of the episode of this number.
 pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
-    Report::Begin(Told {
+    Report::Begin(EpisodeReport {
         rule,
         place: rule.place(),
         id: Id {
@@ -60,8 +60,8 @@ pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
             hits: 0,
             worst: Percent(0),
         },
-        test: false,
-        worst: None,
+        drill: false,
+        top: None,
     })
 }
 

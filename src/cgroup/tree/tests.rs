@@ -185,17 +185,17 @@ fn the_way_to_a_path_is_followed_as_far_as_it_is_there() {
     assert_eq!(host.watches(), 0);
     host.tree.follow(b"/");
     assert_eq!(host.marks(), ["/"]);
-    assert_eq!(host.tree.trouble(), None);
+    assert_eq!(host.tree.inotify_error(), None);
 }
 
 #[test]
 fn a_mount_that_is_not_there_is_trouble() {
     let mut tree = Tree::new(Path::new("/nonexistent"));
     assert!(tree.scan(&|_| true).is_empty());
-    assert_eq!(tree.trouble(), Some(libc::ENOENT));
+    assert_eq!(tree.inotify_error(), Some(libc::ENOENT));
     let mut tree = Tree::new(Path::new("/nonexistent"));
     tree.follow(b"/a");
-    assert_eq!(tree.trouble(), Some(libc::ENOENT));
+    assert_eq!(tree.inotify_error(), Some(libc::ENOENT));
 }
 
 #[test]

@@ -272,7 +272,7 @@ fn a_line_that_is_too_long_loses_keys_once_and_is_then_counted() {
     assert_eq!(t.received(), [""; 0]);
     t.script.borrow_mut().limit = None;
     t.log(&text(60));
-    let dropped = "H messages dropped: event=dropped level=warning count=2".to_string();
+    let dropped = "H lines dropped: event=dropped level=warning count=2".to_string();
     assert_eq!(t.received(), [format!("H {}", text(60)), dropped]);
 }
 
@@ -284,7 +284,7 @@ fn what_a_full_queue_lost_is_told_once_behind_what_it_kept() {
         t.log(&line.to_string());
     }
     t.pass(Micros::millis(700));
-    let dropped = "H messages dropped: event=dropped level=warning count=6";
+    let dropped = "H lines dropped: event=dropped level=warning count=6";
     assert_eq!(t.received(), ["H 6", "H 7", "H 8", "H 9", dropped]);
     t.log("10");
     assert_eq!(t.received(), ["H 10"]);

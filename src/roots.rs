@@ -1,8 +1,56 @@
-//! Where cgroups are: the cgroup2 mount.
+//! Where pressure files are: /proc/pressure and the cgroup2 mount.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::pressure::Resource;
+
+/// Where pressure files are.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// The directory of the system-wide files.
+    pub system: PathBuf,
+    /// The cgroup2 mount, if there is one.
+    pub cgroup: Option<PathBuf>,
+}
+
+impl Roots {
+    /// /proc/pressure, or /run/pressure where a service manager has bound it
+    /// because it hides the rest of /proc (systemd's ProcSubset=pid).
+    pub fn find() -> Roots {
+        let (usual, bound) = (Path::new("/proc/pressure"), Path::new("/run/pressure"));
+        let system = match !usual.exists() && bound.exists() {
+            true => bound,
+            false => usual,
+        };
+        let mountinfo = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+        Roots {
+            system: system.into(),
+            cgroup: mount_point(&mountinfo),
+        }
+    }
+
+    /// With cgroups below another directory, if one is given.
+    pub fn with_cgroups(mut self, directory: Option<&Path>) -> Roots {
+        if let Some(directory) = directory {
+            self.cgroup = Some(directory.into());
+        }
+        self
+    }
+
+    /// The pressure file of a resource, of the cgroup at this path or of the system;
+    /// None where cgroups are nowhere.
+    pub fn file(&self, resource: Resource, cgroup: Option<&[u8]>) -> Option<PathBuf> {
+        let Some(path) = cgroup else {
+            return Some(self.system.join(resource.name()));
+        };
+        let mut file = self.cgroup.clone()?;
+        file.push(OsStr::from_bytes(path.get(1..).unwrap_or_default()));
+        file.push(resource.cgroup_file());
+        Some(file)
+    }
+}
 
 /// The cgroup2 mount point, from the text of /proc/self/mountinfo (proc(5)):
 /// `/sys/fs/cgroup` on a unified host, `/sys/fs/cgroup/unified` on a hybrid one.

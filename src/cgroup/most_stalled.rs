@@ -11,7 +11,6 @@ use std::path::Path;
 
 use super::entries::{BUFFER, directories};
 use crate::pressure::{Kind, Percent, Pressure, Resource};
-use crate::report::Worst;
 use crate::sys;
 use crate::time::{Micros, Moment};
 
@@ -58,9 +57,14 @@ impl Descent {
         }
     }
 
-    /// The most-stalled cgroup where the system's avg10 is `whole`; None where no
-    /// child of the root stands out.
-    pub fn worst(&mut self, resource: Resource, kind: Kind, whole: Percent) -> Option<Worst<'_>> {
+    /// The path and avg10 of the most-stalled cgroup where the system's avg10 is
+    /// `whole`; None where no child of the root stands out.
+    pub fn most_stalled(
+        &mut self,
+        resource: Resource,
+        kind: Kind,
+        whole: Percent,
+    ) -> Option<(&[u8], Percent)> {
         let end = sys::now() + TIME_MAX;
         let mut files = FILES_MAX;
         self.path.truncate(self.mount);
@@ -79,10 +83,7 @@ impl Descent {
             above = best.avg10;
             found = Some(best.avg10);
         }
-        found.map(|avg10| Worst {
-            path: &self.path[self.mount..],
-            avg10,
-        })
+        found.map(|avg10| (&self.path[self.mount..], avg10))
     }
 
     /// The directory at the path; its NUL stays behind the path's end.
@@ -170,7 +171,7 @@ mod tests {
 
     impl Host {
         fn new(name: &str, cgroups: &[(&str, &str)]) -> Host {
-            let name = format!("psilogd-worst-{name}-{}", std::process::id());
+            let name = format!("psilogd-stalled-{name}-{}", std::process::id());
             let root = std::env::temp_dir().join(name);
             for (path, avg10) in cgroups {
                 let path = root.join(path);
@@ -187,11 +188,9 @@ mod tests {
             let mut worst = None;
             // the bound of time is another test's: an idle turn is among a few
             for _ in 0..50 {
-                let found = descent.worst(Resource::Io, Kind::Some, Percent(whole));
-                worst = found.map(|worst| {
-                    let path = String::from_utf8_lossy(worst.path).into_owned();
-                    (path, worst.avg10.0)
-                });
+                let found = descent.most_stalled(Resource::Io, Kind::Some, Percent(whole));
+                worst = found
+                    .map(|(path, avg10)| (String::from_utf8_lossy(path).into_owned(), avg10.0));
             }
             worst
         }

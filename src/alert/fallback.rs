@@ -1,0 +1,158 @@
+//! When counters are read without an event: the grace after boot, the fallback
+//! reading, and which triggers are polled at all. Pure.
+
+use super::Alert;
+use crate::episode::Phase;
+use crate::time::{Micros, Moment};
+
+/// How often counters are read where events can be stolen, and how often a
+/// cgroup that is not there is looked for.
+const PERIOD: Micros = Micros::secs(30);
+/// The shortest window where events can be stolen.
+const QUICK: Micros = Micros::secs(2);
+
+/// What is due for all rules together.
+#[derive(Clone, Copy, Debug)]
+pub struct FallbackPoll {
+    /// Pressure during the boot is expected: until when it is ignored.
+    grace: Option<Moment>,
+    /// When the next round of fallback readings is due.
+    due: Option<Moment>,
+    /// When the last one was.
+    round: Moment,
+}
+
+impl FallbackPoll {
+    /// `up` is how long ago the system booted, `grace` the setting.
+    pub fn new(up: Micros, grace: Micros, now: Moment) -> FallbackPoll {
+        FallbackPoll {
+            grace: (up < grace).then(|| now + (grace - up)),
+            due: None,
+            round: now,
+        }
+    }
+
+    /// The period of the fallback reading, where there is one.
+    pub fn period(&self) -> Option<Micros> {
+        self.due.map(|_| PERIOD)
+    }
+
+    /// When there is something to do for all rules.
+    pub fn deadlines(&self) -> impl Iterator<Item = Moment> {
+        self.grace.into_iter().chain(self.due)
+    }
+
+    /// Whether an alert's trigger is in the poll array: only while quiet, as any
+    /// poll(2) would take the event that a paused trigger has latched.
+    pub fn polls(&self, alert: &Alert) -> bool {
+        self.grace.is_none() && alert.phase() == Phase::Quiet
+    }
+
+    /// Whether a round reads an alert's counter. Without CAP_SYS_RESOURCE any reader
+    /// of the file can steal events.
+    pub fn checks(&self, alert: &Alert) -> bool {
+        !alert.is_privileged() && self.polls(alert)
+    }
+
+    /// Whether the grace has just ended: every alert then starts over from a new
+    /// baseline.
+    pub fn ends_grace(&mut self, now: Moment) -> bool {
+        self.grace.take_if(|due| *due <= now).is_some()
+    }
+
+    /// Whether a round is due; if so, the next one is a period away.
+    pub fn starts_round(&mut self, now: Moment) -> bool {
+        let due = self.due.is_some_and(|due| due <= now);
+        if due {
+            self.due = Some(now + PERIOD);
+            self.round = now;
+        }
+        due
+    }
+
+    /// A counter was read for an open episode. Where events can be stolen we have
+    /// just taken those of the rules that are quiet (the kernel keeps one time for
+    /// all files of a group), so they are read as often.
+    pub fn has_read(&mut self, alert: &Alert) {
+        if !alert.is_privileged() {
+            self.due = self.due.map(|due| due.min(self.round + QUICK));
+        }
+    }
+
+    /// Starts or stops the rounds after what is watched has changed; `needed` tells
+    /// whether any trigger is unprivileged, or cgroups have to be looked for.
+    pub fn set_needed(&mut self, now: Moment, needed: bool) {
+        self.due = match needed {
+            true => self.due.or(Some(now + PERIOD)),
+            false => None,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::episode::Sample;
+    use crate::rule::Rule;
+
+    const NOW: Moment = Moment(500_000_000);
+    const GRACE: Micros = Micros::secs(120);
+
+    fn alert(privileged: bool) -> Alert {
+        let rule = Rule::parse("io full 10%/2s".split(' ')).expect("a rule");
+        Alert::new(rule.into(), None, Sample { at: NOW, total: 0 }, privileged)
+    }
+
+    #[test]
+    fn the_grace_ends_once_and_counts_from_boot() {
+        let mut fallback = FallbackPoll::new(Micros::secs(20), GRACE, NOW);
+        let due = NOW + Micros::secs(100);
+        assert_eq!(fallback.deadlines().min(), Some(due));
+        assert!(!fallback.polls(&alert(true)));
+        assert!(!fallback.ends_grace(due - Micros(1)));
+        assert!(fallback.ends_grace(due));
+        assert!(!fallback.ends_grace(due));
+        assert!(fallback.polls(&alert(true)));
+        assert_eq!(fallback.deadlines().min(), None);
+        let late = FallbackPoll::new(GRACE, GRACE, NOW);
+        assert_eq!(late.deadlines().min(), None);
+    }
+
+    #[test]
+    fn rounds_start_only_where_they_are_needed() {
+        let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
+        fallback.set_needed(NOW, false);
+        assert_eq!(
+            (fallback.deadlines().min(), fallback.period()),
+            (None, None)
+        );
+        fallback.set_needed(NOW, true);
+        assert_eq!(fallback.deadlines().min(), Some(NOW + PERIOD));
+        assert_eq!(fallback.period(), Some(PERIOD));
+        // set again, the round is due when it was
+        fallback.set_needed(NOW + Micros::secs(5), true);
+        assert!(!fallback.starts_round(NOW + PERIOD - Micros(1)));
+        assert!(fallback.starts_round(NOW + PERIOD));
+        assert_eq!(fallback.deadlines().min(), Some(NOW + PERIOD + PERIOD));
+    }
+
+    #[test]
+    fn only_unprivileged_triggers_are_backed_up() {
+        let fallback = FallbackPoll::new(GRACE, GRACE, NOW);
+        assert!(fallback.checks(&alert(false)));
+        assert!(!fallback.checks(&alert(true)));
+    }
+
+    #[test]
+    fn a_reading_for_one_episode_brings_the_round_forward() {
+        let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
+        fallback.set_needed(NOW, true);
+        fallback.has_read(&alert(true));
+        assert_eq!(fallback.deadlines().min(), Some(NOW + PERIOD));
+        fallback.has_read(&alert(false));
+        fallback.has_read(&alert(false));
+        assert_eq!(fallback.deadlines().min(), Some(NOW + QUICK));
+        assert!(fallback.starts_round(NOW + QUICK));
+        assert_eq!(fallback.deadlines().min(), Some(NOW + QUICK + PERIOD));
+    }
+}

@@ -1,0 +1,279 @@
+//! The state of one rule in one place (the whole system or one cgroup): a reading
+//! goes in, a report comes out, or none. It is numbered and paid for, or counted as
+//! suppressed. Pure like the episode itself.
+
+mod fallback;
+mod rate_limit;
+
+use std::rc::Rc;
+
+pub use fallback::FallbackPoll;
+pub use rate_limit::{RateLimit, Suppressed};
+
+use crate::episode::{Episode, Event, Figures, Phase, Sample};
+use crate::pressure::Stall;
+use crate::report::{EndReason, EpisodeReport, Id, Report};
+use crate::rule::{Place, Rule};
+use crate::time::Moment;
+
+/// Why a counter was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// The trigger fired.
+    Crossed,
+    /// The fallback reading, which backs the trigger up.
+    Checked,
+    /// The episode's own timer.
+    Expired,
+    /// The grace after boot is over: a new baseline, and nothing to log.
+    GraceOver,
+}
+
+/// Numbers episodes, over all rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids {
+    start: u64,
+    number: u64,
+}
+
+impl Ids {
+    /// `start` is the daemon's start, in seconds since the epoch.
+    pub fn new(start: u64) -> Ids {
+        Ids { start, number: 0 }
+    }
+
+    fn next(&mut self) -> Id {
+        self.number += 1;
+        Id {
+            start: self.start,
+            number: self.number,
+        }
+    }
+}
+
+/// An episode that has begun.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    id: Id,
+    /// Whether its begin was logged; if not, nothing else of it is.
+    logged: bool,
+}
+
+/// A rule, the cgroup if it watches one, and its episode there.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    rule: Rc<Rule>,
+    cgroup: Option<Box<[u8]>>,
+    privileged: bool,
+    episode: Episode,
+    open: Option<Open>,
+}
+
+impl Alert {
+    /// Nothing has happened yet. `cgroup` is a path, None the whole system; `baseline`
+    /// was read before the trigger was armed, with CAP_SYS_RESOURCE if `privileged`.
+    pub fn new(rule: Rc<Rule>, cgroup: Option<&[u8]>, baseline: Sample, privileged: bool) -> Alert {
+        Alert {
+            episode: Episode::new(&rule, baseline, privileged),
+            rule,
+            cgroup: cgroup.map(Into::into),
+            privileged,
+            open: None,
+        }
+    }
+
+    /// The path of the cgroup; None is the whole system.
+    pub fn cgroup(&self) -> Option<&[u8]> {
+        self.cgroup.as_deref()
+    }
+
+    /// Where it is, as a line names it.
+    pub fn place(&self) -> Place<'_> {
+        self.cgroup().map_or(Place::System, Place::Cgroup)
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &Rc<Rule> {
+        &self.rule
+    }
+
+    /// Whether its trigger was opened with CAP_SYS_RESOURCE.
+    pub fn is_privileged(&self) -> bool {
+        self.privileged
+    }
+
+    /// Whether nothing is open or being verified.
+    pub fn is_quiet(&self) -> bool {
+        self.phase() == Phase::Quiet
+    }
+
+    /// Whether it is what this rule has for this place.
+    pub fn is_of(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> bool {
+        Rc::ptr_eq(&self.rule, rule) && self.cgroup() == cgroup
+    }
+
+    /// Whether it can go on unchanged under this rule.
+    pub fn can_be_of(&self, rule: &Rule) -> bool {
+        let covered = match self.cgroup() {
+            Some(path) => rule.covers(path),
+            None => rule.cgroup.is_none(),
+        };
+        covered && self.rule.is_same_alarm(rule)
+    }
+
+    /// Goes on under a rule that is the same alarm ([`Rule::is_same_alarm`]).
+    pub fn set_rule(&mut self, rule: &Rc<Rule>) {
+        self.rule = Rc::clone(rule);
+    }
+
+    /// Where its episode stands.
+    pub fn phase(&self) -> Phase {
+        self.episode.phase()
+    }
+
+    /// When it wants [`Wake::Expired`].
+    pub fn deadline(&self) -> Option<Moment> {
+        self.episode.deadline()
+    }
+
+    /// Starts over from a new baseline: armed again, or the grace is over.
+    pub fn rebase(&mut self, baseline: Sample) {
+        self.episode.rebase(baseline);
+    }
+
+    /// Takes a reading.
+    pub fn take(
+        &mut self,
+        wake: Wake,
+        at: Moment,
+        stall: Stall,
+        limit: &mut RateLimit,
+        ids: &mut Ids,
+    ) -> Option<Report<'_>> {
+        let event = match wake {
+            Wake::Crossed => self.episode.crossed(at, stall.total),
+            Wake::Checked => self.episode.checked(at, stall.total),
+            Wake::Expired => self.episode.expire(at, stall.total),
+            Wake::GraceOver => {
+                self.rebase(Sample {
+                    at,
+                    total: stall.total,
+                });
+                return None;
+            }
+        };
+        match event {
+            Some(Event::Begin(figures)) => {
+                self.open = Some(Open {
+                    id: ids.next(),
+                    logged: false,
+                });
+                self.begin(at, stall, figures, limit)
+            }
+            Some(Event::Still(figures)) => self.still(at, stall, figures, limit),
+            Some(Event::End(figures)) => self.end(at, Some(stall), figures, None, limit),
+            None => self.retry(at, stall, limit),
+        }
+    }
+
+    /// Ends what is open because nothing will be read any more. It is quiet
+    /// afterwards. `stall` is None if nothing could be read; then it starts over with
+    /// the next baseline.
+    pub fn close(
+        &mut self,
+        at: Moment,
+        stall: Option<Stall>,
+        reason: EndReason,
+        limit: &mut RateLimit,
+    ) -> Option<Report<'_>> {
+        let figures = self.episode.figures();
+        let total = stall.map_or(0, |stall| stall.total);
+        self.rebase(Sample { at, total });
+        self.end(at, stall, figures?, Some(reason), limit)
+    }
+
+    /// Where it stands, for SIGUSR1; `stall` is None where it isn't armed.
+    pub fn status(&self, stall: Option<Stall>) -> Report<'_> {
+        Report::Status {
+            rule: &self.rule,
+            place: self.place(),
+            phase: stall.map(|_| self.phase()),
+            id: self.open.map(|open| open.id),
+            stall,
+            figures: self.episode.figures(),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        at: Moment,
+        stall: Stall,
+        figures: Figures,
+        limit: &mut RateLimit,
+    ) -> Option<Report<'_>> {
+        let open = self.open.as_mut()?;
+        open.logged = limit.begin(at);
+        let Open { id, logged } = *open;
+        logged.then(|| Report::Begin(self.report(id, Some(stall), figures)))
+    }
+
+    fn still(
+        &mut self,
+        at: Moment,
+        stall: Stall,
+        figures: Figures,
+        limit: &mut RateLimit,
+    ) -> Option<Report<'_>> {
+        let Open { id, logged } = self.open?;
+        if !logged {
+            return self.begin(at, stall, figures, limit);
+        }
+        if !limit.line(at) {
+            limit.suppress(at, 1, 0);
+            return None;
+        }
+        Some(Report::Still(self.report(id, Some(stall), figures)))
+    }
+
+    /// A begin that the rate limit suppressed is logged as soon as there is room, if
+    /// pressure is still there: no long episode goes unreported.
+    fn retry(&mut self, at: Moment, stall: Stall, limit: &mut RateLimit) -> Option<Report<'_>> {
+        if self.open?.logged || self.episode.is_calm() {
+            return None;
+        }
+        let figures = self.episode.figures()?;
+        self.begin(at, stall, figures, limit)
+    }
+
+    fn end(
+        &mut self,
+        at: Moment,
+        stall: Option<Stall>,
+        figures: Figures,
+        reason: Option<EndReason>,
+        limit: &mut RateLimit,
+    ) -> Option<Report<'_>> {
+        let Open { id, logged } = self.open.take()?;
+        if !logged {
+            limit.suppress(at, 2, 1);
+            return None;
+        }
+        // paid for with the begin
+        Some(Report::End(self.report(id, stall, figures), reason))
+    }
+
+    fn report(&self, id: Id, stall: Option<Stall>, figures: Figures) -> EpisodeReport<'_> {
+        EpisodeReport {
+            rule: &self.rule,
+            place: self.place(),
+            id,
+            stall,
+            figures,
+            drill: false,
+            top: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,334 @@
+//! How a report is written. The line format is an API (psilogd(8), LINES): the
+//! sentence comes from a fixed vocabulary, `event` and `level` come first and side
+//! by side, keys are only ever appended, and one that doesn't apply is left out.
+
+use super::{EndReason, EpisodeReport, Report};
+use crate::episode::{Figures, Phase};
+use crate::line::Line;
+use crate::pressure::Stall;
+use crate::rule::{Level, Place, Rule};
+
+impl Report<'_> {
+    /// Writes the line: sentence, colon, keys.
+    pub fn write(&self, line: &mut Line<'_>) {
+        let heading = self.heading();
+        if let Report::Begin(episode) | Report::Still(episode) | Report::End(episode, _) = self {
+            line.text(episode.rule.resource.name());
+        }
+        line.text(heading.sentence);
+        if let Report::Begin(episode) | Report::Still(episode) = self {
+            line.text(" ").text(adjective(episode.rule.level));
+        }
+        line.text(":");
+        line.word("event", heading.event);
+        line.word("level", heading.level.name());
+        match self {
+            Report::Begin(episode) => begin(line, episode),
+            Report::Still(episode) => still(line, episode),
+            Report::End(episode, reason) => end(line, episode, *reason),
+            Report::Lost { .. } | Report::Restored(_) | Report::Capped { .. } => {
+                self.write_coverage(line);
+            }
+            Report::Status { .. } | Report::Tally { .. } => self.write_status(line),
+            Report::Crossing { .. } | Report::Reading { .. } => self.write_debug(line),
+            _ => self.write_process(line),
+        }
+    }
+
+    /// What is watched, and what is not.
+    fn write_coverage(&self, line: &mut Line<'_>) {
+        match *self {
+            Report::Lost {
+                rule,
+                place: at,
+                errno,
+                hint,
+                count,
+            } => {
+                identity(line, rule);
+                match errno_name(errno) {
+                    Some(name) => line.word("errno", name),
+                    None => line.number("errno", u64::from(errno.unsigned_abs())),
+                };
+                if let Some(hint) = hint {
+                    line.word("hint", hint.token());
+                }
+                place(line, at);
+                if count > 1 {
+                    line.number("count", count as u64);
+                }
+            }
+            Report::Restored(rule) => {
+                identity(line, rule);
+                place(line, rule.place());
+            }
+            Report::Capped { rule, count, max } => {
+                identity(line, rule);
+                line.number("count", count as u64);
+                line.number("max_triggers", max as u64);
+                place(line, rule.place());
+            }
+            _ => {}
+        }
+    }
+
+    /// Where rules stand.
+    fn write_status(&self, line: &mut Line<'_>) {
+        match *self {
+            Report::Status {
+                rule,
+                place: at,
+                phase,
+                id,
+                stall,
+                figures: so_far,
+            } => {
+                identity(line, rule);
+                line.word("state", phase.map_or("lost", Phase::name));
+                if let Some(id) = id {
+                    line.id("id", id.start, id.number);
+                }
+                if let Some(so_far) = so_far {
+                    figures(line, &so_far);
+                }
+                avg10(line, stall);
+                place(line, at);
+                averages(line, stall);
+            }
+            Report::Tally {
+                rule,
+                quiet,
+                capped,
+            } => {
+                identity(line, rule);
+                line.word("state", Phase::Quiet.name());
+                place(line, rule.place());
+                line.number("count", quiet as u64);
+                line.number("capped", capped as u64);
+            }
+            _ => {}
+        }
+    }
+
+    /// What -v adds.
+    fn write_debug(&self, line: &mut Line<'_>) {
+        match *self {
+            Report::Crossing {
+                rule,
+                place: at,
+                total,
+            } => {
+                identity(line, rule);
+                line.number("total_us", total);
+                place(line, at);
+            }
+            Report::Reading {
+                rule,
+                place: at,
+                total,
+                phase,
+            } => {
+                identity(line, rule);
+                line.word("state", phase.name());
+                line.number("total_us", total);
+                place(line, at);
+            }
+            _ => {}
+        }
+    }
+
+    /// psilogd itself: start, stop, configuration, lines that were not written.
+    fn write_process(&self, line: &mut Line<'_>) {
+        match *self {
+            Report::Start {
+                version,
+                triggers,
+                failed,
+                poll,
+            } => {
+                line.word("version", version);
+                line.number("triggers", triggers as u64);
+                line.number("failed", failed as u64);
+                if let Some(period) = poll {
+                    line.seconds("poll_s", period);
+                }
+            }
+            Report::Stop { signal } => {
+                line.word("signal", signal.token());
+            }
+            Report::Reload {
+                triggers,
+                added,
+                removed,
+                failed,
+            } => {
+                line.number("triggers", triggers as u64);
+                line.number("added", added as u64);
+                line.number("removed", removed as u64);
+                line.number("failed", failed as u64);
+            }
+            Report::ReloadFailed {
+                file,
+                line: number,
+                reason,
+                word,
+            } => {
+                rejected(line, file, number, reason, word);
+            }
+            Report::Dropped { count } => {
+                line.number("count", count);
+            }
+            Report::Suppressed {
+                rule,
+                count,
+                begins,
+                since,
+            } => {
+                identity(line, rule);
+                line.number("count", count);
+                line.number("begins", begins);
+                line.seconds("since_s", since);
+            }
+            Report::WindowConflict { short, long } => window_conflict(line, short, long),
+            _ => {}
+        }
+    }
+}
+
+fn begin(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
+    open(line, episode);
+    place(line, episode.place);
+    averages(line, episode.stall);
+    top(line, episode);
+    line.percent("threshold_pct", episode.rule.threshold_share());
+    drill(line, episode);
+}
+
+fn still(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
+    open(line, episode);
+    // before the cgroup, which may be long and then goes first
+    figures(line, &episode.figures);
+    place(line, episode.place);
+    averages(line, episode.stall);
+    top(line, episode);
+    drill(line, episode);
+}
+
+fn end(line: &mut Line<'_>, episode: &EpisodeReport<'_>, reason: Option<EndReason>) {
+    open(line, episode);
+    figures(line, &episode.figures);
+    line.percent("mean_pct", episode.figures.mean());
+    line.percent("worst_pct", episode.figures.worst);
+    if let Some(reason) = reason {
+        line.word("reason", reason.token());
+    }
+    place(line, episode.place);
+    averages(line, episode.stall);
+    drill(line, episode);
+}
+
+fn rejected(line: &mut Line<'_>, file: &[u8], number: usize, reason: &str, word: &[u8]) {
+    line.escaped("file", file);
+    if number > 0 {
+        line.number("line", number as u64);
+    }
+    line.word("reason", reason);
+    if !word.is_empty() {
+        line.escaped("word", word);
+    }
+}
+
+fn window_conflict(line: &mut Line<'_>, short: &Rule, long: &Rule) {
+    line.word("rule", &short.name);
+    line.number("window_us", short.window.0);
+    line.word("blinds", &long.name);
+    line.number("blinds_window_us", long.window.0);
+    place(line, short.place());
+}
+
+fn adjective(level: Level) -> &'static str {
+    match level.number() {
+        0 | 1 => "extreme",
+        2 => "critical",
+        3 => "severe",
+        4 => "high",
+        5 => "raised",
+        _ => "present",
+    }
+}
+
+fn identity(line: &mut Line<'_>, rule: &Rule) {
+    line.word("rule", &rule.name);
+    line.word("res", rule.resource.name());
+    line.word("kind", rule.kind.name());
+}
+
+fn open(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
+    identity(line, episode.rule);
+    line.id("id", episode.id.start, episode.id.number);
+    avg10(line, episode.stall);
+}
+
+fn place(line: &mut Line<'_>, place: Place<'_>) {
+    match place {
+        Place::System => line.word("cgroup", "/"),
+        Place::Cgroup(path) => line.escaped("cgroup", path),
+        Place::Pattern(pattern) => line.word("cgroup", pattern.text()),
+    };
+}
+
+fn avg10(line: &mut Line<'_>, stall: Option<Stall>) {
+    if let Some(stall) = stall {
+        line.percent("avg10", stall.avg10);
+    }
+}
+
+fn averages(line: &mut Line<'_>, stall: Option<Stall>) {
+    if let Some(stall) = stall {
+        line.percent("avg60", stall.avg60);
+        line.percent("avg300", stall.avg300);
+        line.number("total_us", stall.total);
+    }
+}
+
+fn figures(line: &mut Line<'_>, figures: &Figures) {
+    line.seconds("dur_s", figures.duration);
+    line.number("hits", u64::from(figures.hits));
+    line.number("stalled_us", figures.stalled.0);
+}
+
+fn top(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
+    if let Some(top) = episode.top {
+        line.escaped("top", top.path);
+        line.percent("top_avg10", top.avg10);
+    }
+}
+
+fn drill(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
+    if episode.drill {
+        line.number("drill", 1);
+    }
+}
+
+/// The names of the errors that a pressure file can give.
+fn errno_name(errno: i32) -> Option<&'static str> {
+    const NAMES: [(i32, &str); 15] = [
+        (libc::EPERM, "EPERM"),
+        (libc::ENOENT, "ENOENT"),
+        (libc::EIO, "EIO"),
+        (libc::ENOMEM, "ENOMEM"),
+        (libc::EACCES, "EACCES"),
+        (libc::EBUSY, "EBUSY"),
+        (libc::ENODEV, "ENODEV"),
+        (libc::ENOTDIR, "ENOTDIR"),
+        (libc::EINVAL, "EINVAL"),
+        (libc::ENFILE, "ENFILE"),
+        (libc::EMFILE, "EMFILE"),
+        (libc::ENOSPC, "ENOSPC"),
+        (libc::EROFS, "EROFS"),
+        (libc::EOPNOTSUPP, "EOPNOTSUPP"),
+        (libc::ENAMETOOLONG, "ENAMETOOLONG"),
+    ];
+    let known = NAMES.iter().find(|(number, _)| *number == errno);
+    known.map(|(_, name)| *name)
+}

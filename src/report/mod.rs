@@ -1,0 +1,286 @@
+//! A report: what happened, in the terms of a reader of the log. How it is written
+//! is the business of `format`.
+
+mod format;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use syslog::Severity;
+
+pub use words::{EndReason, Hint, StopSignal};
+
+use crate::episode::{Figures, Phase};
+use crate::pressure::{Percent, Stall};
+use crate::rule::{Level, Place, Rule};
+use crate::time::Micros;
+
+/// An episode's identifier: the daemon's start (seconds since the epoch) and the
+/// episode's number. A gap in the numbers shows a lost begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Id {
+    /// Seconds since the epoch at the daemon's start.
+    pub start: u64,
+    /// Counted from 1.
+    pub number: u64,
+}
+
+/// An open episode, as a line shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct EpisodeReport<'a> {
+    /// Its rule.
+    pub rule: &'a Rule,
+    /// What is pressed.
+    pub place: Place<'a>,
+    /// Its identifier.
+    pub id: Id,
+    /// The reading that the line is based on; None if nothing could be read.
+    pub stall: Option<Stall>,
+    /// What it has come to.
+    pub figures: Figures,
+    /// Whether it is a drill (`psilogd --drill`).
+    pub drill: bool,
+    /// The most-stalled cgroup where the whole system is pressed, if one stands out.
+    pub top: Option<Top<'a>>,
+}
+
+/// The most-stalled cgroup. It suffers most, which is not to say that it is the
+/// cause.
+#[derive(Clone, Copy, Debug)]
+pub struct Top<'a> {
+    /// Its path.
+    pub path: &'a [u8],
+    /// Its average of the rule's resource and kind.
+    pub avg10: Percent,
+}
+
+/// What there is to log.
+#[derive(Clone, Copy, Debug)]
+pub enum Report<'a> {
+    /// Pressure has begun.
+    Begin(EpisodeReport<'a>),
+    /// It goes on.
+    Still(EpisodeReport<'a>),
+    /// It has ended, or psilogd stops watching, for the reason given.
+    End(EpisodeReport<'a>, Option<EndReason>),
+    /// A rule is not armed, or no longer.
+    Lost {
+        /// The rule.
+        rule: &'a Rule,
+        /// What is not watched; if it is more than one cgroup, the first.
+        place: Place<'a>,
+        /// errno(3) of what failed.
+        errno: i32,
+        /// What would help.
+        hint: Option<Hint>,
+        /// How many cgroups of the rule are not armed.
+        count: usize,
+    },
+    /// A rule is armed again, with every cgroup that it watches.
+    Restored(&'a Rule),
+    /// Cgroups that a rule's pattern matches and the cap leaves out.
+    Capped {
+        /// The rule.
+        rule: &'a Rule,
+        /// How many; 0 once all of them are armed.
+        count: usize,
+        /// The cap.
+        max: usize,
+    },
+    /// The configuration was read again and is in force.
+    Reload {
+        /// Triggers that are armed now.
+        triggers: usize,
+        /// Rules that are new.
+        added: usize,
+        /// Rules that are gone.
+        removed: usize,
+        /// Rules and cgroups that are not armed.
+        failed: usize,
+    },
+    /// A reload was rejected; the old configuration stays in force.
+    ReloadFailed {
+        /// The file.
+        file: &'a [u8],
+        /// The line, 0 for the file as a whole.
+        line: usize,
+        /// What was wrong, as a token.
+        reason: &'static str,
+        /// The word.
+        word: &'a [u8],
+    },
+    /// Lines that an output could not keep.
+    Dropped {
+        /// How many.
+        count: u64,
+    },
+    /// Lines that a rule's rate limit suppressed.
+    Suppressed {
+        /// The rule.
+        rule: &'a Rule,
+        /// How many lines.
+        count: u64,
+        /// How many of them were begins.
+        begins: u64,
+        /// How long ago the first of them was due.
+        since: Micros,
+    },
+    /// Two rules of one group with windows that differ.
+    WindowConflict {
+        /// The rule with the shorter window.
+        short: &'a Rule,
+        /// The rule with the longer one.
+        long: &'a Rule,
+    },
+    /// Where a rule stands (SIGUSR1).
+    Status {
+        /// The rule.
+        rule: &'a Rule,
+        /// What it watches.
+        place: Place<'a>,
+        /// Its state; None is not armed.
+        phase: Option<Phase>,
+        /// Its episode, if one is open.
+        id: Option<Id>,
+        /// Its averages and counter, if they could be read.
+        stall: Option<Stall>,
+        /// What the open episode has come to.
+        figures: Option<Figures>,
+    },
+    /// How many cgroups of a pattern are quiet (SIGUSR1).
+    Tally {
+        /// The rule.
+        rule: &'a Rule,
+        /// Armed and without pressure.
+        quiet: usize,
+        /// Left out by the cap.
+        capped: usize,
+    },
+    /// psilogd has started.
+    Start {
+        /// The program's version.
+        version: &'static str,
+        /// Triggers that are armed.
+        triggers: usize,
+        /// Rules and cgroups that are not.
+        failed: usize,
+        /// The period of the fallback reading, where there is one.
+        poll: Option<Micros>,
+    },
+    /// psilogd stops.
+    Stop {
+        /// On which signal.
+        signal: StopSignal,
+    },
+    /// A trigger fired (with -v).
+    Crossing {
+        /// Its rule.
+        rule: &'a Rule,
+        /// Where.
+        place: Place<'a>,
+        /// `total=`, in microseconds.
+        total: u64,
+    },
+    /// A counter was read (with -v).
+    Reading {
+        /// Its rule.
+        rule: &'a Rule,
+        /// Where.
+        place: Place<'a>,
+        /// `total=`, in microseconds.
+        total: u64,
+        /// The state after it.
+        phase: Phase,
+    },
+}
+
+/// What a full queue gives up first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// *still* lines: the begin was logged, the end will be.
+    Still,
+    /// Start, stop, reload, status and the like.
+    Information,
+    /// Everything else.
+    Alarm,
+}
+
+const INFO: Level = Level(Severity::LOG_INFO);
+const NOTICE: Level = Level(Severity::LOG_NOTICE);
+const WARNING: Level = Level(Severity::LOG_WARNING);
+const ERR: Level = Level(Severity::LOG_ERR);
+const DEBUG: Level = Level(Severity::LOG_DEBUG);
+
+/// What is fixed for each kind of report; psilogd(8), LINES has the same table.
+#[derive(Clone, Copy)]
+pub struct Heading {
+    /// The name for `event=`.
+    pub event: &'static str,
+    /// The sentence; that of an episode follows the name of its resource.
+    pub sentence: &'static str,
+    /// The value of `level=`: the rule's own for an episode.
+    pub level: Level,
+    /// The severity of the line itself. An *end* is good news and never wakes
+    /// anybody; start and stop must not be lost by receivers that drop info.
+    pub severity: Level,
+    /// What a full queue may do with it.
+    pub class: Class,
+}
+
+impl Report<'_> {
+    /// The one table of events.
+    pub fn heading(&self) -> Heading {
+        use Class::{Alarm, Information, Still};
+        let (event, sentence, level, severity, class) = match self {
+            Report::Begin(episode) => {
+                let level = episode.rule.level;
+                ("begin", " pressure", level, level, Alarm)
+            }
+            Report::Still(episode) => {
+                let level = episode.rule.level;
+                ("still", " pressure still", level, level, Still)
+            }
+            Report::End(episode, _) => {
+                let level = episode.rule.level;
+                ("end", " pressure ended", level, NOTICE, Alarm)
+            }
+            Report::Lost { .. } => ("lost", "trigger lost", ERR, ERR, Alarm),
+            Report::Restored(_) => ("restored", "trigger restored", INFO, NOTICE, Information),
+            Report::Capped { count: 0, .. } => {
+                ("capped", "cgroups left out", INFO, INFO, Information)
+            }
+            Report::Capped { .. } => ("capped", "cgroups left out", WARNING, WARNING, Alarm),
+            Report::Reload { .. } => (
+                "reload",
+                "configuration reloaded",
+                INFO,
+                NOTICE,
+                Information,
+            ),
+            Report::ReloadFailed { .. } => {
+                ("reload_failed", "configuration rejected", ERR, ERR, Alarm)
+            }
+            Report::Dropped { .. } => ("dropped", "lines dropped", WARNING, WARNING, Alarm),
+            Report::Suppressed { .. } => {
+                ("suppressed", "lines suppressed", WARNING, WARNING, Alarm)
+            }
+            Report::WindowConflict { .. } => {
+                ("window_conflict", "windows differ", WARNING, WARNING, Alarm)
+            }
+            Report::Status { .. } | Report::Tally { .. } => {
+                ("status", "status", INFO, INFO, Information)
+            }
+            Report::Start { .. } => ("start", "psilogd started", INFO, NOTICE, Information),
+            Report::Stop { .. } => ("stop", "psilogd stopping", INFO, NOTICE, Information),
+            Report::Crossing { .. } => ("crossing", "trigger fired", DEBUG, DEBUG, Information),
+            Report::Reading { .. } => ("reading", "counter read", DEBUG, DEBUG, Information),
+        };
+        Heading {
+            event,
+            sentence,
+            level,
+            severity,
+            class,
+        }
+    }
+}

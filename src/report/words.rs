@@ -1,0 +1,139 @@
+//! The tokens of a line that stand for a cause: each is spelled here and nowhere
+//! else. psilogd(8), DIAGNOSTICS lists them.
+
+/// What would help where a rule can't be armed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hint {
+    /// PSI is off or not built in.
+    Psi,
+    /// /proc shows processes only.
+    ProcSubset,
+    /// The kernel keeps no irq pressure.
+    Irq,
+    /// Opening for writing needs CAP_SYS_RESOURCE.
+    Capability,
+    /// Without CAP_SYS_RESOURCE, windows are multiples of 2 s.
+    Window,
+    /// There is no cgroup2 mount.
+    Cgroup2,
+    /// There is no such cgroup.
+    NoCgroup,
+    /// The cgroup's pressure files are switched off.
+    CgroupPressure,
+    /// The cgroup's files belong to another user.
+    Owner,
+    /// The files are mounted read-only.
+    ReadOnly,
+    /// The root of a cgroup namespace can't be watched from inside.
+    Namespace,
+    /// No descriptors are left.
+    Descriptors,
+    /// No inotify watches are left.
+    Inotify,
+}
+
+impl Hint {
+    /// The token for `hint=`.
+    pub const fn token(self) -> &'static str {
+        match self {
+            Hint::Psi => "psi_off",
+            Hint::ProcSubset => "proc_hidden",
+            Hint::Irq => "no_irq_pressure",
+            Hint::Capability => "capability",
+            Hint::Window => "window_2s",
+            Hint::Cgroup2 => "no_cgroup2",
+            Hint::NoCgroup => "no_cgroup",
+            Hint::CgroupPressure => "cgroup_pressure_off",
+            Hint::Owner => "not_owner",
+            Hint::ReadOnly => "read_only",
+            Hint::Namespace => "namespace_root",
+            Hint::Descriptors => "descriptors",
+            Hint::Inotify => "inotify",
+        }
+    }
+
+    /// The same for a person: what is wrong and what would help.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Hint::Psi => {
+                "the kernel records no pressure: boot with psi=1 (Linux 4.20 or later, CONFIG_PSI)"
+            }
+            Hint::ProcSubset => {
+                "/proc shows only processes: unset ProcSubset=pid in the systemd unit, or add \
+                 BindPaths=/proc/pressure:/run/pressure"
+            }
+            Hint::Irq => "the kernel records no irq pressure (CONFIG_IRQ_TIME_ACCOUNTING)",
+            Hint::Capability => {
+                "this kernel arms triggers only with CAP_SYS_RESOURCE: run as root, or set \
+                 AmbientCapabilities=CAP_SYS_RESOURCE in the systemd unit"
+            }
+            Hint::Window => {
+                "without CAP_SYS_RESOURCE a window must be a multiple of 2s: change the window, \
+                 or grant the capability"
+            }
+            Hint::Cgroup2 => "no cgroup2 hierarchy is mounted",
+            Hint::NoCgroup => "there is no such cgroup yet; it is armed when it is created",
+            Hint::CgroupPressure => {
+                "the cgroup has no pressure files: write 1 to its cgroup.pressure, or boot with \
+                 psi=1"
+            }
+            Hint::Owner => {
+                "the cgroup belongs to another user: run as root, or with CAP_DAC_OVERRIDE"
+            }
+            Hint::ReadOnly => {
+                "it is mounted read-only: unset ProtectControlGroups=yes in the systemd unit, or \
+                 remount it"
+            }
+            Hint::Namespace => {
+                "the root of a cgroup namespace can't be watched from inside: name a cgroup \
+                 below it"
+            }
+            Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
+            Hint::Inotify => {
+                "new cgroups are not noticed at once: raise fs.inotify.max_user_watches or \
+                 max_user_instances"
+            }
+        }
+    }
+}
+
+/// Why an episode ended though pressure may be there still.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndReason {
+    /// Its cgroup was removed, or its pressure file can't be read any more.
+    Gone,
+    /// Its rule is no longer in the configuration.
+    Reload,
+    /// psilogd stops.
+    Stop,
+}
+
+impl EndReason {
+    /// The token for `reason=` of an *end*.
+    pub const fn token(self) -> &'static str {
+        match self {
+            EndReason::Gone => "gone",
+            EndReason::Reload => "reload",
+            EndReason::Stop => "stop",
+        }
+    }
+}
+
+/// The signal that stops psilogd.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StopSignal {
+    /// SIGTERM.
+    Term,
+    /// SIGINT.
+    Int,
+}
+
+impl StopSignal {
+    /// The token for `signal=`.
+    pub const fn token(self) -> &'static str {
+        match self {
+            StopSignal::Term => "TERM",
+            StopSignal::Int => "INT",
+        }
+    }
+}
