@@ -20,7 +20,7 @@ use crate::report::{Id, Report, Told};
 use crate::rule::{Place, Rule};
 use crate::schedule::Schedule;
 use crate::sink::Sink;
-use crate::sys::{self, Signal, Signals, Slot};
+use crate::sys::{self, Signals, Slot};
 use crate::time::{Micros, Moment};
 use crate::trigger::{BadTrigger, Hint, Roots, Trigger};
 use crate::watches::{Failure, Found, Lost, Watch, Watches};
@@ -63,12 +63,12 @@ pub struct Daemon {
 impl Daemon {
     /// Takes over signals and opens the outputs.
     pub fn new(line: CommandLine, config: Config) -> io::Result<Daemon> {
-        let signals = Signals::new()?;
+        let signals = Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1])?;
         sys::raise_descriptor_limit();
         let now = sys::now();
         let settings = &config.settings;
         let up = sys::uptime();
-        let start = u64::try_from(sys::wall()).unwrap_or_default();
+        let start = sys::wall().0 / 1_000_000;
         let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
         Ok(Daemon {
             signals,
@@ -206,14 +206,16 @@ impl Daemon {
     fn take_signals(&mut self) -> Option<&'static str> {
         while let Some(signal) = self.signals.take() {
             match signal {
-                Signal::Term => return Some("TERM"),
-                Signal::Int => return Some("INT"),
-                Signal::Hup => {
+                libc::SIGTERM => return Some("TERM"),
+                libc::SIGINT => return Some("INT"),
+                libc::SIGHUP => {
                     self.notify.tell(State::Reloading { at: sys::now() });
                     self.reload();
                     self.tell_ready();
                 }
-                Signal::Usr1 => self.status(),
+                libc::SIGUSR1 => self.status(),
+                // The descriptor has no others.
+                _ => {}
             }
         }
         None
@@ -428,7 +430,7 @@ impl Daemon {
             rule,
             place: rule.place(),
             id: Id {
-                start: u64::try_from(sys::wall()).unwrap_or_default(),
+                start: sys::wall().0 / 1_000_000,
                 number: 0,
             },
             stall: Some(Stall::default()),

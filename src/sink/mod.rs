@@ -187,7 +187,7 @@ fn priority(line: &mut Line<'_>, facility: Facility, severity: Level) {
 }
 
 /// `Mmm _d hh:mm:ss ` in local time: RFC 3164, 4.1.2.
-fn timestamp(line: &mut Line<'_>, wall: i64) {
+fn timestamp(line: &mut Line<'_>, wall: Micros) {
     let local = sys::local(wall);
     line.text(MONTHS[usize::from(local.month)]).text(" ");
     line.decimal(u64::from(local.day), 2, b' ').text(" ");

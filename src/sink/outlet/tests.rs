@@ -99,7 +99,7 @@ fn test(slots: usize) -> Test {
 
 impl Test {
     fn log(&mut self, text: &str) {
-        let entry = Entry::new(LEVELS[4].1, Class::Alarm, 0, self.now);
+        let entry = Entry::new(LEVELS[4].1, Class::Alarm, Micros::ZERO, self.now);
         self.outlet.log(text.as_bytes(), entry, self.now);
     }
 
