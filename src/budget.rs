@@ -6,7 +6,7 @@
 //! of the bucket is kept for `crit` and worse: chatter at `notice` can't use up
 //! the line that somebody must read.
 
-use crate::rule::Level;
+use crate::severity::Severity;
 use crate::time::{Micros, Moment};
 
 const HOUR: Micros = Micros::secs(3600);
@@ -46,16 +46,16 @@ impl Budget {
     }
 
     /// Pays for a *begin* of this level and for the *end* that will follow it.
-    pub fn begin(&mut self, now: Moment, level: Level) -> bool {
+    pub fn begin(&mut self, now: Moment, level: Severity) -> bool {
         self.pay(now, level, 2)
     }
 
     /// Pays for one line of this level.
-    pub fn line(&mut self, now: Moment, level: Level) -> bool {
+    pub fn line(&mut self, now: Moment, level: Severity) -> bool {
         self.pay(now, level, 1)
     }
 
-    fn pay(&mut self, now: Moment, level: Level, lines: u64) -> bool {
+    fn pay(&mut self, now: Moment, level: Severity, lines: u64) -> bool {
         let Some(price) = self.price else {
             return true;
         };
@@ -101,11 +101,10 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::LEVELS;
 
     const START: Moment = Moment(1_000_000);
-    const CRIT: Level = LEVELS[2].1;
-    const NOTICE: Level = LEVELS[5].1;
+    const CRIT: Severity = Severity::CRIT;
+    const NOTICE: Severity = Severity::NOTICE;
 
     #[test]
     fn a_burst_is_told_and_then_the_rate_holds() {

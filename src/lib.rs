@@ -12,10 +12,11 @@
 //! | [`time`] | microseconds and moments | nothing |
 //! | [`pressure`] | resources, kinds, the text of a pressure file | nothing |
 //! | [`pattern`] | names of cgroups, and patterns of them | nothing |
-//! | [`rule`] | what to watch, in the one grammar of file and command line | pattern, pressure, time |
+//! | [`severity`] | the severities of syslog | nothing |
+//! | [`rule`] | what to watch, in the one grammar of file and command line | pattern, pressure, severity, time |
 //! | [`config`] | a file's text: settings and rules | rule |
 //! | [`episode`] | the state machine of one trigger | rule |
-//! | [`budget`] | how many lines may be told | time |
+//! | [`budget`] | how many lines may be told | severity, time |
 //! | [`account`] | what is told of one rule: episode, numbers, budget | episode, budget, report |
 //! | [`schedule`] | when counters are looked at without an event | account |
 //! | [`mod@line`] | a line's text in a caller's buffer | rule, time |
@@ -52,6 +53,7 @@ pub mod psistat;
 pub mod report;
 pub mod rule;
 pub mod schedule;
+pub mod severity;
 pub mod sink;
 pub mod stat;
 pub mod sys;

@@ -3,12 +3,11 @@
 //! side by side, keys are only ever appended, and one that doesn't apply is
 //! left out.
 
-use syslog::Severity;
-
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
 use crate::pressure::{Percent, Stall};
-use crate::rule::{Level, Place, Rule};
+use crate::rule::{Place, Rule};
+use crate::severity::Severity;
 use crate::time::Micros;
 
 /// An episode's identifier: the daemon's start (seconds since the epoch) and the
@@ -200,12 +199,6 @@ pub enum Class {
     Alarm,
 }
 
-const INFO: Level = Level(Severity::LOG_INFO);
-const NOTICE: Level = Level(Severity::LOG_NOTICE);
-const WARNING: Level = Level(Severity::LOG_WARNING);
-const ERR: Level = Level(Severity::LOG_ERR);
-const DEBUG: Level = Level(Severity::LOG_DEBUG);
-
 impl Report<'_> {
     /// The name for `event=`.
     pub const fn event(&self) -> &'static str {
@@ -230,34 +223,34 @@ impl Report<'_> {
     }
 
     /// The value of `level=`: the rule's own for what tells of pressure.
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> Severity {
         match self {
             Report::Begin(told) | Report::Still(told) | Report::End(told, _) => told.rule.level,
-            Report::Lost { .. } | Report::ReloadFailed { .. } => ERR,
-            Report::Capped { count: 0, .. } => INFO,
+            Report::Lost { .. } | Report::ReloadFailed { .. } => Severity::ERR,
+            Report::Capped { count: 0, .. } => Severity::INFO,
             Report::Dropped { .. }
             | Report::Held { .. }
             | Report::Windows { .. }
-            | Report::Capped { .. } => WARNING,
+            | Report::Capped { .. } => Severity::WARNING,
             Report::Restored(_)
             | Report::Reload { .. }
             | Report::Status { .. }
             | Report::Tally { .. }
             | Report::Start { .. }
-            | Report::Stop { .. } => INFO,
-            Report::Crossing { .. } | Report::Reading { .. } => DEBUG,
+            | Report::Stop { .. } => Severity::INFO,
+            Report::Crossing { .. } | Report::Reading { .. } => Severity::DEBUG,
         }
     }
 
     /// The severity of the line itself. An *end* is good news and never wakes
     /// anybody; start and stop must not be lost by receivers that drop info.
-    pub fn severity(&self) -> Level {
+    pub fn severity(&self) -> Severity {
         match self {
             Report::End(..)
             | Report::Restored(_)
             | Report::Reload { .. }
             | Report::Start { .. }
-            | Report::Stop { .. } => NOTICE,
+            | Report::Stop { .. } => Severity::NOTICE,
             _ => self.level(),
         }
     }
@@ -490,7 +483,7 @@ impl Report<'_> {
     }
 }
 
-fn adjective(level: Level) -> &'static str {
+fn adjective(level: Severity) -> &'static str {
     match level.number() {
         0 | 1 => "extreme",
         2 => "critical",
