@@ -20,7 +20,7 @@ use crate::report::{EndReason, EpisodeReport, Id, Report, StopSignal, Top};
 use crate::roots::Roots;
 use crate::rule::Place;
 use crate::sink::Sink;
-use crate::sys::{self, Signal, Signals, Slot};
+use crate::sys::{self, Signals, Slot};
 use crate::time::Micros;
 use crate::trigger::{BadTrigger, Trigger};
 
@@ -61,11 +61,11 @@ pub struct Daemon {
 impl Daemon {
     /// Takes over signals and opens the outputs.
     pub fn new(line: CommandLine, config: Config) -> io::Result<Daemon> {
-        let signals = Signals::new()?;
+        let signals = Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1])?;
         sys::raise_descriptor_limit();
         let now = sys::now();
         let settings = &config.settings;
-        let start = u64::try_from(sys::wall()).unwrap_or_default();
+        let start = sys::wall().0 / 1_000_000;
         let fallback = FallbackPoll::new(sys::uptime(), settings.grace, now);
         let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
         Ok(Daemon {
@@ -244,18 +244,20 @@ impl Daemon {
     fn take_signals(&mut self) -> Option<StopSignal> {
         while let Some(signal) = self.signals.take() {
             match signal {
-                Signal::Term => return Some(StopSignal::Term),
-                Signal::Int => return Some(StopSignal::Int),
-                Signal::Hup => {
+                libc::SIGTERM => return Some(StopSignal::Term),
+                libc::SIGINT => return Some(StopSignal::Int),
+                libc::SIGHUP => {
                     self.notify.tell(State::Reloading { at: sys::now() });
                     self.reload();
                     self.notify_ready();
                 }
-                Signal::Usr1 => {
+                libc::SIGUSR1 => {
                     let sink = &mut self.sink;
                     let read = |trigger: &Trigger| trigger.read().ok();
                     self.monitors.status(&read, &mut |report| sink.log(report));
                 }
+                // the descriptor has no others
+                _ => {}
             }
         }
         None
@@ -307,7 +309,7 @@ impl Daemon {
         let Some(rule) = rules.min_by_key(|rule| rule.level.number()) else {
             return false;
         };
-        let start = u64::try_from(sys::wall()).unwrap_or_default();
+        let start = sys::wall().0 / 1_000_000;
         let episode = EpisodeReport {
             rule,
             place: rule.place(),

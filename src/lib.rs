@@ -3,34 +3,36 @@
 //! of, one room a module:
 //!
 //! ```text
-//! text --> Rule --> Trigger (fd) --> Crossing --> Episode --> Report --> line --> Sink
-//!          rule     trigger          daemon       episode     report              sink
+//! text --> Rule --> Monitor (armed trigger) --> reading --> Episode --> Option<Report> --> line --> Sink
+//!          rule     monitors                    daemon      alert       report              sink
 //! ```
+//!
+//! From the ground up: a room touches nothing but what stands above it in this
+//! table and is named in its row, which `tests/house.rs` holds the code to.
 //!
 //! | module | room | may touch |
 //! |---|---|---|
 //! | [`time`] | microseconds and moments | nothing |
+//! | [`sys`] | the only unsafe code | time |
 //! | [`pressure`] | resources, kinds, the text of a pressure file | nothing |
 //! | [`pattern`] | names of cgroups, and patterns of them | nothing |
-//! | [`rule`] | what to watch, in the one grammar of file and command line | pattern, pressure, time |
-//! | [`config`] | a file's text: settings and rules | rule |
-//! | [`episode`] | the state machine of one trigger | rule |
-//! | [`budget`] | how many lines may be told | time |
-//! | [`account`] | what is told of one rule: episode, numbers, budget | episode, budget, report |
-//! | [`schedule`] | when counters are looked at without an event | account |
-//! | [`mod@line`] | a line's text in a caller's buffer | rule, time |
-//! | [`report`] | a report and its line | episode, rule, line |
-//! | [`cgroup`] | where cgroups are, how they come and go, which is stalled most | report, sys |
-//! | [`lapse`] | when to tell that cgroups are not watched | time |
-//! | [`watches`] | the set of what is watched: rules by cgroups, and the cap | account, lapse |
-//! | [`trigger`] | a rule and a pressure file: an armed fd | sys |
-//! | [`notify`] | the service manager's readiness protocol | sys |
-//! | [`sink`] | outputs | config, report, sys |
-//! | [`options`] | psilogd's command line | config |
-//! | [`daemon`] | owns the poll array and everything in it | all above |
-//! | [`stat`] | psistat's rows, tables, JSON and suggestions | pressure, episode |
-//! | [`psistat`] | psistat: command line, reading, the loop | stat, pattern, sys |
-//! | [`sys`] | the only unsafe code | libc |
+//! | [`severity`] | the severities of syslog | nothing |
+//! | [`roots`] | where pressure files are | pressure |
+//! | [`rule`] | what to watch, in the one grammar of file and command line | time, pressure, pattern, severity |
+//! | [`mod@line`] | a line's text in a caller's buffer | time, pressure, pattern |
+//! | [`config`] | a file's text: settings and rules | time, rule, line |
+//! | [`episode`] | the state machine of one alert | time, pressure, rule |
+//! | [`notify`] | the service manager's readiness protocol | time, sys, line |
+//! | [`report`] | what happened, and how it is written | time, pressure, severity, rule, line, episode |
+//! | [`alert`] | the state of one rule in one place: a reading in, a report out | time, pressure, rule, episode, report |
+//! | [`monitors`] | the watched set, and the loop's step | time, pressure, rule, report, alert |
+//! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
+//! | [`trigger`] | a rule and a pressure file: an armed descriptor | time, sys, pressure, roots, rule, line, report |
+//! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
+//! | [`stat`] | psistat's rows, tables, JSON and suggestions | time, pressure, pattern, rule, line, episode |
+//! | [`options`] | psilogd's command line | rule, config |
+//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, roots, rule, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, options |
+//! | [`psistat`] | psistat: command line, reading, the loop | time, sys, pressure, pattern, roots, line, report, stat |
 //!
 //! What decides (pressure to report) does no I/O and takes time as a parameter.
 
@@ -51,6 +53,7 @@ pub mod psistat;
 pub mod report;
 pub mod roots;
 pub mod rule;
+pub mod severity;
 pub mod sink;
 pub mod stat;
 pub mod sys;

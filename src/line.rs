@@ -2,6 +2,8 @@
 //! Nothing here allocates or formats a float. A key that doesn't fit is left
 //! out whole, and so is every one behind it.
 
+use std::fmt::{self, Write as _};
+
 use crate::pattern::is_plain;
 use crate::pressure::Percent;
 use crate::time::Micros;
@@ -59,18 +61,18 @@ impl<'a> Line<'a> {
         self.len += bytes.len();
     }
 
-    /// A decimal number, padded to `width` with `pad`.
+    /// Formats what neither allocates nor is a float.
+    fn format(&mut self, arguments: fmt::Arguments<'_>) {
+        // Only `write_str` below could fail, and it doesn't.
+        let _ = self.write_fmt(arguments);
+    }
+
+    /// A decimal number, padded to `width` with zeros (`b'0'`) or else spaces.
     pub fn decimal(&mut self, number: u64, width: usize, pad: u8) -> &mut Self {
-        let mut digits = [pad; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        while rest > 0 || at == digits.len() {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        match pad {
+            b'0' => self.format(format_args!("{number:0width$}")),
+            _ => self.format(format_args!("{number:width$}")),
         }
-        let at = at.min(digits.len() - width.min(digits.len()));
-        self.raw(&digits[at..]);
         self
     }
 
@@ -91,13 +93,9 @@ impl<'a> Line<'a> {
     pub fn escaped(&mut self, key: &str, bytes: &[u8]) -> &mut Self {
         self.key(key, |line| {
             for &byte in bytes {
-                const HEX: &[u8; 16] = b"0123456789ABCDEF";
                 match is_plain(byte) {
                     true => line.raw(&[byte]),
-                    false => {
-                        let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-                        line.raw(&[b'%', HEX[high], HEX[low]]);
-                    }
+                    false => line.format(format_args!("%{byte:02X}")),
                 }
             }
         })
@@ -123,13 +121,7 @@ impl<'a> Line<'a> {
     /// ` key=6a2b1c3d.17`: an episode's identifier.
     pub fn id(&mut self, key: &str, start: u64, number: u64) -> &mut Self {
         self.key(key, |line| {
-            let digits = (64 - start.max(1).leading_zeros()).div_ceil(4);
-            for digit in (0..digits).rev() {
-                let nibble = (start >> (4 * digit)) as usize & 15;
-                line.raw(&[b"0123456789abcdef"[nibble]]);
-            }
-            line.raw(b".");
-            line.decimal(number, 1, b'0');
+            line.format(format_args!("{start:x}.{number}"));
         })
     }
 
@@ -146,6 +138,13 @@ impl<'a> Line<'a> {
             self.len = mark;
         }
         self
+    }
+}
+
+impl fmt::Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.raw(text.as_bytes());
+        Ok(())
     }
 }
 

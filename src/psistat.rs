@@ -213,14 +213,14 @@ impl<'a> View<'a> {
 
     /// Shows one reading.
     fn show(&mut self, rows: &[Row]) -> io::Result<()> {
-        let wall = sys::wall_micros();
+        let wall = sys::wall();
         let mut out = Vec::with_capacity(1024);
         let most = |n| stat::most_stalled(rows.to_vec(), self.settings.selection, n);
         let chosen = self.settings.top.map(most);
         let shown = chosen.as_deref().unwrap_or(rows);
         if self.settings.json {
             for row in shown {
-                json::object(&mut out, self.settings.selection, wall, row);
+                json::object(&mut out, self.settings.selection, wall.0, row);
             }
         } else if self.screen.has_pages() {
             let title = self.title(wall, shown.len(), rows.len());
@@ -235,7 +235,7 @@ impl<'a> View<'a> {
     }
 
     /// Rows below those of the last reading.
-    fn table(&mut self, out: &mut Vec<u8>, wall: u64, rows: &[Row]) {
+    fn table(&mut self, out: &mut Vec<u8>, wall: Micros, rows: &[Row]) {
         let mut stamp = [0; STAMP + FRACTION];
         let stamp = match self.settings.time {
             true => stamp_of(wall, &mut stamp),
@@ -262,7 +262,7 @@ impl<'a> View<'a> {
         }
     }
 
-    fn title(&self, wall: u64, shown: usize, all: usize) -> String {
+    fn title(&self, wall: Micros, shown: usize, all: usize) -> String {
         let mut stamp = [0; STAMP + FRACTION];
         let stamp = stamp_of(wall, &mut stamp);
         let span = match (self.shown, self.settings.interval) {
@@ -302,11 +302,10 @@ impl<'a> View<'a> {
 }
 
 /// `2026-11-22 18:58:46.123`, local time.
-fn stamp_of(wall: u64, buffer: &mut [u8; STAMP + FRACTION]) -> &str {
-    let seconds = i64::try_from(wall / 1_000_000).unwrap_or_default();
-    let (year, local) = (sys::local_year(seconds), sys::local(seconds));
+fn stamp_of(wall: Micros, buffer: &mut [u8; STAMP + FRACTION]) -> &str {
+    let local = sys::local(wall);
     let mut line = Line::new(buffer);
-    line.decimal(u64::try_from(year).unwrap_or_default(), 4, b'0');
+    line.decimal(u64::from(local.year), 4, b'0');
     for (sign, number) in [
         ("-", local.month + 1),
         ("-", local.day),
@@ -316,7 +315,7 @@ fn stamp_of(wall: u64, buffer: &mut [u8; STAMP + FRACTION]) -> &str {
     ] {
         line.text(sign).decimal(u64::from(number), 2, b'0');
     }
-    line.text(".").decimal(wall / 1_000 % 1_000, 3, b'0');
+    line.text(".").decimal(wall.0 / 1_000 % 1_000, 3, b'0');
     std::str::from_utf8(buffer).unwrap_or_default()
 }
 
@@ -335,7 +334,7 @@ fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
     let mut screen = Screen::new(Mode::Last)?;
     let start = sys::now();
     let end = start + length;
-    let from = sys::wall_micros();
+    let from = sys::wall();
     loop {
         for group in reader.read()? {
             for (resource, reading) in Resource::ALL.into_iter().zip(group.readings) {
@@ -363,7 +362,7 @@ fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
     let (mut first, mut last) = ([0; STAMP + FRACTION], [0; STAMP + FRACTION]);
     let period = Period {
         from: stamp_of(from, &mut first).get(..STAMP).unwrap_or_default(),
-        to: stamp_of(sys::wall_micros(), &mut last)
+        to: stamp_of(sys::wall(), &mut last)
             .get(..STAMP)
             .unwrap_or_default(),
     };
@@ -428,7 +427,7 @@ mod tests {
     #[test]
     fn a_stamp_sorts_as_time_does() {
         let mut buffer = [0; STAMP + FRACTION];
-        let stamp = stamp_of(1_795_373_926_012_345, &mut buffer);
+        let stamp = stamp_of(Micros(1_795_373_926_012_345), &mut buffer);
         // whatever the time zone
         assert!(stamp.starts_with("2026-11-2"), "{stamp}");
         assert!(stamp.ends_with(":46.012"), "{stamp}");

@@ -5,11 +5,10 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use syslog::Severity;
-
 pub use crate::pattern::CgroupPath;
 use crate::pattern::{BadPattern, Pattern};
 use crate::pressure::{Kind, Percent, Resource};
+use crate::severity::Severity;
 use crate::time::Micros;
 
 /// The kernel's shortest window on every version; from 6.12 on shorter ones are
@@ -25,48 +24,6 @@ pub const REPEAT_MAX: Micros = Micros::secs(6 * 3600);
 const HOLD: Micros = Micros::secs(20);
 const CLEAR: Micros = Micros::secs(60);
 const REPEAT: Micros = Micros::secs(600);
-
-/// A syslog severity by the name that syslog.conf(5) uses.
-#[derive(Clone, Copy)]
-pub struct Level(pub Severity);
-
-/// All severities, most severe first, at the index of their number.
-pub const LEVELS: [(&str, Level); 8] = [
-    ("emerg", Level(Severity::LOG_EMERG)),
-    ("alert", Level(Severity::LOG_ALERT)),
-    ("crit", Level(Severity::LOG_CRIT)),
-    ("err", Level(Severity::LOG_ERR)),
-    ("warning", Level(Severity::LOG_WARNING)),
-    ("notice", Level(Severity::LOG_NOTICE)),
-    ("info", Level(Severity::LOG_INFO)),
-    ("debug", Level(Severity::LOG_DEBUG)),
-];
-
-impl Level {
-    /// The severity's number, 0 (emerg) to 7 (debug): RFC 3164, 4.1.1.
-    pub const fn number(self) -> u8 {
-        self.0 as u8
-    }
-
-    /// Its name: `crit`.
-    pub fn name(self) -> &'static str {
-        LEVELS[usize::from(self.number())].0
-    }
-}
-
-impl PartialEq for Level {
-    fn eq(&self, other: &Level) -> bool {
-        self.number() == other.number()
-    }
-}
-
-impl Eq for Level {}
-
-impl fmt::Debug for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// The stall that a window must hold to wake us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,7 +46,7 @@ pub struct Rule {
     /// The window, 500 ms to 10 s.
     pub window: Micros,
     /// Severity of its lines.
-    pub level: Level,
+    pub level: Severity,
     /// What its lines call it; unique among the rules in force.
     pub name: String,
     /// `for=`: how long pressure must last before it is told.
@@ -302,7 +259,7 @@ impl Rule {
             kind,
             threshold,
             window,
-            level: Level(Severity::LOG_WARNING),
+            level: Severity::WARNING,
             name: format!("{}-{}", resource.name(), kind.name()),
             hold: HOLD,
             clear: CLEAR,
@@ -367,11 +324,8 @@ fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text.as_bytes()).map_err(|why| why.to_string())
 }
 
-fn level(text: &str) -> Result<Level, String> {
-    LEVELS
-        .iter()
-        .find(|(name, _)| *name == text)
-        .map(|(_, level)| *level)
+fn level(text: &str) -> Result<Severity, String> {
+    Severity::parse(text)
         .ok_or_else(|| "a level is emerg, alert, crit, err, warning, notice, info or debug".into())
 }
 

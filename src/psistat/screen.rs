@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::sys::{self, Caught, Slot};
+use crate::sys::{self, Signals, Slot};
 use crate::time::Moment;
 
 /// What a terminal is taken for that doesn't tell, and a pipe.
@@ -46,7 +46,7 @@ pub struct Screen {
     terminal: bool,
     pages: bool,
     entered: bool,
-    signals: Option<Caught>,
+    signals: Option<Signals>,
 }
 
 impl Screen {
@@ -68,6 +68,8 @@ impl Screen {
         if terminal && mode != Mode::Last {
             wanted.push(libc::SIGWINCH);
         }
+        // What is ignored (nohup(1)) stays ignored.
+        wanted.retain(|signal| !sys::is_ignored(*signal));
         Ok(Screen {
             out: File::from(out.as_fd().try_clone_to_owned()?),
             terminal,
@@ -75,7 +77,7 @@ impl Screen {
             entered: false,
             signals: match wanted.is_empty() {
                 true => None,
-                false => Some(Caught::new(&wanted)?),
+                false => Some(Signals::new(&wanted)?),
             },
         })
     }
@@ -149,7 +151,7 @@ impl Screen {
                 Slot::new(self.out.as_fd(), 0),
             ];
             sys::poll(&mut slots, Some(due.since(now)))?;
-            match self.signals.as_mut().and_then(Caught::take) {
+            match self.signals.as_mut().and_then(Signals::take) {
                 None => {}
                 Some(libc::SIGWINCH) => return Ok(Wake::Resized),
                 Some(libc::SIGTSTP) => {

@@ -6,7 +6,8 @@ use super::{EndReason, EpisodeReport, Report};
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
 use crate::pressure::Stall;
-use crate::rule::{Level, Place, Rule};
+use crate::rule::{Place, Rule};
+use crate::severity::Severity;
 
 impl Report<'_> {
     /// Writes the line: sentence, colon, keys.
@@ -246,7 +247,7 @@ fn window_conflict(line: &mut Line<'_>, short: &Rule, long: &Rule) {
     place(line, short.place());
 }
 
-fn adjective(level: Level) -> &'static str {
+fn adjective(level: Severity) -> &'static str {
     match level.number() {
         0 | 1 => "extreme",
         2 => "critical",

@@ -6,13 +6,12 @@ mod format;
 mod tests;
 mod words;
 
-use syslog::Severity;
-
 pub use words::{EndReason, Hint, StopSignal};
 
 use crate::episode::{Figures, Phase};
 use crate::pressure::{Percent, Stall};
-use crate::rule::{Level, Place, Rule};
+use crate::rule::{Place, Rule};
+use crate::severity::Severity;
 use crate::time::Micros;
 
 /// An episode's identifier: the daemon's start (seconds since the epoch) and the
@@ -205,12 +204,6 @@ pub enum Class {
     Alarm,
 }
 
-const INFO: Level = Level(Severity::LOG_INFO);
-const NOTICE: Level = Level(Severity::LOG_NOTICE);
-const WARNING: Level = Level(Severity::LOG_WARNING);
-const ERR: Level = Level(Severity::LOG_ERR);
-const DEBUG: Level = Level(Severity::LOG_DEBUG);
-
 /// What is fixed for each kind of report; psilogd(8), LINES has the same table.
 #[derive(Clone, Copy)]
 pub struct Heading {
@@ -219,10 +212,10 @@ pub struct Heading {
     /// The sentence; that of an episode follows the name of its resource.
     pub sentence: &'static str,
     /// The value of `level=`: the rule's own for an episode.
-    pub level: Level,
+    pub level: Severity,
     /// The severity of the line itself. An *end* is good news and never wakes
     /// anybody; start and stop must not be lost by receivers that drop info.
-    pub severity: Level,
+    pub severity: Severity,
     /// What a full queue may do with it.
     pub class: Class,
 }
@@ -242,38 +235,100 @@ impl Report<'_> {
             }
             Report::End(episode, _) => {
                 let level = episode.rule.level;
-                ("end", " pressure ended", level, NOTICE, Alarm)
+                ("end", " pressure ended", level, Severity::NOTICE, Alarm)
             }
-            Report::Lost { .. } => ("lost", "trigger lost", ERR, ERR, Alarm),
-            Report::Restored(_) => ("restored", "trigger restored", INFO, NOTICE, Information),
-            Report::Capped { count: 0, .. } => {
-                ("capped", "cgroups left out", INFO, INFO, Information)
-            }
-            Report::Capped { .. } => ("capped", "cgroups left out", WARNING, WARNING, Alarm),
+            Report::Lost { .. } => ("lost", "trigger lost", Severity::ERR, Severity::ERR, Alarm),
+            Report::Restored(_) => (
+                "restored",
+                "trigger restored",
+                Severity::INFO,
+                Severity::NOTICE,
+                Information,
+            ),
+            Report::Capped { count: 0, .. } => (
+                "capped",
+                "cgroups left out",
+                Severity::INFO,
+                Severity::INFO,
+                Information,
+            ),
+            Report::Capped { .. } => (
+                "capped",
+                "cgroups left out",
+                Severity::WARNING,
+                Severity::WARNING,
+                Alarm,
+            ),
             Report::Reload { .. } => (
                 "reload",
                 "configuration reloaded",
-                INFO,
-                NOTICE,
+                Severity::INFO,
+                Severity::NOTICE,
                 Information,
             ),
-            Report::ReloadFailed { .. } => {
-                ("reload_failed", "configuration rejected", ERR, ERR, Alarm)
-            }
-            Report::Dropped { .. } => ("dropped", "lines dropped", WARNING, WARNING, Alarm),
-            Report::Suppressed { .. } => {
-                ("suppressed", "lines suppressed", WARNING, WARNING, Alarm)
-            }
-            Report::WindowConflict { .. } => {
-                ("window_conflict", "windows differ", WARNING, WARNING, Alarm)
-            }
-            Report::Status { .. } | Report::Tally { .. } => {
-                ("status", "status", INFO, INFO, Information)
-            }
-            Report::Start { .. } => ("start", "psilogd started", INFO, NOTICE, Information),
-            Report::Stop { .. } => ("stop", "psilogd stopping", INFO, NOTICE, Information),
-            Report::Crossing { .. } => ("crossing", "trigger fired", DEBUG, DEBUG, Information),
-            Report::Reading { .. } => ("reading", "counter read", DEBUG, DEBUG, Information),
+            Report::ReloadFailed { .. } => (
+                "reload_failed",
+                "configuration rejected",
+                Severity::ERR,
+                Severity::ERR,
+                Alarm,
+            ),
+            Report::Dropped { .. } => (
+                "dropped",
+                "lines dropped",
+                Severity::WARNING,
+                Severity::WARNING,
+                Alarm,
+            ),
+            Report::Suppressed { .. } => (
+                "suppressed",
+                "lines suppressed",
+                Severity::WARNING,
+                Severity::WARNING,
+                Alarm,
+            ),
+            Report::WindowConflict { .. } => (
+                "window_conflict",
+                "windows differ",
+                Severity::WARNING,
+                Severity::WARNING,
+                Alarm,
+            ),
+            Report::Status { .. } | Report::Tally { .. } => (
+                "status",
+                "status",
+                Severity::INFO,
+                Severity::INFO,
+                Information,
+            ),
+            Report::Start { .. } => (
+                "start",
+                "psilogd started",
+                Severity::INFO,
+                Severity::NOTICE,
+                Information,
+            ),
+            Report::Stop { .. } => (
+                "stop",
+                "psilogd stopping",
+                Severity::INFO,
+                Severity::NOTICE,
+                Information,
+            ),
+            Report::Crossing { .. } => (
+                "crossing",
+                "trigger fired",
+                Severity::DEBUG,
+                Severity::DEBUG,
+                Information,
+            ),
+            Report::Reading { .. } => (
+                "reading",
+                "counter read",
+                Severity::DEBUG,
+                Severity::DEBUG,
+                Information,
+            ),
         };
         Heading {
             event,

@@ -14,7 +14,7 @@ use syslog::Facility;
 use crate::config::{Output, Settings};
 use crate::line::{LINE_MAX, Line};
 use crate::report::{Heading, Report};
-use crate::rule::Level;
+use crate::severity::Severity;
 use crate::sys::{self, Slot};
 use crate::time::{Micros, Moment};
 
@@ -184,13 +184,13 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// `<PRI>`: RFC 3164, 4.1.1.
-fn priority(line: &mut Line<'_>, facility: Facility, severity: Level) {
+fn priority(line: &mut Line<'_>, facility: Facility, severity: Severity) {
     let priority = facility as u64 | u64::from(severity.number());
     line.text("<").decimal(priority, 1, b'0').text(">");
 }
 
 /// `Mmm _d hh:mm:ss ` in local time: RFC 3164, 4.1.2.
-fn timestamp(line: &mut Line<'_>, wall: i64) {
+fn timestamp(line: &mut Line<'_>, wall: Micros) {
     let local = sys::local(wall);
     line.text(MONTHS[usize::from(local.month)]).text(" ");
     line.decimal(u64::from(local.day), 2, b' ').text(" ");

@@ -98,8 +98,8 @@ pub struct Outlet {
     sent: usize,
     /// Whether the first line was cut because it was too long.
     cut: bool,
-    /// When the last line was taken off, seconds since the epoch.
-    wall: i64,
+    /// When the last line was taken off, since the epoch.
+    wall: Micros,
 }
 
 impl Outlet {
@@ -121,7 +121,7 @@ impl Outlet {
             length: 0,
             sent: 0,
             cut: false,
-            wall: 0,
+            wall: Micros::ZERO,
         }
     }
 
@@ -326,7 +326,7 @@ impl Outlet {
     /// Takes the first line off the queue.
     fn take_off(&mut self, now: Moment) {
         if let Some((entry, _)) = self.queue.front() {
-            self.wall = entry.wall + (now.since(entry.when).0 / 1_000_000) as i64;
+            self.wall = entry.wall + now.since(entry.when);
         }
         self.queue.pop();
         self.sent = 0;

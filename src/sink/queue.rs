@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use crate::line::LINE_MAX;
 use crate::report::Class;
-use crate::rule::Level;
-use crate::time::Moment;
+use crate::severity::Severity;
+use crate::time::{Micros, Moment};
 
 /// Room for text per line, on average: a begin line of a system-wide rule.
 const BYTES_A_LINE: usize = 256;
@@ -17,11 +17,11 @@ pub struct Entry {
     start: u32,
     length: u16,
     /// Its severity.
-    pub severity: Level,
+    pub severity: Severity,
     /// What a full queue may do with it.
     pub class: Class,
-    /// When it was written, seconds since the epoch.
-    pub wall: i64,
+    /// When it was written, since the epoch.
+    pub wall: Micros,
     /// When it was written.
     pub when: Moment,
 }
@@ -188,7 +188,7 @@ impl Queue {
 
 impl Entry {
     /// What is known of a line; the queue finds its place.
-    pub fn new(severity: Level, class: Class, wall: i64, when: Moment) -> Entry {
+    pub fn new(severity: Severity, class: Class, wall: Micros, when: Moment) -> Entry {
         Entry {
             start: 0,
             length: 0,
@@ -203,10 +203,9 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::LEVELS;
 
     fn push(queue: &mut Queue, class: Class, text: &str) {
-        let entry = Entry::new(LEVELS[4].1, class, 0, Moment(0));
+        let entry = Entry::new(Severity::WARNING, class, Micros::ZERO, Moment(0));
         queue.push(text.as_bytes(), entry);
     }
 

@@ -109,7 +109,7 @@ proptest! {
     fn a_begin_has_a_reason(trace in traces(), config in rules(), rights in rights()) {
         let rule = &config.rules[0];
         let run = replay(&trace, &config, rights);
-        // one that the limit held back is told whenever there is room
+        // one that was suppressed is logged whenever the limit allows it
         prop_assume!(config.settings.rate_limit.is_none());
         for line in run.logged.iter().filter(|line| line.event == "begin") {
             // looked at once a window, so the stall may lie a window further back

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use super::*;
-use crate::rule::LEVELS;
+use crate::severity::Severity;
 
 /// What the receiver does next; when nothing is left, it takes everything.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +99,7 @@ fn test(slots: usize) -> Test {
 
 impl Test {
     fn log(&mut self, text: &str) {
-        let entry = Entry::new(LEVELS[4].1, Class::Alarm, 0, self.now);
+        let entry = Entry::new(Severity::WARNING, Class::Alarm, Micros::ZERO, self.now);
         self.outlet.log(text.as_bytes(), entry, self.now);
     }
 

@@ -1,0 +1,183 @@
+//! The text of a configuration file, line by line, and what is wrong with it.
+
+use std::fmt;
+
+use super::Config;
+use super::settings::Setting;
+use crate::rule::{Mistake, Reason, Rule};
+
+/// A configuration file is at most this long; more is another file by mistake.
+pub const FILE_MAX: usize = 1 << 20;
+/// A line is at most this long: a cgroup's path of 4000 bytes, escaped.
+const TEXT_LINE_MAX: usize = 16 << 10;
+/// More mistakes than this are not told, one is enough to be refused.
+const MISTAKES_MAX: usize = 20;
+
+/// A mistake and the line that it stands on, counted from 1; 0 is the file as a
+/// whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BadLine {
+    /// The line.
+    pub line: usize,
+    /// The mistake.
+    pub mistake: Mistake,
+}
+
+/// `7: "10x/2s": …`, to be put behind the file's name and a colon.
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, " {}", self.mistake),
+            line => write!(f, "{line}: {}", self.mistake),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file's text, or tells every mistake in it.
+    pub fn parse(text: &[u8]) -> Result<Config, Vec<BadLine>> {
+        let mut reader = Reader::default();
+        if text.len() > FILE_MAX {
+            let help = "the file is longer than 1 MiB, so it is hardly a configuration";
+            return Err(vec![BadLine {
+                line: 0,
+                mistake: Mistake::new("", Reason::NotText, help),
+            }]);
+        }
+        for (index, line) in text.split(|&b| b == b'\n').enumerate() {
+            if let Err(mistake) = reader.line(line) {
+                reader.mistakes.push(BadLine {
+                    line: index + 1,
+                    mistake,
+                });
+            }
+            if reader.mistakes.len() == MISTAKES_MAX {
+                break;
+            }
+        }
+        if reader.mistakes.is_empty() {
+            Ok(reader.config)
+        } else {
+            Err(reader.mistakes)
+        }
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    config: Config,
+    given: Vec<Setting>,
+    mistakes: Vec<BadLine>,
+}
+
+impl Reader {
+    fn line(&mut self, line: &[u8]) -> Result<(), Mistake> {
+        let line = text(line)?;
+        let mut words = line
+            .split([' ', '\t'])
+            .filter(|word| !word.is_empty())
+            .take_while(|word| !word.starts_with('#'))
+            .peekable();
+        match words.peek().copied() {
+            None => Ok(()),
+            Some("cpu" | "memory" | "io" | "irq") => self.config.add(Rule::parse(words)?),
+            Some(word) => match Setting::ALL.iter().find(|setting| setting.name() == word) {
+                Some(setting) => self.setting(*setting, words.skip(1)),
+                None => {
+                    let help = "a rule begins with cpu, memory, io or irq, a setting is \
+                                facility, output, grace, rate_limit, queue, max_line or \
+                                max_triggers";
+                    Err(Mistake::new(word, Reason::BadWord, help))
+                }
+            },
+        }
+    }
+
+    fn setting<'a>(
+        &mut self,
+        setting: Setting,
+        mut words: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Mistake> {
+        let (name, help) = (setting.name(), setting.help());
+        let Some(value) = words.next() else {
+            let help = format!("{name} has no value: {help}");
+            return Err(Mistake::new("", Reason::BadCount, help));
+        };
+        if let Some(word) = words.next() {
+            let help = format!("{name} has one value: {help}");
+            return Err(Mistake::new(word, Reason::BadCount, help));
+        }
+        let first = !self.given.contains(&setting);
+        if !first && setting != Setting::Output {
+            let help = format!("{name} is set twice");
+            return Err(Mistake::new(value, Reason::BadCount, help));
+        }
+        self.config.settings.set(setting, value, first)?;
+        self.given.push(setting);
+        Ok(())
+    }
+}
+
+/// A line as text, or what makes it none.
+fn text(line: &[u8]) -> Result<&str, Mistake> {
+    let bad = |help: &str| Mistake::new("", Reason::NotText, help);
+    if line.len() > TEXT_LINE_MAX {
+        return Err(bad("the line is longer than 16 KiB"));
+    }
+    if line.ends_with(b"\r") {
+        return Err(bad(
+            "the line ends in CR LF: save the file with Unix line ends",
+        ));
+    }
+    if line.starts_with(b"\xef\xbb\xbf") {
+        return Err(bad(
+            "the file begins with a byte order mark: save it as plain UTF-8",
+        ));
+    }
+    let line = std::str::from_utf8(line)
+        .map_err(|_| bad("the line is not UTF-8 text; in cgroup= write such a byte as %XX"))?;
+    match line
+        .split([' ', '\t'])
+        .find(|word| word.contains(char::is_control))
+    {
+        Some(word) => {
+            let help = "a control character: a configuration is plain text";
+            Err(Mistake::new(word, Reason::NotText, help))
+        }
+        None => Ok(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Micros;
+
+    #[test]
+    fn comments_and_blank_lines_are_passed_over() {
+        let text = b"# a comment\n\n  \t \nmemory full 10%/2s # behind a rule\n grace 0\n";
+        let config = Config::parse(text);
+        assert_eq!(
+            config.map(|c| (c.rules.len(), c.settings.grace)),
+            Ok((1, Micros::ZERO))
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_line() {
+        let text = b"rate_limit 1\nmemory full 10%/2s\nnonsense\nmemory full 20%/2s\n";
+        let lines = Config::parse(text).err().unwrap_or_default();
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|bad| (bad.line, bad.mistake.reason))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                (1, Reason::BadValue),
+                (3, Reason::BadWord),
+                (4, Reason::DuplicateName)
+            ]
+        );
+    }
+}

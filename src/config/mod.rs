@@ -1,0 +1,115 @@
+//! The text of psilogd.conf(5): settings and rules, a line each. Every mistake
+//! is found at once, with its line and the word.
+
+mod file;
+mod output;
+mod settings;
+
+use std::fmt;
+
+use crate::rule::{Mistake, Reason, Rule};
+
+pub use file::{BadLine, FILE_MAX};
+pub use output::{DEV_LOG, Output};
+pub use settings::Settings;
+
+/// In force without a rule of the user's own. Windows of 2 s: valid with and
+/// without CAP_SYS_RESOURCE, and the window that systemd registers, so that
+/// neither blinds the other.
+pub const BUILT_IN: &str = "\
+memory full 10%/2s for=20s level=warning name=memory
+memory full 40%/2s for=20s level=crit name=memory-critical
+io full 50%/2s for=30m level=warning name=io
+cpu some 90%/2s for=5m level=notice name=cpu
+";
+
+/// Settings and rules, as a file or the command line gave them.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// What holds for all rules.
+    pub settings: Settings,
+    /// The rules; none given means the built-in ones (see [`Config::rules_or_built_in`]).
+    pub rules: Vec<Rule>,
+}
+
+impl Config {
+    /// Adds a rule unless its name is taken.
+    pub fn add(&mut self, rule: Rule) -> Result<(), Mistake> {
+        if self.rules.iter().any(|other| other.name == rule.name) {
+            let help = "two rules have this name: give one of them another with name=";
+            return Err(Mistake::new(&rule.name, Reason::DuplicateName, help));
+        }
+        self.rules.push(rule);
+        Ok(())
+    }
+
+    /// Puts the built-in rules in force where there are none.
+    pub fn rules_or_built_in(mut self) -> Config {
+        if self.rules.is_empty() {
+            // that they are right is what a test is for
+            self.rules = Config::parse(BUILT_IN.as_bytes()).unwrap_or_default().rules;
+        }
+        self
+    }
+
+    /// Pairs of rules of one group (the whole system, a cgroup or a pattern) whose
+    /// windows differ: with CAP_SYS_RESOURCE the short window blinds the long
+    /// one, because the kernel looks at the group once per shortest window.
+    pub fn differing_windows(&self) -> impl Iterator<Item = (&Rule, &Rule)> {
+        self.rules.iter().enumerate().filter_map(|(index, rule)| {
+            let group: Vec<&Rule> = self
+                .rules
+                .iter()
+                .filter(|other| other.meets(rule))
+                .collect();
+            let shortest = group.iter().copied().min_by_key(|other| other.window)?;
+            let first = group
+                .first()
+                .is_some_and(|first| std::ptr::eq(*first, &self.rules[index]));
+            let longest = group.iter().copied().max_by_key(|other| other.window)?;
+            let differ = shortest.window < longest.window && shortest.meets(longest);
+            (first && differ).then_some((shortest, longest))
+        })
+    }
+}
+
+/// Every setting spelled out, then the rules, as [`Config::parse`] reads it back.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)?;
+        self.rules.iter().try_for_each(|rule| writeln!(f, "{rule}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_rules_are_right() {
+        let config = Config::default().rules_or_built_in();
+        let names: Vec<_> = config.rules.iter().map(|rule| rule.name.as_str()).collect();
+        assert_eq!(names, ["memory", "memory-critical", "io", "cpu"]);
+    }
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        let text = "facility local3\noutput syslog:/run/x\ngrace 5m\nrate_limit none\nqueue 16\n\
+                    max_line 255\nmax_triggers 64\n\
+                    io full 50%/2s level=warning name=io for=2m clear=1m repeat=10m\n";
+        let printed = Config::parse(text.as_bytes()).map(|config| config.to_string());
+        assert_eq!(printed, Ok(text.into()));
+    }
+
+    #[test]
+    fn windows_that_differ_in_one_group_are_found() {
+        let text = b"io full 10%/2s name=a\nio full 10%/10s name=b\nio full 10%/1s name=c\n\
+                     io full 10%/4s name=d cgroup=/x\nio full 20%/4s name=e cgroup=/x\n";
+        let config = Config::parse(text).unwrap_or_default();
+        let pairs: Vec<_> = config
+            .differing_windows()
+            .map(|(short, long)| (short.name.as_str(), long.name.as_str()))
+            .collect();
+        assert_eq!(pairs, [("c", "b")]);
+    }
+}

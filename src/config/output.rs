@@ -1,0 +1,82 @@
+//! Where lines go, as `output` and -o name it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::rule::{Mistake, Reason};
+
+/// Where lines go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// A local syslog socket; the path is `/dev/log` unless given.
+    Syslog(String),
+    /// A remote receiver by UDP; the port is 514 unless given.
+    Udp(SocketAddr),
+    /// The kernel's log.
+    Kmsg,
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// The path of the local syslog socket (syslog(3)).
+pub const DEV_LOG: &str = "/dev/log";
+/// The port of syslog by UDP (RFC 3164, 2).
+const UDP_PORT: u16 = 514;
+pub(super) const OUTPUT_HELP: &str =
+    "an output is syslog, syslog:PATH, udp:ADDRESS, udp:ADDRESS:PORT, kmsg, stdout or stderr";
+
+impl Output {
+    /// Reads `syslog`, `syslog:PATH`, `udp:ADDRESS[:PORT]`, `kmsg`, `stdout`, `stderr`.
+    pub fn parse(word: &str) -> Result<Output, Mistake> {
+        match word.split_once(':') {
+            None if word == "syslog" => Ok(Output::Syslog(DEV_LOG.into())),
+            None if word == "kmsg" => Ok(Output::Kmsg),
+            None if word == "stdout" => Ok(Output::Stdout),
+            None if word == "stderr" => Ok(Output::Stderr),
+            Some(("syslog", path)) => {
+                if !path.starts_with('/') {
+                    let help = "the path of a socket begins with /, for example syslog:/dev/log";
+                    return Err(Mistake::new(word, Reason::BadValue, help));
+                }
+                // sun_path holds 108 bytes with its NUL (unix(7))
+                if path.len() > 107 {
+                    let help = "the path of a socket is at most 107 bytes long";
+                    return Err(Mistake::new(word, Reason::BadValue, help));
+                }
+                Ok(Output::Syslog(path.into()))
+            }
+            Some(("udp", address)) => udp_address(address).map(Output::Udp).ok_or_else(|| {
+                let help = "an address is numeric (a look-up would block), for example \
+                            udp:192.0.2.1, udp:192.0.2.1:514 or udp:[2001:db8::1]:514";
+                Mistake::new(word, Reason::BadValue, help)
+            }),
+            _ => Err(Mistake::new(word, Reason::BadValue, OUTPUT_HELP)),
+        }
+    }
+}
+
+fn udp_address(text: &str) -> Option<SocketAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address = match bare.unwrap_or(text).parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address, UDP_PORT),
+        Err(_) => text.parse().ok()?,
+    };
+    (address.port() != 0).then_some(address)
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Syslog(path) if path == DEV_LOG => f.write_str("syslog"),
+            Output::Syslog(path) => write!(f, "syslog:{path}"),
+            Output::Udp(address) => write!(f, "udp:{address}"),
+            Output::Kmsg => f.write_str("kmsg"),
+            Output::Stdout => f.write_str("stdout"),
+            Output::Stderr => f.write_str("stderr"),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The settings, each a word and a value, and what they are unless set.
+
+use std::fmt;
+
+use syslog::Facility;
+
+use super::output::{DEV_LOG, OUTPUT_HELP, Output};
+use crate::line::LINE_MAX;
+use crate::rule::{Mistake, Reason};
+use crate::time::Micros;
+
+/// What holds for all rules.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The syslog facility of every line.
+    pub facility: Facility,
+    /// Where lines go; at least one.
+    pub outputs: Vec<Output>,
+    /// How long after boot pressure is none of our business.
+    pub grace: Micros,
+    /// Lines per rule and hour; None is no limit.
+    pub rate_limit: Option<u32>,
+    /// Lines that each output keeps while its receiver takes none.
+    pub queue: usize,
+    /// Bytes in a line, header and all.
+    pub max_line: usize,
+    /// Triggers on cgroups, at most.
+    pub max_triggers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            facility: Facility::LOG_DAEMON,
+            outputs: vec![Output::Syslog(DEV_LOG.into())],
+            grace: Micros::secs(120),
+            rate_limit: Some(12),
+            queue: 256,
+            max_line: LINE_MAX,
+            max_triggers: 256,
+        }
+    }
+}
+
+/// The facilities that a program may use: kern is the kernel's own.
+const FACILITIES: [(&str, Facility); 19] = [
+    ("user", Facility::LOG_USER),
+    ("mail", Facility::LOG_MAIL),
+    ("daemon", Facility::LOG_DAEMON),
+    ("auth", Facility::LOG_AUTH),
+    ("syslog", Facility::LOG_SYSLOG),
+    ("lpr", Facility::LOG_LPR),
+    ("news", Facility::LOG_NEWS),
+    ("uucp", Facility::LOG_UUCP),
+    ("cron", Facility::LOG_CRON),
+    ("authpriv", Facility::LOG_AUTHPRIV),
+    ("ftp", Facility::LOG_FTP),
+    ("local0", Facility::LOG_LOCAL0),
+    ("local1", Facility::LOG_LOCAL1),
+    ("local2", Facility::LOG_LOCAL2),
+    ("local3", Facility::LOG_LOCAL3),
+    ("local4", Facility::LOG_LOCAL4),
+    ("local5", Facility::LOG_LOCAL5),
+    ("local6", Facility::LOG_LOCAL6),
+    ("local7", Facility::LOG_LOCAL7),
+];
+
+impl Settings {
+    /// Takes one setting; `first` says that it was not set before.
+    pub(super) fn set(
+        &mut self,
+        setting: Setting,
+        value: &str,
+        first: bool,
+    ) -> Result<(), Mistake> {
+        let bad = || Mistake::new(value, Reason::BadValue, setting.help());
+        let number = |least: usize, most: usize| {
+            let number = value.parse::<usize>().ok();
+            number
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(bad)
+        };
+        match setting {
+            Setting::Facility => {
+                let found = FACILITIES.iter().find(|(name, _)| *name == value);
+                self.facility = found.ok_or_else(bad)?.1;
+            }
+            Setting::Output => self.add_output(value, first)?,
+            Setting::Grace => {
+                let grace = Micros::parse(value);
+                self.grace =
+                    grace.map_err(|why| Mistake::new(value, Reason::BadValue, why.to_string()))?;
+            }
+            Setting::RateLimit if value == "none" => self.rate_limit = None,
+            Setting::RateLimit => self.rate_limit = Some(number(2, 1_000_000)? as u32),
+            Setting::Queue => self.queue = number(16, 65_536)?,
+            Setting::MaxLine => self.max_line = number(200, LINE_MAX)?,
+            Setting::MaxTriggers => self.max_triggers = number(1, 10_000)?,
+        }
+        Ok(())
+    }
+
+    /// The first output replaces the one that holds unless set.
+    fn add_output(&mut self, value: &str, first: bool) -> Result<(), Mistake> {
+        let output = Output::parse(value)?;
+        if first {
+            self.outputs.clear();
+        }
+        if self.outputs.contains(&output) {
+            let help = "this output is set twice";
+            return Err(Mistake::new(value, Reason::BadCount, help));
+        }
+        self.outputs.push(output);
+        Ok(())
+    }
+}
+
+/// Every setting spelled out.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facility = self.facility as u32;
+        let facility = FACILITIES
+            .iter()
+            .find(|(_, other)| *other as u32 == facility)
+            .map_or("daemon", |(name, _)| name);
+        writeln!(f, "facility {facility}")?;
+        for output in &self.outputs {
+            writeln!(f, "output {output}")?;
+        }
+        writeln!(f, "grace {}", self.grace)?;
+        match self.rate_limit {
+            Some(lines) => writeln!(f, "rate_limit {lines}")?,
+            None => writeln!(f, "rate_limit none")?,
+        }
+        writeln!(f, "queue {}", self.queue)?;
+        writeln!(f, "max_line {}", self.max_line)?;
+        writeln!(f, "max_triggers {}", self.max_triggers)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    Facility,
+    Output,
+    Grace,
+    RateLimit,
+    Queue,
+    MaxLine,
+    MaxTriggers,
+}
+
+impl Setting {
+    pub(super) const ALL: [Setting; 7] = [
+        Setting::Facility,
+        Setting::Output,
+        Setting::Grace,
+        Setting::RateLimit,
+        Setting::Queue,
+        Setting::MaxLine,
+        Setting::MaxTriggers,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Setting::Facility => "facility",
+            Setting::Output => "output",
+            Setting::Grace => "grace",
+            Setting::RateLimit => "rate_limit",
+            Setting::Queue => "queue",
+            Setting::MaxLine => "max_line",
+            Setting::MaxTriggers => "max_triggers",
+        }
+    }
+
+    pub(super) const fn help(self) -> &'static str {
+        match self {
+            Setting::Facility => {
+                "a facility is daemon, user, local0 to local7, auth, authpriv, cron, ftp, lpr, \
+                 mail, news, syslog or uucp"
+            }
+            Setting::Output => OUTPUT_HELP,
+            Setting::Grace => "grace is a duration after boot, for example 2m",
+            Setting::RateLimit => "a rate limit is 2 to 1000000 lines per rule and hour, or none",
+            Setting::Queue => "a queue holds 16 to 65536 lines",
+            Setting::MaxLine => "a line is at most 200 to 1000 bytes long",
+            Setting::MaxTriggers => "triggers on cgroups are at most 1 to 10000",
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Descriptors of files, pipes, terminals and directories.
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::cerr;
+
+/// Standard output; open for as long as the process lives (std sees to that at
+/// the start, and nobody here closes it).
+// SAFETY: see above; 1 is never handed out for another file.
+pub const STDOUT: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) };
+
+/// Standard error, likewise.
+// SAFETY: as for STDOUT.
+pub const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
+
+/// write(2), which blocks if the descriptor does; how many bytes were taken.
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of one borrowed slice.
+    let written = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+}
+
+/// What stands behind a descriptor, as far as writing goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileKind {
+    /// A pipe.
+    Pipe,
+    /// A terminal or another character device.
+    Device,
+    /// A socket.
+    Socket,
+    /// A file, which never blocks.
+    Other,
+}
+
+/// The kind, and device and inode numbers (fstat(2)).
+pub fn file_kind(fd: BorrowedFd<'_>) -> (FileKind, (u64, u64)) {
+    let mut stat = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the pointer is valid for writing, and a zeroed stat is a valid one,
+    // which is what stays there on an error.
+    let stat = unsafe {
+        libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr());
+        stat.assume_init()
+    };
+    let kind = match stat.st_mode & libc::S_IFMT {
+        libc::S_IFIFO => FileKind::Pipe,
+        libc::S_IFCHR => FileKind::Device,
+        libc::S_IFSOCK => FileKind::Socket,
+        _ => FileKind::Other,
+    };
+    (kind, (stat.st_dev, stat.st_ino))
+}
+
+/// The same pipe or terminal as a new, non-blocking open file: O_NONBLOCK on the
+/// descriptor itself would hold for every process that shares it.
+pub fn reopen_nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+    Ok(file.into())
+}
+
+/// Columns and lines of the terminal `fd`; None if it is none or doesn't tell
+/// (TIOCGWINSZ).
+pub fn window_size(fd: BorrowedFd<'_>) -> Option<(usize, usize)> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: TIOCGWINSZ writes one winsize, which the pointer is valid for, and
+    // the descriptor is borrowed for the call.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
+    let told = result == 0 && size.ws_col > 0 && size.ws_row > 0;
+    told.then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
+}
+
+/// Opens a path for reading, relative to a directory if one is given.
+pub fn open_at(directory: Option<BorrowedFd<'_>>, path: &CStr) -> io::Result<OwnedFd> {
+    let directory = directory.map_or(libc::AT_FDCWD, |fd| fd.as_raw_fd());
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: the path is a valid string for the call; the new descriptor is owned
+    // by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(cerr(libc::openat(directory, path.as_ptr(), flags))?) })
+}
+
+/// The next entries of a directory as the kernel writes them (getdents64(2)); how
+/// many bytes they are, none at the end. std's reader allocates.
+pub fn directory_entries(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of one exclusively borrowed slice.
+    let length = unsafe {
+        libc::syscall(
+            libc::SYS_getdents64,
+            directory.as_raw_fd(),
+            buffer.as_mut_ptr(),
+            buffer.len(),
+        )
+    };
+    usize::try_from(length).map_err(|_| io::Error::last_os_error())
+}

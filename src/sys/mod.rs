@@ -1,0 +1,33 @@
+//! The only unsafe code: thin safe functions over libc for what std doesn't
+//! offer, by what they are about. They take borrowed descriptors and slices and
+//! return [`std::io::Result`].
+#![allow(unsafe_code)]
+
+mod clock;
+mod file;
+mod inotify;
+mod poll;
+mod process;
+mod signal;
+mod socket;
+
+use std::io;
+
+pub use clock::{Local, local, now, uptime, wall};
+pub use file::{
+    FileKind, STDERR, STDOUT, directory_entries, file_kind, open_at, reopen_nonblocking,
+    window_size, write,
+};
+pub use inotify::{inotify, inotify_add, inotify_remove};
+pub use poll::{Slot, is_writable, poll};
+pub use process::{close_together, has_sys_resource, lock_memory, raise_descriptor_limit};
+pub use signal::{Signals, default_signal, is_ignored};
+pub use socket::{SocketType, connect_unix, hostname, send};
+
+/// -1 becomes the last OS error.
+fn cerr(result: libc::c_int) -> io::Result<libc::c_int> {
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        result => Ok(result),
+    }
+}

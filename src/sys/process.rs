@@ -1,0 +1,147 @@
+//! What concerns the process as a whole: its capabilities, its limits, its
+//! memory, and helpers that close descriptors.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::cerr;
+
+/// Whether CAP_SYS_RESOURCE is effective, in whatever user namespace: the
+/// kernel's check of a trigger (psi_trigger_create) looks at no more.
+pub fn has_sys_resource() -> bool {
+    const VERSION_3: u32 = 0x2008_0522;
+    const CAP_SYS_RESOURCE: u32 = 24;
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    let mut header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    // two of { effective, permitted, inheritable }
+    let mut data = [0u32; 6];
+    // SAFETY: capget(2) of version 3 writes two structs of three u32, which is
+    // what `data` has room for; both pointers are valid for writing.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &mut header, data.as_mut_ptr()) };
+    result == 0 && data[0] & (1 << CAP_SYS_RESOURCE) != 0
+}
+
+/// Keeps every page that has been touched, or will be, in memory. On-fault, so
+/// that pages which nobody uses cost nothing.
+pub fn lock_memory() -> io::Result<()> {
+    // SAFETY: no pointers; locking changes nothing that Rust can see.
+    cerr(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_ONFAULT) })?;
+    Ok(())
+}
+
+/// As many descriptors as the hard limit allows: the soft one, 1024 as a rule, is
+/// for programs that use select(2).
+pub fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is valid for reading and writing; a refusal leaves the
+    // limit as it was.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}
+
+/// So many descriptors are closed one after the other.
+const CLOSED_IN_A_ROW: usize = 8;
+/// Processes that help, at most.
+const CLOSERS_MAX: usize = 64;
+
+/// Closes descriptors of which each takes its time: a trigger's close waits for an
+/// RCU grace period, and those who wait together wait once. So processes that
+/// share our descriptor table close a part each; where none can be had, we do.
+pub fn close_together(fds: Vec<OwnedFd>) {
+    struct Part {
+        fds: *const OwnedFd,
+        count: usize,
+    }
+    extern "C" fn close(part: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: `part` is the Part given to clone below, and the array that it
+        // points into outlives this process's copy of the memory. Every number is
+        // in one part only, and nobody uses it any more.
+        unsafe {
+            let part = &*part.cast::<Part>();
+            for index in 0..part.count {
+                libc::close((*part.fds.add(index)).as_raw_fd());
+            }
+        }
+        0
+    }
+    let share = fds.len().div_ceil(CLOSERS_MAX).max(CLOSED_IN_A_ROW);
+    let mut stack = [0u128; 1024];
+    let mut helpers = Vec::new();
+    for chunk in fds.chunks(share) {
+        let mut part = Part {
+            fds: chunk.as_ptr(),
+            count: chunk.len(),
+        };
+        let argument = std::ptr::from_mut(&mut part).cast();
+        let top = stack.as_mut_ptr_range().end.cast();
+        let flags = libc::CLONE_FILES | libc::SIGCHLD;
+        // The last part, or the only one, is ours.
+        let last = std::ptr::eq(chunk.as_ptr_range().end, fds.as_ptr_range().end);
+        let pid = match last {
+            true => -1,
+            // SAFETY: without CLONE_VM the child runs `close` on its own copy of our
+            // memory, stack and argument included, and makes no call but close(2).
+            false => unsafe { libc::clone(close, top, flags, argument) },
+        };
+        match pid {
+            -1 => drop(close(argument)),
+            pid => helpers.push(pid),
+        }
+    }
+    for pid in helpers {
+        // SAFETY: no status is wanted; the child is ours and nobody else waits.
+        while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+    }
+    // closed in every case, by the kernel's count
+    fds.into_iter().for_each(std::mem::forget);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    /// Of every pair one end is closed together with the others; the other end
+    /// tells.
+    #[test]
+    fn what_is_closed_together_is_closed() -> io::Result<()> {
+        for count in [0, 1, 8, 9, 100, 1000] {
+            let pairs: io::Result<Vec<_>> = (0..count).map(|_| UnixStream::pair()).collect();
+            let (ours, theirs): (Vec<_>, Vec<_>) = pairs?.into_iter().unzip();
+            close_together(theirs.into_iter().map(OwnedFd::from).collect());
+            for mut end in ours {
+                assert_eq!(end.read(&mut [0])?, 0);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn capability_is_what_proc_says() -> io::Result<()> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let effective = u64::from_str_radix(effective.unwrap_or_default().trim(), 16);
+        assert_eq!(
+            effective.map(|caps| caps >> 24 & 1 == 1),
+            Ok(has_sys_resource())
+        );
+        Ok(())
+    }
+}
