@@ -191,7 +191,7 @@ impl Daemon {
 
     /// Does what the step asks for.
     fn carry_out(&mut self) {
-        while let Some(task) = self.monitors.next() {
+        while let Some(task) = self.monitors.next_task() {
             match task {
                 Task::Log(report) => self.sink.log(&report),
                 Task::Read(index, wake) => self.read(index, wake),

@@ -28,7 +28,7 @@ pub(super) enum Seen {
     Dead(i32),
 }
 
-/// What there is to do; see [`Monitors::next`].
+/// What there is to do; see [`Monitors::next_task`].
 #[derive(Clone, Copy, Debug)]
 pub enum Task<'a> {
     /// Read the counter of this monitor and hand it to [`Monitors::take`].
@@ -119,7 +119,7 @@ impl<T> Monitors<T> {
     }
 
     /// The next task; None when the step is over.
-    pub fn next(&mut self) -> Option<Task<'_>> {
+    pub fn next_task(&mut self) -> Option<Task<'_>> {
         Some(match self.advance()? {
             Due::Task(task) => task,
             Due::Suppressed(

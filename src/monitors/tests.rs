@@ -58,7 +58,7 @@ fn paths(monitors: &Monitors<u32>) -> Vec<String> {
 /// The tasks of a step, each as a word, none carried out.
 fn tasks(monitors: &mut Monitors<u32>) -> Vec<String> {
     let mut tasks = Vec::new();
-    while let Some(task) = monitors.next() {
+    while let Some(task) = monitors.next_task() {
         tasks.push(match task {
             Task::Read(index, wake) => format!("{wake:?} {index}"),
             Task::Close(index, reason) => format!("close {index} {}", reason.token()),
@@ -112,7 +112,7 @@ fn a_cgroup_that_is_noticed_twice_waits_once() {
     }
     monitors.recount(NOW, None);
     monitors.notify(NOW, true);
-    let Some(Task::Log(Report::Capped { count, .. })) = monitors.next() else {
+    let Some(Task::Log(Report::Capped { count, .. })) = monitors.next_task() else {
         panic!("not capped");
     };
     assert_eq!(count, 1);
@@ -194,7 +194,7 @@ fn what_is_lost_is_logged_by_rule() {
     monitors.notify(at(1), false);
     let Some(Task::Log(Report::Lost {
         rule, errno, count, ..
-    })) = monitors.next()
+    })) = monitors.next_task()
     else {
         panic!("not lost");
     };
@@ -248,7 +248,7 @@ fn disarming_on_the_way_passes_nobody_over() {
     (0..3).for_each(|index| monitors.fired(index));
     monitors.wake(NOW);
     let mut read = Vec::new();
-    while let Some(task) = monitors.next() {
+    while let Some(task) = monitors.next_task() {
         let Task::Read(index, Wake::Crossed) = task else {
             panic!("{task:?}");
         };

@@ -129,7 +129,7 @@ impl<'a> Machine<'a> {
 
     /// What the daemon does with its tasks, at a moment that does not pass.
     fn carry_out(&mut self, now: u64) {
-        while let Some(task) = self.monitors.next() {
+        while let Some(task) = self.monitors.next_task() {
             match task {
                 Task::Log(report) => self.run.logged.push(line(now, &report)),
                 Task::Read(index, wake) => {
