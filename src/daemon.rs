@@ -433,7 +433,7 @@ impl Daemon {
             },
             stall: Some(Stall::default()),
             figures: Figures {
-                duration: rule.hold,
+                duration: rule.sustain,
                 stalled: Micros::ZERO,
                 hits: 0,
                 worst: Percent(0),

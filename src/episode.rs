@@ -227,7 +227,7 @@ impl Episode {
             terms: Terms {
                 stall: rule.stall(),
                 window: rule.window,
-                hold: rule.hold,
+                hold: rule.sustain,
                 clear: rule.clear,
                 repeat: rule.repeat,
                 least,

@@ -291,10 +291,10 @@ impl Course {
         watched: Micros,
     ) -> std::io::Result<()> {
         let (resource, kind) = (self.plan.resource.name(), self.plan.kind.name());
-        let hold = rule(self.plan, 1, self.plan.keys, cgroup).map(|rule| rule.hold);
+        let sustain = rule(self.plan, 1, self.plan.keys, cgroup).map(|rule| rule.sustain);
         write!(out, "\n# {resource} {kind}")?;
-        if let Some(hold) = hold {
-            write!(out, ", for={hold}")?;
+        if let Some(sustain) = sustain {
+            write!(out, ", for={sustain}")?;
         }
         write!(out, "\n# pct      ")?;
         for (name, part) in [("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999)] {
