@@ -321,7 +321,7 @@ impl Episode {
         };
         let (last, now) = (self.last, Sample { at, total });
         // A sliver of a window proves nothing.
-        if at.since(last.at) < self.terms.window && at >= last.at {
+        if at.since(last.at) < self.terms.window {
             return None;
         }
         let (growth, elapsed) = credible(last, now, self.terms.window);
@@ -359,21 +359,6 @@ impl Episode {
             State::Quiet { .. } => return None,
             State::Pending(run) | State::Pressed { run, .. } => run,
         };
-        if at < before.at {
-            // The clock ran backwards, as no CLOCK_MONOTONIC should: keep the
-            // lengths, move the points.
-            let step = before.at.since(at);
-            run.onset = run.onset - step;
-            run.look = run.look - step;
-            if let Some(calm) = &mut run.calm {
-                calm.since = calm.since - step;
-            }
-            if let State::Pressed { still, .. } = &mut self.state {
-                *still = *still - step;
-            }
-            self.last = Sample { at, total };
-            return None;
-        }
         if at.since(before.at) < terms.window {
             return self.look(Sample { at, total });
         }

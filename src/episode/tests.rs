@@ -471,21 +471,6 @@ fn a_late_reading_after_calm_ends_at_the_start_of_the_calm() {
 }
 
 #[test]
-fn a_clock_that_steps_back_neither_ends_nor_stalls_an_episode() {
-    let mut m = machine(RULE);
-    m.cross();
-    assert_eq!(begins(&m.secs(20, 50)), 1);
-    m.now = m.now - Micros::secs(500);
-    assert_eq!(m.episode.expire(m.now, m.total), None);
-    assert_eq!(m.secs(20, 50), []);
-    let Event::End(figures) = only(&m.secs(60, 0)) else {
-        panic!("no end");
-    };
-    assert_eq!(figures.duration, Micros::secs(40));
-    assert_eq!(figures.stalled, Micros::secs(20));
-}
-
-#[test]
 fn an_early_timer_is_no_reading() {
     let mut m = machine(RULE);
     m.cross();
