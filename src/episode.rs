@@ -85,9 +85,11 @@ pub enum Event {
 pub enum Phase {
     /// Nothing; the trigger is polled.
     Quiet,
-    /// A crossing is being verified.
-    Pending,
-    /// Pressure is there.
+    /// `for=` is above 0: pressure is measured until it has been sustained.
+    Verifying,
+    /// `for=0`: the counter didn't confirm an event, and is read again.
+    Rechecking,
+    /// An episode is open.
     Pressed,
 }
 
@@ -96,7 +98,8 @@ impl Phase {
     pub const fn name(self) -> &'static str {
         match self {
             Phase::Quiet => "quiet",
-            Phase::Pending => "pending",
+            Phase::Verifying => "verifying",
+            Phase::Rechecking => "rechecking",
             Phase::Pressed => "pressed",
         }
     }
@@ -247,7 +250,8 @@ impl Episode {
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Quiet { .. } => Phase::Quiet,
-            State::Pending(_) => Phase::Pending,
+            State::Pending(_) if self.terms.verifies() => Phase::Verifying,
+            State::Pending(_) => Phase::Rechecking,
             State::Pressed { .. } => Phase::Pressed,
         }
     }

@@ -144,7 +144,7 @@ fn a_sliver_of_a_window_is_no_reading() {
     m.pass(Micros::secs(1), 50);
     assert_eq!(m.episode.checked(m.now, m.total), None);
     // held against the baseline, not against the sliver
-    assert_eq!(m.episode.phase(), Phase::Pending);
+    assert_eq!(m.episode.phase(), Phase::Verifying);
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn a_crossing_whose_growth_does_not_hold_is_silent() {
     let mut m = machine(RULE);
     m.pass(Micros::secs(2), 100);
     assert_eq!(m.cross(), None);
-    assert_eq!(m.episode.phase(), Phase::Pending);
+    assert_eq!(m.episode.phase(), Phase::Verifying);
     assert_eq!(m.secs(4, 100), []);
     assert_eq!(m.secs(60, 0), []);
     assert_eq!(m.episode.phase(), Phase::Quiet);
@@ -476,7 +476,7 @@ fn an_early_timer_is_no_reading() {
     m.cross();
     m.pass(Micros::millis(1999), 0);
     assert_eq!(m.episode.expire(m.now, m.total), None);
-    assert_eq!(m.episode.phase(), Phase::Pending);
+    assert_eq!(m.episode.phase(), Phase::Verifying);
 }
 
 #[test]
@@ -534,7 +534,7 @@ fn a_slow_reading_stands_in_for_a_stolen_event() {
     let mut m = machine(RULE);
     m.pass(Micros::secs(30), 11);
     assert_eq!(m.episode.checked(m.now, m.total), None);
-    assert_eq!(m.episode.phase(), Phase::Pending);
+    assert_eq!(m.episode.phase(), Phase::Verifying);
     assert_eq!(begins(&m.secs(20, 11)), 1);
 
     let mut m = machine("memory full 10%/2s for=0");

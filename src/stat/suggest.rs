@@ -80,7 +80,9 @@ impl Step {
     fn feed(&mut self, now: Sample) {
         let event = match self.episode.phase() {
             Phase::Quiet => self.episode.checked(now.at, now.total),
-            Phase::Pending | Phase::Pressed => self.episode.expire(now.at, now.total),
+            Phase::Verifying | Phase::Rechecking | Phase::Pressed => {
+                self.episode.expire(now.at, now.total)
+            }
         };
         if let Some(Event::Begin(_)) = event {
             self.fired = self.fired.saturating_add(1);
