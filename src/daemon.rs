@@ -316,7 +316,7 @@ impl Daemon {
             id: Id { start, number: 0 },
             stall: Some(Stall::default()),
             figures: Figures {
-                duration: rule.hold,
+                duration: rule.sustain,
                 stalled: Micros::ZERO,
                 hits: 0,
                 worst: Percent(0),

@@ -1,75 +1,58 @@
-//! The state machine of one trigger. The trigger wakes, the counter decides:
-//! the kernel's events are no reliable witness (the first ones of an
-//! unprivileged trigger are false, a stale one may come hours late, readers
-//! steal them), so an event only makes us look at `total=`.
+//! The state machine of one trigger. The trigger wakes psilogd, the counter decides:
+//! the kernel's events are no reliable witness (the first ones of an unprivileged
+//! trigger are false, a stale one may come hours late, readers steal them), so an
+//! event is only a reason to look at `total=`.
 //!
 //! ```text
-//! Quiet --crossing--> Pending --for= long, mean over threshold--> Pressed --clear= long calm--> Quiet
-//!   ^                    |                                        (begin)                       (end)
-//!   +----mean fell-------+  silently
+//!            .------> Verifying ----.
+//!            | .---------'          |
+//!            | v                    v
+//!           Quiet <-------------> Pressed
+//!            | ^                    ^
+//!            | '---------.          |
+//!            '------> Rechecking ---'
+//!
+//! from        on                  when                                 to          event
+//! Quiet       crossing            for>0                                Verifying
+//!                                 for=0, the counter confirms it       Pressed     Begin
+//!                                 for=0, it doesn't                    Rechecking
+//!             fallback reading    growth under the stall               Quiet
+//!                                 for>0, growth of the stall or more   Verifying
+//!                                 for=0, mean at the threshold         Pressed     Begin
+//!                                 for=0, mean under it                 Rechecking
+//! Verifying   window over         mean under the threshold             Quiet
+//!                                 for= was over before, second half    Quiet
+//!                                   of it calm or too long ago
+//!                                 for= over, window not calm           Pressed     Begin
+//!                                 otherwise                            Verifying
+//! Rechecking  recheck due         growth of the stall or more          Pressed     Begin
+//!                                 otherwise, the next later by double  Rechecking
+//!             window over         mean at the threshold                Pressed     Begin
+//!                                 mean under it                        Quiet
+//! Pressed     window over         calm for clear=                      Quiet       End
+//!                                 repeat= over, window not calm        Pressed     Still
+//!                                 otherwise                            Pressed
+//! any         new base            armed again, grace over, closed      Quiet
 //! ```
+//!
+//! A window is calm under half the threshold. Any other input changes nothing.
 //!
 //! Pure: no I/O, no clock; every call takes the time and the counter.
 
-use crate::pressure::Percent;
+mod run;
+
 use crate::rule::{REPEAT_MAX, Rule};
 use crate::time::{Micros, Moment};
 
-/// The counter at a point in time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sample {
-    /// When it was read.
-    pub at: Moment,
-    /// `total=`: stalled time, in microseconds.
-    pub total: u64,
-}
+use run::{Backdate, Growth, Params, Run, plausible_growth};
+pub use run::{Figures, Sample};
 
-/// A reading this many windows before an event is near enough to tell what led
-/// up to it: the kernel's rate limit and its grid together hide up to two.
-const LEAD_WINDOWS: u64 = 3;
-/// For a rule that verifies, one so many windows before will do: the daemon's slow
-/// reading comes every 15 windows of 2 s, and an event up to three behind it.
-const NEAR_WINDOWS: u64 = 15 + LEAD_WINDOWS;
+/// A rule that doesn't verify rechecks the counter after this part of the window, then
+/// at doubling distances: a latched event of long ago comes at the first stall of new
+/// pressure, and the kernel holds back the next event for a window.
+const FIRST_RECHECK: u64 = 128;
 
-/// A rule that doesn't verify looks again at an event that the counter belies: after
-/// such a part of the window, then at doubling distances. A latched event of long ago
-/// comes at the first stall of new pressure, and the kernel holds back the next one
-/// for a window.
-const FIRST_LOOK: u64 = 128;
-
-/// What a rule asks of an episode.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Terms {
-    stall: Micros,
-    window: Micros,
-    hold: Micros,
-    clear: Micros,
-    repeat: Micros,
-    /// So much the counter must have grown for an event to be taken at its word.
-    least: Micros,
-}
-
-/// What an episode has come to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Figures {
-    /// From the onset to now, or to the start of the calm that ended it.
-    pub duration: Micros,
-    /// Stalled time in `duration`.
-    pub stalled: Micros,
-    /// Readings (one a window) at or over the threshold.
-    pub hits: u32,
-    /// The worst reading.
-    pub worst: Percent,
-}
-
-impl Figures {
-    /// `stalled` over `duration`.
-    pub fn mean(&self) -> Percent {
-        share(self.stalled, self.duration)
-    }
-}
-
-/// What there is to tell.
+/// What there is to report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
     /// Pressure has lasted for `for=` and is there now.
@@ -80,14 +63,16 @@ pub enum Event {
     End(Figures),
 }
 
-/// Where the machine stands, for a status line.
+/// The state, for a status line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
     /// Nothing; the trigger is polled.
     Quiet,
-    /// A crossing is being verified.
-    Pending,
-    /// Pressure is there.
+    /// `for=` is above 0: pressure is measured until it has been sustained.
+    Verifying,
+    /// `for=0`: the counter didn't confirm an event, and is read again.
+    Rechecking,
+    /// An episode is open.
     Pressed,
 }
 
@@ -96,44 +81,52 @@ impl Phase {
     pub const fn name(self) -> &'static str {
         match self {
             Phase::Quiet => "quiet",
-            Phase::Pending => "pending",
+            Phase::Verifying => "verifying",
+            Phase::Rechecking => "rechecking",
             Phase::Pressed => "pressed",
         }
     }
 }
 
-/// Pressure from its onset on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Run {
-    /// The first reading.
-    onset: Moment,
-    /// Credible growth of the counter since the onset.
-    stalled: Micros,
-    /// What came before the first reading. It counts for what is told, not for
-    /// the mean that must hold.
-    lead: Lead,
-    hits: u32,
-    worst: Percent,
-    /// The first reading at which half of `for=` was over, and what was stalled
-    /// by then.
-    middle: Option<(Moment, Micros)>,
-    /// The newest window: growth and length.
-    newest: (Micros, Micros),
-    /// When a rule that doesn't verify looks again.
-    look: Moment,
-    calm: Option<Calm>,
+enum State {
+    Quiet {
+        /// The reading before the newest. Growth is held against it while the newest is
+        /// so fresh that the breach may lie before it.
+        older: Sample,
+    },
+    Verifying(Verifying),
+    Rechecking {
+        due: Moment,
+    },
+    Pressed(Pressed),
 }
 
-/// Pressure between its true onset and the event that told of it: the kernel
-/// passes over events that follow another too closely, and looks only every
-/// 2 s where the trigger is unprivileged.
-///
-/// A rule that verifies learns the length from the first window behind the event:
-/// it took as long as it takes to stall for so long at that window's rate.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Lead {
-    lasted: Micros,
+/// Pressure that has not been sustained yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Verifying {
+    run: Run,
+    halfway: Option<Halfway>,
+}
+
+/// The first reading at which half of `for=` was over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Halfway {
+    at: Moment,
+    /// What was stalled by then.
     stalled: Micros,
+}
+
+/// An open episode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Pressed {
+    run: Run,
+    /// The newest window; empty if the episode began within one.
+    newest: Growth,
+    calm: Option<Calm>,
+    /// When the next *still* is due, and its distance from the one before.
+    still: Moment,
+    pause: Micros,
 }
 
 /// A calm that lasts until now.
@@ -141,97 +134,25 @@ struct Lead {
 struct Calm {
     /// The reading before it.
     since: Moment,
-    /// What it has come to if pressure ended there.
+    /// What the episode amounts to if it ended there.
     figures: Figures,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    /// `older` and `last` are the two newest readings; growth is held against
-    /// `older` while `last` is so fresh that the breach may lie before it.
-    Quiet {
-        older: Sample,
-    },
-    Pending(Run),
-    Pressed {
-        run: Run,
-        still: Moment,
-        pause: Micros,
-    },
 }
 
 /// The machine of one trigger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Episode {
-    terms: Terms,
+    params: Params,
+    /// The newest reading.
     last: Sample,
     state: State,
 }
 
-/// `part` over `whole`, at most 100 %; what has no length is 0 %.
-fn share(part: Micros, whole: Micros) -> Percent {
-    if whole == Micros::ZERO {
-        return Percent(0);
-    }
-    let hundredths = u128::from(part.0) * 10_000 / u128::from(whole.0);
-    Percent(hundredths.min(10_000) as u32)
-}
-
-/// How long it takes to stall for `part` where `whole` takes `length`; for ever
-/// where `whole` is nothing.
-fn length_at(part: Micros, whole: Micros, length: Micros) -> Micros {
-    let product = u128::from(part.0) * u128::from(length.0);
-    let us = product.checked_div(u128::from(whole.0));
-    Micros(us.and_then(|us| us.try_into().ok()).unwrap_or(u64::MAX))
-}
-
-impl Terms {
-    /// Whether pressure has to last before it is told.
-    fn verifies(&self) -> bool {
-        self.hold > Micros::ZERO
-    }
-
-    /// Whether `growth` in `elapsed` is the threshold or more.
-    fn reached(&self, growth: Micros, elapsed: Micros) -> bool {
-        let product = |a: Micros, b: Micros| u128::from(a.0) * u128::from(b.0);
-        product(growth, self.window) >= product(self.stall, elapsed)
-    }
-
-    /// How much of what came before the first reading counts for `for=`: two
-    /// windows, which the kernel's grid and rate limit may have hidden, and never
-    /// more than half, so that what was verified is the greater part.
-    fn counted(&self, lead: Lead) -> Micros {
-        let most = self.window + self.window;
-        lead.lasted.min(most).min(Micros(self.hold.0 / 2))
-    }
-
-    /// Whether it is under half the threshold.
-    fn calm(&self, growth: Micros, elapsed: Micros) -> bool {
-        !self.reached(Micros(growth.0.saturating_mul(2)), elapsed)
-    }
-}
-
 impl Episode {
     /// A quiet machine; `baseline` is the counter read before the trigger was
-    /// armed, `privileged` tells whether that was with CAP_SYS_RESOURCE.
+    /// armed, `privileged` whether that was with CAP_SYS_RESOURCE.
     pub fn new(rule: &Rule, baseline: Sample, privileged: bool) -> Episode {
-        // The kernel sums up for privileged triggers apart from the file, and
-        // weighs CPUs by how busy they were since it last did (psi.c,
-        // collect_percpu_times): on 6.12 an event of 200 ms came with 93 to 122 ms
-        // in the file, and the rest up to 340 ms later.
-        let least = match privileged {
-            true => Micros(rule.stall().0 / 4),
-            false => rule.stall(),
-        };
         Episode {
-            terms: Terms {
-                stall: rule.stall(),
-                window: rule.window,
-                hold: rule.hold,
-                clear: rule.clear,
-                repeat: rule.repeat,
-                least,
-            },
+            params: Params::new(rule, privileged),
             last: baseline,
             state: State::Quiet { older: baseline },
         }
@@ -243,12 +164,13 @@ impl Episode {
         self.state = State::Quiet { older: baseline };
     }
 
-    /// Where it stands.
+    /// The state.
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Quiet { .. } => Phase::Quiet,
-            State::Pending(_) => Phase::Pending,
-            State::Pressed { .. } => Phase::Pressed,
+            State::Verifying(_) => Phase::Verifying,
+            State::Rechecking { .. } => Phase::Rechecking,
+            State::Pressed(_) => Phase::Pressed,
         }
     }
 
@@ -257,327 +179,246 @@ impl Episode {
     pub fn deadline(&self) -> Option<Moment> {
         match self.state {
             State::Quiet { .. } => None,
-            State::Pending(run) if !self.terms.verifies() => Some(run.look),
-            State::Pending(_) | State::Pressed { .. } => Some(self.last.at + self.terms.window),
+            State::Rechecking { due } => Some(due),
+            State::Verifying(_) | State::Pressed(_) => Some(self.last.at + self.params.window),
         }
     }
 
-    /// What it has come to; None unless pressed.
+    /// What the episode amounts to; None unless pressed.
     pub fn figures(&self) -> Option<Figures> {
-        match self.state {
-            State::Pressed { run, .. } => Some(run.until(self.last.at)),
+        match &self.state {
+            State::Pressed(pressed) => Some(pressed.run.until(self.last.at)),
             _ => None,
         }
     }
 
     /// Whether the last window was calm while pressed: an end may be under way.
     pub fn is_calm(&self) -> bool {
-        matches!(
-            self.state,
-            State::Pressed {
-                run: Run { calm: Some(_), .. },
-                ..
-            }
-        )
+        matches!(&self.state, State::Pressed(pressed) if pressed.calm.is_some())
     }
 
-    /// The kernel's trigger fired. With `for=0` the kernel is taken at its word,
-    /// but for events that the counter belies: it must have grown by the
-    /// threshold since the trigger was armed (or last found quiet), or by a
-    /// quarter of it where the trigger is privileged.
+    /// The kernel's trigger fired.
     pub fn crossed(&mut self, at: Moment, total: u64) -> Option<Event> {
-        let State::Quiet { older } = self.state else {
-            return None;
-        };
-        let base = match at.since(self.last.at) < self.terms.window {
-            true => older,
-            false => self.last,
-        };
-        let grown = Micros(total.saturating_sub(base.total));
-        let now = Sample { at, total };
-        if self.terms.verifies() {
-            return self.onset(now, self.lead(older, base, now));
+        match self.state {
+            State::Quiet { older } => self.quiet_crossed(older, Sample { at, total }),
+            _ => None,
         }
-        if grown < self.terms.least {
-            return self.doubt(now, Lead::default());
-        }
-        let lead = match at.since(base.at) <= Micros(LEAD_WINDOWS * self.terms.window.0) {
-            // Not longer ago than it takes to stall for so long without a pause.
-            true => {
-                let (stalled, elapsed) = credible(base, now, self.terms.window);
-                let lasted = stalled.min(elapsed);
-                Lead { lasted, stalled }
-            }
-            false => self.word_of_the_kernel(),
-        };
-        self.onset(now, lead)
     }
 
     /// A reading without an event, while quiet: where events can be stolen, it
-    /// stands in for the one that didn't come.
+    /// stands in for the one that was.
     pub fn checked(&mut self, at: Moment, total: u64) -> Option<Event> {
-        let State::Quiet { older } = self.state else {
-            return None;
-        };
-        let (last, now) = (self.last, Sample { at, total });
-        // A sliver of a window proves nothing.
-        if at.since(last.at) < self.terms.window && at >= last.at {
-            return None;
+        match self.state {
+            State::Quiet { older } => self.quiet_checked(older, Sample { at, total }),
+            _ => None,
         }
-        let (growth, elapsed) = credible(last, now, self.terms.window);
-        let lead = self.terms.verifies().then(|| self.lead(older, last, now));
-        self.last = now;
-        self.state = State::Quiet { older: last };
-        if growth < self.terms.stall {
-            return None;
-        }
-        if self.terms.reached(growth, elapsed) {
-            return self.onset(now, lead.unwrap_or(self.word_of_the_kernel()));
-        }
-        // Enough for a window, not for all the time since the last reading: pressure
-        // that began a moment ago looks like this, and so does a little of it all
-        // the time. The next windows tell.
-        self.doubt(now, lead.unwrap_or_default())
     }
 
-    /// Nothing to tell yet: the next readings decide.
-    fn doubt(&mut self, now: Sample, lead: Lead) -> Option<Event> {
-        self.last = now;
-        let look = now.at + Micros(self.terms.window.0 / FIRST_LOOK);
-        self.state = State::Pending(Run {
-            look,
-            ..Run::new(now.at, lead)
-        });
-        None
-    }
-
-    /// The timer fired: one reading a window while pending or pressed.
+    /// The deadline has passed.
     pub fn expire(&mut self, at: Moment, total: u64) -> Option<Event> {
-        let before = self.last;
-        let terms = self.terms;
-        let run = match &mut self.state {
-            State::Quiet { .. } => return None,
-            State::Pending(run) | State::Pressed { run, .. } => run,
-        };
-        if at < before.at {
-            // The clock ran backwards, as no CLOCK_MONOTONIC should: keep the
-            // lengths, move the points.
-            let step = before.at.since(at);
-            run.onset = run.onset - step;
-            run.look = run.look - step;
-            if let Some(calm) = &mut run.calm {
-                calm.since = calm.since - step;
-            }
-            if let State::Pressed { still, .. } = &mut self.state {
-                *still = *still - step;
-            }
-            self.last = Sample { at, total };
-            return None;
-        }
-        if at.since(before.at) < terms.window {
-            return self.look(Sample { at, total });
-        }
-        let (growth, elapsed) = credible(before, Sample { at, total }, terms.window);
-        self.last = Sample { at, total };
-        if run.onset == before.at && terms.verifies() {
-            run.lead.lasted = run
-                .lead
-                .lasted
-                .min(length_at(run.lead.stalled, growth, elapsed));
-        }
-        let ended = run.ended(before.at, (growth, elapsed));
-        run.newest = (growth, elapsed);
-        run.stalled = run.stalled + growth;
-        run.worst = run.worst.max(share(growth, elapsed));
-        if terms.reached(growth, elapsed) {
-            run.hits = run.hits.saturating_add(1);
-        }
-        let calm = terms.calm(growth, elapsed);
-        match &mut self.state {
+        let now = Sample { at, total };
+        match self.state {
             State::Quiet { .. } => None,
-            State::Pending(run) => {
-                let lasted = at.since(run.onset);
-                if lasted >= Micros(terms.hold.0 / 2) && run.middle.is_none() {
-                    run.middle = Some((at, run.stalled));
-                }
-                let (middle, by_then) = run.middle.unwrap_or((at, run.stalled));
-                // Once for= is over, what came long ago tells nothing of now.
-                let over = before.at.since(run.onset) + terms.counted(run.lead) >= terms.hold;
-                let stale = over
-                    && (at.since(middle) > terms.hold
-                        || terms.calm(run.stalled - by_then, terms.hold));
-                if stale || !terms.reached(run.stalled, lasted) {
-                    self.state = State::Quiet { older: before };
-                    None
-                } else if lasted + terms.counted(run.lead) >= terms.hold && !calm {
-                    // Not in a calm window: a begin says that pressure *is*,
-                    // not that there was enough of it a while ago.
-                    let run = *run;
-                    Some(self.press(run))
-                } else {
-                    None
-                }
-            }
-            State::Pressed { run, still, pause } => {
-                if !calm {
-                    run.calm = None;
-                } else if run.calm.is_none() {
-                    run.calm = Some(Calm {
-                        since: before.at,
-                        figures: ended,
-                    });
-                }
-                if let Some(Calm { since, figures }) = run.calm {
-                    if at.since(since) < terms.clear {
-                        return None;
-                    }
-                    self.state = State::Quiet { older: before };
-                    return Some(Event::End(figures));
-                }
-                if terms.repeat == Micros::ZERO || at < *still {
-                    return None;
-                }
-                let longest = REPEAT_MAX.max(terms.repeat);
-                *pause = (*pause + *pause).min(longest);
-                *still = at + *pause;
-                Some(Event::Still(run.until(at)))
-            }
+            State::Verifying(verifying) => self.verifying_expired(verifying, now),
+            State::Rechecking { due } => self.rechecking_expired(due, now),
+            State::Pressed(_) => self.pressed_expired(now),
         }
     }
 
-    /// A look between two readings: for a rule that doesn't verify, the threshold
-    /// is enough, however short the time.
-    fn look(&mut self, now: Sample) -> Option<Event> {
-        let (before, terms) = (self.last, self.terms);
-        let State::Pending(run) = &mut self.state else {
-            return None;
-        };
-        if terms.verifies() || now.at < run.look {
-            return None;
-        }
-        run.look = now.at + now.at.since(before.at);
-        let (growth, elapsed) = credible(before, now, terms.window);
-        if growth < terms.stall {
-            return None;
-        }
-        run.stalled = growth;
-        run.worst = share(growth, elapsed);
-        run.hits = 1;
-        let run = *run;
-        self.last = now;
-        Some(self.press(run))
-    }
-
-    /// With no reading near enough to tell: taken at its word, the window that
-    /// fired held the threshold.
-    fn word_of_the_kernel(&self) -> Lead {
-        Lead {
-            lasted: self.terms.window,
-            stalled: self.terms.stall,
-        }
-    }
-
-    /// What a rule that verifies makes of the growth since `older`, or `last` if
-    /// that is too far away: from a reading that is near all of it, from another no
-    /// more than fires a trigger. How long that took is at most what stands here,
-    /// until a window has shown the rate.
-    fn lead(&self, older: Sample, last: Sample, now: Sample) -> Lead {
-        let Terms { stall, window, .. } = self.terms;
-        let base = match now.at.since(older.at) <= Micros(NEAR_WINDOWS * window.0) {
+    /// With `for=0` the counter confirms an event if it has grown by the threshold
+    /// since the trigger was armed (or last found quiet), or by a quarter of it where
+    /// the trigger is privileged.
+    fn quiet_crossed(&mut self, older: Sample, now: Sample) -> Option<Event> {
+        let params = self.params;
+        let base = match now.at.since(self.last.at) < params.window {
             true => older,
-            false => last,
+            false => self.last,
         };
-        let (growth, elapsed) = credible(base, now, window);
-        match elapsed <= Micros(NEAR_WINDOWS * window.0) {
-            true => Lead {
-                lasted: elapsed,
-                stalled: growth,
-            },
-            false => Lead {
-                lasted: window + window,
-                stalled: growth.min(stall),
-            },
+        if params.verifies() {
+            let backdate = params.backdate_verified(older, base, now);
+            self.verify(now, Run::reached(now.at, backdate, &params));
+            return None;
         }
+        // Any growth, plausible or not: the kernel's event speaks for it.
+        if Micros(now.total.saturating_sub(base.total)) < params.confirm {
+            self.recheck(now);
+            return None;
+        }
+        let backdate = params.backdate_confirmed(base, now);
+        let run = Run::reached(now.at, backdate, &params);
+        Some(self.begin(now, run, Growth::default()))
     }
 
-    fn onset(&mut self, now: Sample, lead: Lead) -> Option<Event> {
-        self.last = now;
-        let run = Run {
-            hits: 1,
-            worst: share(self.terms.stall, self.terms.window),
-            ..Run::new(now.at, lead)
-        };
-        if !self.terms.verifies() {
-            return Some(self.press(run));
+    fn quiet_checked(&mut self, older: Sample, now: Sample) -> Option<Event> {
+        let (params, last) = (self.params, self.last);
+        // A sliver of a window proves nothing.
+        let growth = self.window_over(now)?;
+        self.state = State::Quiet { older: last };
+        if growth.stalled < params.stall {
+            return None;
         }
-        self.state = State::Pending(run);
+        // Enough for a window, but not for all the time since the last reading, may be
+        // pressure that began a moment ago, or a little of it all the time: the next
+        // windows show which.
+        let reached = params.reached(growth);
+        if params.verifies() {
+            let backdate = params.backdate_verified(older, last, now);
+            let run = match reached {
+                true => Run::reached(now.at, backdate, &params),
+                false => Run::new(now.at, backdate),
+            };
+            self.verify(now, run);
+            return None;
+        }
+        if !reached {
+            self.recheck(now);
+            return None;
+        }
+        let run = Run::reached(now.at, params.assume_one_window(), &params);
+        Some(self.begin(now, run, Growth::default()))
+    }
+
+    fn verifying_expired(&mut self, verifying: Verifying, now: Sample) -> Option<Event> {
+        let Verifying { mut run, halfway } = verifying;
+        let (params, before) = (self.params, self.last);
+        let window = self.window_over(now)?;
+        if run.onset == before.at {
+            run.backdate.limit(window);
+        }
+        run.add(window, &params);
+        let lasted = run.growth(now.at);
+        let half = lasted.elapsed >= Micros(params.sustain.0 / 2);
+        let halfway = halfway.or(half.then_some(Halfway {
+            at: now.at,
+            stalled: run.stalled,
+        }));
+        // Once for= is over, what happened long ago says nothing of now.
+        let stale = |halfway: Halfway| {
+            let second_half = Growth {
+                stalled: run.stalled - halfway.stalled,
+                elapsed: params.sustain,
+            };
+            now.at.since(halfway.at) > params.sustain || params.is_calm(second_half)
+        };
+        let was_over = params.is_sustained(&run, before.at);
+        if !params.reached(lasted) || (was_over && halfway.is_some_and(stale)) {
+            self.state = State::Quiet { older: before };
+            return None;
+        }
+        // Not in a calm window: a begin says that there *is* pressure, not that there
+        // was enough of it a while ago.
+        if params.is_sustained(&run, now.at) && !params.is_calm(window) {
+            return Some(self.begin(now, run, window));
+        }
+        self.state = State::Verifying(Verifying { run, halfway });
         None
     }
 
-    fn press(&mut self, run: Run) -> Event {
-        let at = self.last.at;
-        self.state = State::Pressed {
-            run,
-            still: at + self.terms.repeat,
-            pause: self.terms.repeat,
+    /// Until the window is over the threshold's stall is enough, however short the
+    /// time; then the mean decides.
+    fn rechecking_expired(&mut self, due: Moment, now: Sample) -> Option<Event> {
+        let (params, before) = (self.params, self.last);
+        let growth = plausible_growth(before, now, params.window);
+        let over = growth.elapsed >= params.window;
+        let confirmed = match over {
+            true => params.reached(growth),
+            false if now.at < due => return None,
+            false => growth.stalled >= params.stall,
         };
-        Event::Begin(run.until(at))
+        if confirmed {
+            let mut run = Run::new(before.at, Backdate::default());
+            run.add(growth, &params);
+            let newest = if over { growth } else { Growth::default() };
+            return Some(self.begin(now, run, newest));
+        }
+        if over {
+            self.last = now;
+            self.state = State::Quiet { older: before };
+        } else {
+            let due = now.at + growth.elapsed;
+            self.state = State::Rechecking { due };
+        }
+        None
     }
-}
 
-impl Run {
-    /// Nothing is known but what led up to it.
-    fn new(onset: Moment, lead: Lead) -> Run {
-        Run {
-            onset,
-            stalled: Micros::ZERO,
-            lead,
-            hits: 0,
-            worst: Percent(0),
-            middle: None,
-            newest: (Micros::ZERO, Micros::ZERO),
-            look: onset,
+    fn pressed_expired(&mut self, now: Sample) -> Option<Event> {
+        let before = self.last;
+        let window = self.window_over(now)?;
+        let State::Pressed(pressed) = &mut self.state else {
+            return None;
+        };
+        let event = pressed.take(window, before.at, now.at, &self.params);
+        if let Some(Event::End(_)) = event {
+            self.state = State::Quiet { older: before };
+        }
+        event
+    }
+
+    /// The growth since the newest reading, which `now` becomes; None, and nothing
+    /// changes, while less than a window has passed.
+    fn window_over(&mut self, now: Sample) -> Option<Growth> {
+        let before = self.last;
+        if now.at.since(before.at) < self.params.window {
+            return None;
+        }
+        self.last = now;
+        Some(plausible_growth(before, now, self.params.window))
+    }
+
+    fn verify(&mut self, now: Sample, run: Run) {
+        self.last = now;
+        let halfway = None;
+        self.state = State::Verifying(Verifying { run, halfway });
+    }
+
+    fn recheck(&mut self, now: Sample) {
+        self.last = now;
+        let due = now.at + Micros(self.params.window.0 / FIRST_RECHECK);
+        self.state = State::Rechecking { due };
+    }
+
+    fn begin(&mut self, now: Sample, run: Run, newest: Growth) -> Event {
+        self.last = now;
+        let pause = self.params.repeat;
+        self.state = State::Pressed(Pressed {
+            run,
+            newest,
             calm: None,
-        }
-    }
-
-    /// What it has come to if pressure ended about `at`, the reading before a calm
-    /// window. At its mean rate until then, the last window and the calm one held
-    /// as much of it as they grew by.
-    fn ended(&self, at: Moment, calm: (Micros, Micros)) -> Figures {
-        let (last, figures) = (self.newest, self.until(at));
-        let length = at.since(self.onset) - last.1;
-        let whole = self.stalled - last.0;
-        if whole == Micros::ZERO {
-            return figures;
-        }
-        let held = |(growth, elapsed)| length_at(growth, whole, length).min(elapsed);
-        Figures {
-            duration: figures.duration - last.1 + held(last) + held(calm),
-            stalled: figures.stalled + calm.0,
-            ..figures
-        }
-    }
-
-    fn until(&self, end: Moment) -> Figures {
-        Figures {
-            duration: end.since(self.onset) + self.lead.lasted,
-            stalled: self.stalled + self.lead.stalled,
-            hits: self.hits,
-            worst: self.worst,
-        }
+            still: now.at + pause,
+            pause,
+        });
+        Event::Begin(run.until(now.at))
     }
 }
 
-/// The growth and the time between two readings. Stalled time can't pass faster
-/// than time: a little over is a reading that was made late, but a counter that
-/// leaps or falls is another counter, and what it says of the past is nothing.
-fn credible(before: Sample, now: Sample, window: Micros) -> (Micros, Micros) {
-    let elapsed = now.at.since(before.at);
-    let growth = Micros(now.total.saturating_sub(before.total));
-    match growth > elapsed + elapsed + window {
-        true => (Micros::ZERO, elapsed),
-        false => (growth, elapsed),
+impl Pressed {
+    /// Takes the window between two readings.
+    fn take(
+        &mut self,
+        window: Growth,
+        before: Moment,
+        at: Moment,
+        params: &Params,
+    ) -> Option<Event> {
+        let ended = self.run.ended(before, self.newest, window);
+        self.run.add(window, params);
+        self.newest = window;
+        if params.is_calm(window) {
+            let calm = *self.calm.get_or_insert(Calm {
+                since: before,
+                figures: ended,
+            });
+            let over = at.since(calm.since) >= params.clear;
+            return over.then_some(Event::End(calm.figures));
+        }
+        self.calm = None;
+        if params.repeat == Micros::ZERO || at < self.still {
+            return None;
+        }
+        let longest = REPEAT_MAX.max(params.repeat);
+        self.pause = (self.pause + self.pause).min(longest);
+        self.still = at + self.pause;
+        Some(Event::Still(self.run.until(at)))
     }
 }
 

@@ -21,7 +21,7 @@ pub const NAME_MAX: usize = 32;
 /// `still` lines never lie further apart than this, unless `repeat=` says so.
 pub const REPEAT_MAX: Micros = Micros::secs(6 * 3600);
 
-const HOLD: Micros = Micros::secs(20);
+const SUSTAIN: Micros = Micros::secs(20);
 const CLEAR: Micros = Micros::secs(60);
 const REPEAT: Micros = Micros::secs(600);
 
@@ -49,8 +49,8 @@ pub struct Rule {
     pub level: Severity,
     /// What its lines call it; unique among the rules in force.
     pub name: String,
-    /// `for=`: how long pressure must last before it is told.
-    pub hold: Micros,
+    /// `for=`: how long pressure must be sustained before it is logged.
+    pub sustain: Micros,
     /// `clear=`: how long it must be gone before it has ended.
     pub clear: Micros,
     /// `repeat=`: the first *still* comes so long after *begin*; zero means none.
@@ -212,7 +212,7 @@ impl Rule {
         self.name == other.name
             && (self.resource, self.kind, self.level) == (other.resource, other.kind, other.level)
             && (self.threshold, self.window) == (other.threshold, other.window)
-            && (self.hold, self.clear, self.repeat) == (other.hold, other.clear, other.repeat)
+            && (self.sustain, self.clear, self.repeat) == (other.sustain, other.clear, other.repeat)
     }
 
     /// What it watches, as a line names it.
@@ -261,7 +261,7 @@ impl Rule {
             window,
             level: Severity::WARNING,
             name: format!("{}-{}", resource.name(), kind.name()),
-            hold: HOLD,
+            sustain: SUSTAIN,
             clear: CLEAR,
             repeat: REPEAT,
             cgroup: None,
@@ -302,7 +302,7 @@ impl Rule {
         match key {
             "level" => self.level = level(value).map_err(bad)?,
             "name" => self.name = name(value).map_err(bad)?,
-            "for" => self.hold = duration()?,
+            "for" => self.sustain = duration()?,
             "clear" => self.clear = duration()?,
             "repeat" => self.repeat = duration()?,
             "cgroup" => self.cgroup = Some(pattern(value).map_err(bad)?),
@@ -407,7 +407,7 @@ impl fmt::Display for Rule {
             self.window,
             self.level.name(),
             self.name,
-            self.hold,
+            self.sustain,
             self.clear,
             self.repeat,
         )?;

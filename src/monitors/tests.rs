@@ -273,7 +273,7 @@ fn the_grace_ends_with_a_new_baseline_and_only_then_anything_is_polled() {
     // what was stalled before counts no more
     assert_eq!(take(&mut monitors, Wake::GraceOver, 10, 5_000_000), None);
     assert_eq!(take(&mut monitors, Wake::Crossed, 13, 5_010_000), None);
-    assert_eq!(monitors.alert(0).phase(), Phase::Pending);
+    assert_eq!(monitors.alert(0).phase(), Phase::Rechecking);
 }
 
 #[test]

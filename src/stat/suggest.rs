@@ -80,7 +80,9 @@ impl Step {
     fn feed(&mut self, now: Sample) {
         let event = match self.episode.phase() {
             Phase::Quiet => self.episode.checked(now.at, now.total),
-            Phase::Pending | Phase::Pressed => self.episode.expire(now.at, now.total),
+            Phase::Verifying | Phase::Rechecking | Phase::Pressed => {
+                self.episode.expire(now.at, now.total)
+            }
         };
         if let Some(Event::Begin(_)) = event {
             self.fired = self.fired.saturating_add(1);
@@ -291,10 +293,10 @@ impl Course {
         watched: Micros,
     ) -> std::io::Result<()> {
         let (resource, kind) = (self.plan.resource.name(), self.plan.kind.name());
-        let hold = rule(self.plan, 1, self.plan.keys, cgroup).map(|rule| rule.hold);
+        let sustain = rule(self.plan, 1, self.plan.keys, cgroup).map(|rule| rule.sustain);
         write!(out, "\n# {resource} {kind}")?;
-        if let Some(hold) = hold {
-            write!(out, ", for={hold}")?;
+        if let Some(sustain) = sustain {
+            write!(out, ", for={sustain}")?;
         }
         write!(out, "\n# pct      ")?;
         for (name, part) in [("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999)] {

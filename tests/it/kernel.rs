@@ -236,7 +236,7 @@ fn shorter_than_for() -> Outcome {
     let state = |daemon: &mut Psilogd, state: &str| {
         while daemon.wait("reading").key("state") != state {}
     };
-    state(&mut daemon, "pending");
+    state(&mut daemon, "verifying");
     drop(load);
     state(&mut daemon, "quiet");
     let (_, rest, _) = daemon.end("TERM");

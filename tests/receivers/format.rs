@@ -173,7 +173,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             rule,
             place,
             total,
-            phase: Phase::Quiet,
+            phase: Phase::Rechecking,
         });
     }
     for (file, line, word) in [(HOSTILE, 7, every), (&b"/etc/psilogd.conf"[..], 0, b"")] {

@@ -42,18 +42,20 @@ fn rights() -> impl Strategy<Value = Rights> {
 
 fn rules() -> impl Strategy<Value = Config> {
     let share = 5..=60u64;
-    let hold = prop_oneof![Just(0u64), 1..=60u64];
+    let sustain = prop_oneof![Just(0u64), 1..=60u64];
     let limit = prop_oneof![
         Just("none".to_owned()),
         (2..40u64).prop_map(|n| n.to_string())
     ];
-    (share, hold, 0..=120u64, 0..=60u64, limit).prop_map(|(share, hold, clear, repeat, limit)| {
-        let rule = format!(
-            "rate_limit {limit}\nmemory full {share}%/2s name=m \
-             for={hold}s clear={clear}s repeat={repeat}s\n"
-        );
-        Config::parse(rule.as_bytes()).unwrap()
-    })
+    (share, sustain, 0..=120u64, 0..=60u64, limit).prop_map(
+        |(share, sustain, clear, repeat, limit)| {
+            let rule = format!(
+                "rate_limit {limit}\nmemory full {share}%/2s name=m \
+             for={sustain}s clear={clear}s repeat={repeat}s\n"
+            );
+            Config::parse(rule.as_bytes()).unwrap()
+        },
+    )
 }
 
 fn check_lines(run: &Run, config: &Config) -> Result<(), TestCaseError> {
@@ -113,9 +115,9 @@ proptest! {
         prop_assume!(config.settings.rate_limit.is_none());
         for line in run.logged.iter().filter(|line| line.event == "begin") {
             // looked at once a window, so the stall may lie a window further back
-            let from = line.at - rule.hold.0 - rule.window.0 - 50_000;
+            let from = line.at - rule.sustain.0 - rule.window.0 - 50_000;
             let grown = trace.stalled(MEMORY, Moment(from), Moment(line.at));
-            let half = rule.stall().0 * rule.hold.0 / rule.window.0 / 2;
+            let half = rule.stall().0 * rule.sustain.0 / rule.window.0 / 2;
             prop_assert!(grown * 100 >= half * 98, "{grown} of {half}");
         }
     }
@@ -140,7 +142,7 @@ proptest! {
         let (alarms, _) = alarms(&replay(&trace, &config, rights));
         prop_assert_eq!(alarms.len(), 1);
         let alarm = &alarms[0];
-        let latest = from + rule.hold.0 + 2 * rule.window.0;
+        let latest = from + rule.sustain.0 + 2 * rule.window.0;
         prop_assert!((from..=latest + 100_000).contains(&alarm.begin), "{}", alarm.begin - from);
         let (duration, stalled) = alarm.figures.unwrap();
         let stalled = stalled.unwrap() as f64;

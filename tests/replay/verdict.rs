@@ -101,7 +101,7 @@ pub fn judge(trace: &Trace, rules: &[Rule], (alarms, lines): (Vec<Alarm>, u64)) 
                 continue;
             }
             verdict.right += 1;
-            let latest = (want.onset + want.slack.1 + rule.hold).0 + patience;
+            let latest = (want.onset + want.slack.1 + rule.sustain).0 + patience;
             verdict.late += usize::from(alarm.begin > latest);
             match alarm.end {
                 None => verdict.missing_ends += 1,

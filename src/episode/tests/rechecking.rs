@@ -1,0 +1,66 @@
+//! Rechecking: `for=0`, and the counter did not confirm the event.
+
+use super::*;
+
+/// Seen on 6.12: the first stall of new pressure brings a latched event of the last
+/// one, and the kernel then holds back the true one for a window.
+#[test]
+fn pressure_behind_a_stale_event_begins_within_its_window() {
+    for privileged in [true, false] {
+        let mut m = armed("memory full 10%/2s for=0 clear=0", privileged);
+        m.pass(Micros::secs(60), 0);
+        m.pass(Micros::millis(20), 100);
+        assert_eq!(m.cross(), None);
+        assert_eq!(m.run(Micros::millis(240), 80), []);
+        // 250 ms to the threshold, and no longer than that again until it is seen
+        let Event::Begin(figures) = only(&m.run(Micros::millis(260), 80)) else {
+            panic!("no begin");
+        };
+        assert!(figures.stalled < Micros::millis(400));
+        assert_eq!(begins(&m.secs(60, 80)), 0);
+    }
+}
+
+#[test]
+fn a_stale_event_costs_eight_rechecks() {
+    let mut m = armed("memory full 10%/2s for=0", true);
+    m.pass(Micros::secs(60), 0);
+    assert_eq!(m.cross(), None);
+    // 9 % are under the threshold, however often the counter is read
+    let mut rechecks = 0;
+    while let Some(due) = m.episode.deadline() {
+        m.pass(due.since(m.now), 9);
+        assert_eq!(m.episode.expire(m.now, m.total), None);
+        rechecks += 1;
+    }
+    assert_eq!(rechecks, 8);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
+}
+
+#[test]
+fn pressure_that_began_shortly_before_a_fallback_reading_begins_a_window_later() {
+    // 5 s of the 30 s: the mean of the whole period is far from the threshold
+    for rule in ["cpu some 80%/2s for=0", "cpu some 80%/2s for=4s"] {
+        let mut m = machine(rule);
+        m.pass(Micros::secs(25), 0);
+        m.pass(Micros::secs(5), 100);
+        assert_eq!(m.episode.checked(m.now, m.total), None);
+        // half of for=4s is what led up to it
+        let events = m.secs(2, 100);
+        let Event::Begin(figures) = only(&events) else {
+            panic!("{events:?}");
+        };
+        assert_eq!(figures.hits, 1);
+        assert_eq!(figures.worst, Percent(10_000));
+    }
+}
+
+#[test]
+fn pressure_that_was_over_before_the_fallback_reading_is_silent() {
+    let mut m = machine("cpu some 80%/2s for=0");
+    m.pass(Micros::secs(5), 100);
+    m.pass(Micros::secs(25), 0);
+    assert_eq!(m.episode.checked(m.now, m.total), None);
+    assert_eq!(m.secs(60, 0), []);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
+}
