@@ -78,6 +78,7 @@ pub struct Account {
     cgroup: Option<Box<[u8]>>,
     episode: Episode,
     open: Option<Open>,
+    privileged: bool,
 }
 
 impl Account {
@@ -90,6 +91,7 @@ impl Account {
             rule,
             cgroup: None,
             open: None,
+            privileged,
         }
     }
 
@@ -160,7 +162,19 @@ impl Account {
         self.episode.deadline()
     }
 
-    /// Starts over from a new baseline: armed again, or the grace is over.
+    /// Whether its trigger is armed with CAP_SYS_RESOURCE; without, any reader of its
+    /// file can steal its events.
+    pub fn is_privileged(&self) -> bool {
+        self.privileged
+    }
+
+    /// Starts over with another trigger: see [`Account::new`].
+    pub fn rearm(&mut self, baseline: Sample, privileged: bool) {
+        self.privileged = privileged;
+        self.episode.rearm(baseline, privileged);
+    }
+
+    /// Starts over from a new baseline: the grace is over.
     pub fn rebase(&mut self, baseline: Sample) {
         self.episode.rebase(baseline);
     }

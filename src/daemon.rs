@@ -80,7 +80,7 @@ impl Daemon {
             roots,
             watches: Watches::new(settings.max_triggers),
             slots: Vec::new(),
-            schedule: Schedule::new(sys::has_sys_resource(), up, settings.grace, now),
+            schedule: Schedule::new(up, settings.grace, now),
             source: line.source,
             verbose: line.verbose,
             config,
@@ -247,8 +247,8 @@ impl Daemon {
         for index in (0..self.watches.list.len()).rev() {
             let due = self.watches.list[index].account.deadline();
             if due.is_some_and(|due| due <= now) {
+                self.schedule.has_read(&self.watches.list[index].account);
                 self.read(index, Wake::Expired);
-                self.schedule.has_read();
             }
         }
         if self.schedule.slow_round(now) {
@@ -277,8 +277,12 @@ impl Daemon {
             let (rule, place) = (account.rule(), account.place());
             sink.log(&Report::Crossing { rule, place, total });
         }
-        let out = &mut |report: &Report<'_>| log_with_worst(sink, descent, report);
+        let mut read_cgroups = false;
+        let out = &mut |report: &Report<'_>| read_cgroups |= log_with_worst(sink, descent, report);
         account.take(wake, at, stall, &mut self.ledger, out);
+        if read_cgroups {
+            self.schedule.has_read_cgroups();
+        }
         if self.verbose {
             self.sink.log(&Report::Reading {
                 rule: account.rule(),
@@ -316,7 +320,13 @@ impl Daemon {
         let watches = self.watches.list.iter();
         self.slots
             .extend(watches.map(|watch| slot(watch, schedule)));
-        self.schedule.settle(sys::now(), self.is_blind());
+        self.settle_schedule();
+    }
+
+    fn settle_schedule(&mut self) {
+        let blind = self.is_blind();
+        let armed = self.watches.list.iter().map(|watch| &watch.account);
+        self.schedule.settle(sys::now(), armed, blind);
     }
 
     fn set_slot(&mut self, index: usize) {
@@ -471,23 +481,28 @@ fn rebase(watch: &mut Watch<Trigger>) {
 }
 
 /// Logs a report; one of pressure on the whole system names the most-stalled
-/// cgroup.
-fn log_with_worst(sink: &mut Sink, descent: &mut Option<Descent>, report: &Report<'_>) {
+/// cgroup. Whether cgroups were read for it.
+fn log_with_worst(sink: &mut Sink, descent: &mut Option<Descent>, report: &Report<'_>) -> bool {
     let (Report::Begin(told) | Report::Still(told)) = *report else {
-        return sink.log(report);
+        sink.log(report);
+        return false;
     };
-    let worst = match (told.place, descent) {
+    let (worst, read) = match (told.place, descent) {
         (Place::System, Some(descent)) => {
             let avg10 = told.stall.unwrap_or_default().avg10;
-            descent.worst(told.rule.resource, told.rule.kind, avg10)
+            (
+                descent.worst(told.rule.resource, told.rule.kind, avg10),
+                true,
+            )
         }
-        _ => None,
+        _ => (None, false),
     };
     let told = Told { worst, ..told };
     match report {
         Report::Begin(_) => sink.log(&Report::Begin(told)),
         _ => sink.log(&Report::Still(told)),
     }
+    read
 }
 
 /// Lets triggers go.

@@ -177,6 +177,17 @@ fn share(part: Micros, whole: Micros) -> Percent {
     Percent(hundredths.min(10_000) as u32)
 }
 
+/// How much of a stall must be in the file for the event to be true. The kernel sums up
+/// for privileged triggers apart from the file, and weighs CPUs by how busy they were
+/// since it last did (psi.c, collect_percpu_times): on 6.12 an event of 200 ms came with
+/// 93 to 122 ms in the file, and the rest up to 340 ms later.
+fn least(stall: Micros, privileged: bool) -> Micros {
+    match privileged {
+        true => Micros(stall.0 / 4),
+        false => stall,
+    }
+}
+
 /// How long it takes to stall for `part` where `whole` takes `length`; for ever
 /// where `whole` is nothing.
 fn length_at(part: Micros, whole: Micros, length: Micros) -> Micros {
@@ -215,14 +226,6 @@ impl Episode {
     /// A quiet machine; `baseline` is the counter read before the trigger was
     /// armed, `privileged` tells whether that was with CAP_SYS_RESOURCE.
     pub fn new(rule: &Rule, baseline: Sample, privileged: bool) -> Episode {
-        // The kernel sums up for privileged triggers apart from the file, and
-        // weighs CPUs by how busy they were since it last did (psi.c,
-        // collect_percpu_times): on 6.12 an event of 200 ms came with 93 to 122 ms
-        // in the file, and the rest up to 340 ms later.
-        let least = match privileged {
-            true => Micros(rule.stall().0 / 4),
-            false => rule.stall(),
-        };
         Episode {
             terms: Terms {
                 stall: rule.stall(),
@@ -230,11 +233,17 @@ impl Episode {
                 hold: rule.hold,
                 clear: rule.clear,
                 repeat: rule.repeat,
-                least,
+                least: least(rule.stall(), privileged),
             },
             last: baseline,
             state: State::Quiet { older: baseline },
         }
+    }
+
+    /// Quiet again, as its trigger was armed anew: see [`Episode::new`].
+    pub fn rearm(&mut self, baseline: Sample, privileged: bool) {
+        self.terms.least = least(self.terms.stall, privileged);
+        self.rebase(baseline);
     }
 
     /// Quiet again, with another baseline.

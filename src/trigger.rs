@@ -13,10 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::line::Line;
 use crate::pressure::{BadPressure, Kind, Pressure, Resource, Stall};
 use crate::rule::Rule;
-use crate::time::Micros;
-
-/// Unprivileged windows are multiples of the averages' period (psi_trigger_create).
-const UNPRIVILEGED_WINDOW: Micros = Micros::secs(2);
+use crate::sys;
 
 /// Where pressure files are.
 #[derive(Clone, Debug)]
@@ -76,6 +73,8 @@ pub enum Hint {
     Capability,
     /// Without CAP_SYS_RESOURCE, windows are multiples of 2 s.
     Window,
+    /// CAP_SYS_RESOURCE can't be set aside, so no cgroup's trigger is opened.
+    Capset,
     /// There is no cgroup2 mount.
     Cgroup2,
     /// There is no such cgroup.
@@ -103,6 +102,7 @@ impl Hint {
             Hint::Irq => "no_irq_pressure",
             Hint::Capability => "capability",
             Hint::Window => "window_2s",
+            Hint::Capset => "capset",
             Hint::Cgroup2 => "no_cgroup2",
             Hint::NoCgroup => "no_cgroup",
             Hint::CgroupPressure => "cgroup_pressure_off",
@@ -133,6 +133,10 @@ impl Hint {
             Hint::Window => {
                 "without CAP_SYS_RESOURCE a window is a multiple of 2s: write such a window, or \
                  grant the capability"
+            }
+            Hint::Capset => {
+                "a filter forbids capset(2), without which no cgroup is armed: with systemd, set \
+                 SystemCallFilter=capset and ProtectControlGroups=no"
             }
             Hint::Cgroup2 => "no cgroup2 hierarchy is mounted",
             Hint::NoCgroup => "there is no such cgroup yet; it is armed when it comes",
@@ -192,6 +196,7 @@ impl fmt::Display for BadTrigger {
 pub struct Trigger {
     file: File,
     kind: Kind,
+    privileged: bool,
 }
 
 impl Trigger {
@@ -210,25 +215,38 @@ impl Trigger {
                 hint: Some(Hint::Cgroup2),
             });
         };
-        let try_arm = || {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open(&path)?;
+        let bad = |error, hint| BadTrigger {
+            path: path.clone(),
+            error,
+            hint,
+        };
+        let capable = rule.wants_capability();
+        let open = || open(&path);
+        let opened = match capable {
+            true => open(),
+            false => {
+                sys::without_sys_resource(open).map_err(|error| bad(error, Some(Hint::Capset)))?
+            }
+        };
+        let arm = |file| {
             let trigger = Trigger {
                 file,
                 kind: rule.kind,
+                privileged: capable && sys::has_sys_resource(),
             };
             let baseline = trigger.read()?;
             trigger.write(rule)?;
             Ok((trigger, baseline))
         };
-        try_arm().map_err(|error| BadTrigger {
-            hint: hint(&error, rule, roots, &path),
-            path: path.clone(),
-            error,
+        opened.and_then(arm).map_err(|error| {
+            let hint = hint(&error, rule, roots, &path);
+            bad(error, hint)
         })
+    }
+
+    /// Whether it was opened with CAP_SYS_RESOURCE: nobody can steal its events.
+    pub fn is_privileged(&self) -> bool {
+        self.privileged
     }
 
     /// Writes `some 150000 2000000` with its NUL: without it the kernel overwrites
@@ -265,6 +283,12 @@ impl AsFd for Trigger {
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options.custom_flags(libc::O_NONBLOCK).open(path)
+}
+
 fn hint(error: &io::Error, rule: &Rule, roots: &Roots, path: &Path) -> Option<Hint> {
     let irq = rule.resource == Resource::Irq;
     match (error.raw_os_error()?, &rule.cgroup) {
@@ -287,9 +311,7 @@ fn hint(error: &io::Error, rule: &Rule, roots: &Roots, path: &Path) -> Option<Hi
         (libc::EACCES, Some(_)) => Some(Hint::Owner),
         (libc::EROFS, _) => Some(Hint::ReadOnly),
         (libc::EMFILE | libc::ENFILE, _) => Some(Hint::Descriptors),
-        (libc::EINVAL, _)
-            if !crate::sys::has_sys_resource() && rule.window.0 % UNPRIVILEGED_WINDOW.0 != 0 =>
-        {
+        (libc::EINVAL, _) if !sys::has_sys_resource() && !rule.has_common_window() => {
             Some(Hint::Window)
         }
         _ => None,

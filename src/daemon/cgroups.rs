@@ -137,15 +137,14 @@ impl Daemon {
             at: sys::now(),
             total: 0,
         };
-        let privileged = self.schedule.privileged();
         let account = match cgroup {
             Some(path) if rule.is_pattern() && !self.watches.has_room() => {
                 self.watches.wait(rule, path);
                 self.changed = true;
                 return Ok(());
             }
-            Some(path) => Account::of_cgroup(Rc::clone(rule), path, baseline, privileged),
-            None => Account::new(Rc::clone(rule), baseline, privileged),
+            Some(path) => Account::of_cgroup(Rc::clone(rule), path, baseline, false),
+            None => Account::new(Rc::clone(rule), baseline, false),
         };
         self.enlist(account, None)
     }
@@ -157,10 +156,11 @@ impl Daemon {
         let rule = account.shared_rule();
         match self.trigger(&rule, account.cgroup()) {
             Ok((trigger, stall)) => {
-                account.rebase(Sample {
+                let baseline = Sample {
                     at: sys::now(),
                     total: stall.total,
-                });
+                };
+                account.rearm(baseline, trigger.is_privileged());
                 let watch = Watch { account, trigger };
                 self.slots.push(slot(&watch, &self.schedule));
                 self.watches.list.push(watch);
@@ -241,7 +241,7 @@ impl Daemon {
             self.watches.count(now, self.blindness().is_some());
             self.changed = false;
             self.stop_following();
-            self.schedule.settle(now, self.is_blind());
+            self.settle_schedule();
             // what was armed has to stay as the rest does; may be refused likewise
             let _ = sys::lock_memory();
         } else if self.watches.deadline().is_none_or(|due| due > now) {

@@ -107,8 +107,8 @@ impl<'a> Machine<'a> {
         let accounts: Vec<_> = accounts.collect();
         let settings = &config.settings;
         let up = Micros(now.0);
-        let mut schedule = Schedule::new(privileged, up, settings.grace, now);
-        schedule.settle(now, false);
+        let mut schedule = Schedule::new(up, settings.grace, now);
+        schedule.settle(now, accounts.iter(), false);
         Machine {
             accounts,
             schedule,
@@ -161,8 +161,8 @@ impl<'a> Machine<'a> {
                 .deadline()
                 .is_some_and(|due| due <= now)
             {
+                self.schedule.has_read(&self.accounts[index]);
                 self.read(index, Wake::Expired, at);
-                self.schedule.has_read();
             }
         }
         if self.schedule.slow_round(now) {
