@@ -43,7 +43,6 @@ pub struct Daemon {
     source: Source,
     config: Config,
     verbose: bool,
-    privileged: bool,
     signals: Signals,
     sink: Sink,
     notify: Notify,
@@ -77,7 +76,6 @@ impl Daemon {
             roots,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
-            privileged: sys::has_sys_resource(),
             source: line.source,
             verbose: line.verbose,
             config,
@@ -218,8 +216,11 @@ impl Daemon {
             let (rule, place) = (alert.rule(), alert.place());
             self.sink.log(&Report::Crossing { rule, place, total });
         }
-        if let Some(report) = self.monitors.take(index, wake, at, stall) {
-            log_with_top(&mut self.sink, &mut self.descent, &report);
+        let report = self.monitors.take(index, wake, at, stall);
+        let read_cgroups =
+            report.is_some_and(|report| log_with_top(&mut self.sink, &mut self.descent, &report));
+        if read_cgroups {
+            self.monitors.has_read_cgroups();
         }
         if self.verbose {
             let alert = self.monitors.alert(index);
@@ -331,24 +332,25 @@ impl Daemon {
 }
 
 /// Logs a report; one of pressure on the whole system names the most-stalled
-/// cgroup.
-fn log_with_top(sink: &mut Sink, descent: &mut Option<Descent>, report: &Report<'_>) {
+/// cgroup. Whether cgroups were read for it.
+fn log_with_top(sink: &mut Sink, descent: &mut Option<Descent>, report: &Report<'_>) -> bool {
     let (Report::Begin(episode) | Report::Still(episode)) = *report else {
-        return sink.log(report);
+        sink.log(report);
+        return false;
     };
-    let top = match (episode.place, descent) {
-        (Place::System, Some(descent)) => {
-            let avg10 = episode.stall.unwrap_or_default().avg10;
-            let found = descent.most_stalled(episode.rule.resource, episode.rule.kind, avg10);
-            found.map(|(path, avg10)| Top { path, avg10 })
-        }
-        _ => None,
+    let (Place::System, Some(descent)) = (episode.place, descent) else {
+        sink.log(report);
+        return false;
     };
+    let avg10 = episode.stall.unwrap_or_default().avg10;
+    let found = descent.most_stalled(episode.rule.resource, episode.rule.kind, avg10);
+    let top = found.map(|(path, avg10)| Top { path, avg10 });
     let episode = EpisodeReport { top, ..episode };
     match report {
         Report::Begin(_) => sink.log(&Report::Begin(episode)),
         _ => sink.log(&Report::Still(episode)),
     }
+    true
 }
 
 /// Closes triggers.

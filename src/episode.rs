@@ -158,6 +158,12 @@ impl Episode {
         }
     }
 
+    /// Quiet again, as its trigger was armed anew: see [`Episode::new`].
+    pub fn rearm(&mut self, baseline: Sample, privileged: bool) {
+        self.params.rearm(privileged);
+        self.rebase(baseline);
+    }
+
     /// Quiet again, with another baseline.
     pub fn rebase(&mut self, baseline: Sample) {
         self.last = baseline;

@@ -16,6 +16,9 @@ use crate::time::Micros;
 pub const WINDOW_MIN: Micros = Micros::millis(500);
 /// The kernel's longest window (WINDOW_MAX_US in kernel/sched/psi.c).
 pub const WINDOW_MAX: Micros = Micros::secs(10);
+/// Without CAP_SYS_RESOURCE a window is a multiple of this, the period of the kernel's
+/// averages (psi_trigger_create).
+pub const WINDOW_STEP: Micros = Micros::secs(2);
 /// Bytes in a rule's name.
 pub const NAME_MAX: usize = 32;
 /// `still` lines never lie further apart than this, unless `repeat=` says so.
@@ -185,6 +188,19 @@ impl Rule {
         pattern.is_some_and(|pattern| pattern.plain().is_none())
     }
 
+    /// Whether its window is one that the kernel takes without CAP_SYS_RESOURCE.
+    pub fn has_common_window(&self) -> bool {
+        self.window.0 % WINDOW_STEP.0 == 0
+    }
+
+    /// Whether its triggers are opened with CAP_SYS_RESOURCE, where psilogd has it.
+    /// On kernels that are in use that capability makes arming a cgroup's trigger a
+    /// race against the cgroup's removal, which crashes the host (psilogd.conf(5),
+    /// CAVEATS); so only one that is named, with a window that needs it, is.
+    pub fn wants_capability(&self) -> bool {
+        self.cgroup.is_none() || (!self.is_pattern() && !self.has_common_window())
+    }
+
     /// Whether it watches the cgroup of this path.
     pub fn covers(&self, path: &[u8]) -> bool {
         let pattern = self.cgroup.as_ref();
@@ -253,7 +269,8 @@ impl Rule {
             }
             (_, Some(kind)) => kind,
         };
-        let (threshold, window) = stall_and_window(next("STALL/WINDOW")?)?;
+        let stall_word = next("STALL/WINDOW")?;
+        let (threshold, window) = stall_and_window(stall_word)?;
         let mut rule = Rule {
             resource,
             kind,
@@ -280,6 +297,11 @@ impl Rule {
             let help =
                 "except= leaves cgroups out of a pattern: without * in cgroup= there are none";
             return Err(Mistake::new("except=", Reason::BadKey, help));
+        }
+        if rule.is_pattern() && !rule.has_common_window() {
+            let help = "with * in cgroup= the window must be 2s, 4s, 6s, 8s or 10s; only a rule \
+                        that names one cgroup may have another";
+            return Err(Mistake::new(stall_word, Reason::BadWindow, help));
         }
         let whole_system = rule.cgroup.as_ref().is_none_or(Pattern::is_root);
         if resource == Resource::Cpu && kind == Kind::Full && whole_system {
@@ -496,6 +518,23 @@ mod tests {
     }
 
     #[test]
+    fn only_the_system_and_a_named_cgroup_with_a_window_that_needs_it_get_the_capability() {
+        for (text, expected) in [
+            ("io full 10%/2s", true),
+            ("io full 10%/500ms", true),
+            ("io full 10%/500ms cgroup=/a", true),
+            ("io full 10%/3s cgroup=/a", true),
+            ("io full 10%/2s cgroup=/a", false),
+            ("io full 10%/10s cgroup=/a", false),
+            ("io full 10%/2s cgroup=/", false),
+            ("io full 10%/4s cgroup=/a/*", false),
+        ] {
+            let rule = parse(text);
+            assert_eq!(rule.map(|r| r.wants_capability()), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
     fn what_can_not_be_right_is_refused() {
         for (text, reason, word) in [
             ("", Reason::BadCount, ""),
@@ -555,6 +594,8 @@ mod tests {
                 Reason::BadValue,
                 "cgroup=/a**",
             ),
+            ("io full 1%/3s cgroup=/a/*", Reason::BadWindow, "1%/3s"),
+            ("io full 1%/500ms cgroup=/**", Reason::BadWindow, "1%/500ms"),
             ("cpu some 10%/2s except=/a", Reason::BadKey, "except="),
             (
                 "cpu some 10%/2s cgroup=/a except=/a",

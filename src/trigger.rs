@@ -13,10 +13,7 @@ use crate::pressure::{BadPressure, Kind, Pressure, Resource, Stall};
 use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
-use crate::time::Micros;
-
-/// Unprivileged windows are multiples of the averages' period (psi_trigger_create).
-const UNPRIVILEGED_WINDOW: Micros = Micros::secs(2);
+use crate::sys;
 
 /// A rule that could not be armed, or a pressure file that could not be read.
 #[derive(Debug)]
@@ -51,6 +48,7 @@ impl fmt::Display for BadTrigger {
 pub struct Trigger {
     file: File,
     kind: Kind,
+    privileged: bool,
 }
 
 impl Trigger {
@@ -69,25 +67,38 @@ impl Trigger {
                 hint: Some(Hint::Cgroup2),
             });
         };
-        let try_arm = || {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open(&path)?;
+        let bad = |error, hint| BadTrigger {
+            path: path.clone(),
+            error,
+            hint,
+        };
+        let capable = rule.wants_capability();
+        let open = || open(&path);
+        let opened = match capable {
+            true => open(),
+            false => {
+                sys::without_sys_resource(open).map_err(|error| bad(error, Some(Hint::Capset)))?
+            }
+        };
+        let arm = |file| {
             let trigger = Trigger {
                 file,
                 kind: rule.kind,
+                privileged: capable && sys::has_sys_resource(),
             };
             let baseline = trigger.read()?;
             trigger.write(rule)?;
             Ok((trigger, baseline))
         };
-        try_arm().map_err(|error| BadTrigger {
-            hint: hint(&error, rule, roots, &path),
-            path: path.clone(),
-            error,
+        opened.and_then(arm).map_err(|error| {
+            let hint = hint(&error, rule, roots, &path);
+            bad(error, hint)
         })
+    }
+
+    /// Whether it was opened with CAP_SYS_RESOURCE: nobody can steal its events.
+    pub fn is_privileged(&self) -> bool {
+        self.privileged
     }
 
     /// Writes `some 150000 2000000` with its NUL: without it the kernel overwrites
@@ -124,6 +135,12 @@ impl AsFd for Trigger {
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options.custom_flags(libc::O_NONBLOCK).open(path)
+}
+
 fn hint(error: &io::Error, rule: &Rule, roots: &Roots, path: &Path) -> Option<Hint> {
     let irq = rule.resource == Resource::Irq;
     match (error.raw_os_error()?, &rule.cgroup) {
@@ -146,9 +163,7 @@ fn hint(error: &io::Error, rule: &Rule, roots: &Roots, path: &Path) -> Option<Hi
         (libc::EACCES, Some(_)) => Some(Hint::Owner),
         (libc::EROFS, _) => Some(Hint::ReadOnly),
         (libc::EMFILE | libc::ENFILE, _) => Some(Hint::Descriptors),
-        (libc::EINVAL, _)
-            if !crate::sys::has_sys_resource() && rule.window.0 % UNPRIVILEGED_WINDOW.0 != 0 =>
-        {
+        (libc::EINVAL, _) if !sys::has_sys_resource() && !rule.has_common_window() => {
             Some(Hint::Window)
         }
         _ => None,

@@ -14,6 +14,9 @@ const QUICK: Micros = Micros::secs(2);
 /// What is due for all rules together.
 #[derive(Clone, Copy, Debug)]
 pub struct FallbackPoll {
+    /// Whether a trigger is armed without CAP_SYS_RESOURCE: any reader of its file can
+    /// steal its events.
+    backed: bool,
     /// Pressure during the boot is expected: until when it is ignored.
     grace: Option<Moment>,
     /// When the next round of fallback readings is due.
@@ -26,6 +29,7 @@ impl FallbackPoll {
     /// `up` is how long ago the system booted, `grace` the setting.
     pub fn new(up: Micros, grace: Micros, now: Moment) -> FallbackPoll {
         FallbackPoll {
+            backed: false,
             grace: (up < grace).then(|| now + (grace - up)),
             due: None,
             round: now,
@@ -34,7 +38,7 @@ impl FallbackPoll {
 
     /// The period of the fallback reading, where there is one.
     pub fn period(&self) -> Option<Micros> {
-        self.due.map(|_| PERIOD)
+        self.backed.then_some(PERIOD)
     }
 
     /// When there is something to do for all rules.
@@ -72,17 +76,27 @@ impl FallbackPoll {
 
     /// A counter was read for an open episode. Where events can be stolen we have
     /// just taken those of the rules that are quiet (the kernel keeps one time for
-    /// all files of a group), so they are read as often.
+    /// all files of a group), so they are read as often. The whole system is a group
+    /// of its own: with CAP_SYS_RESOURCE nothing is stolen there.
     pub fn has_read(&mut self, alert: &Alert) {
-        if !alert.is_privileged() {
+        if alert.cgroup().is_some() || !alert.is_privileged() {
+            self.has_read_cgroups();
+        }
+    }
+
+    /// Pressure files of cgroups were read, with the same outcome.
+    pub fn has_read_cgroups(&mut self) {
+        if self.backed {
             self.due = self.due.map(|due| due.min(self.round + QUICK));
         }
     }
 
-    /// Starts or stops the rounds after what is watched has changed; `needed` tells
-    /// whether any trigger is unprivileged, or cgroups have to be looked for.
-    pub fn set_needed(&mut self, now: Moment, needed: bool) {
-        self.due = match needed {
+    /// Starts or stops the rounds after what is watched has changed: `backed` if any
+    /// trigger is armed without CAP_SYS_RESOURCE, `missing` if cgroups have to be
+    /// looked for.
+    pub fn set_needed(&mut self, now: Moment, backed: bool, missing: bool) {
+        self.backed = backed;
+        self.due = match backed || missing {
             true => self.due.or(Some(now + PERIOD)),
             false => None,
         };
@@ -98,61 +112,85 @@ mod tests {
     const NOW: Moment = Moment(500_000_000);
     const GRACE: Micros = Micros::secs(120);
 
-    fn alert(privileged: bool) -> Alert {
+    /// Of the whole system, or of a cgroup.
+    fn alert(cgroup: Option<&[u8]>, privileged: bool) -> Alert {
         let rule = Rule::parse("io full 10%/2s".split(' ')).expect("a rule");
-        Alert::new(rule.into(), None, Sample { at: NOW, total: 0 }, privileged)
+        let baseline = Sample { at: NOW, total: 0 };
+        Alert::new(rule.into(), cgroup, baseline, privileged)
+    }
+
+    fn next(fallback: &FallbackPoll) -> Option<Moment> {
+        fallback.deadlines().min()
     }
 
     #[test]
     fn the_grace_ends_once_and_counts_from_boot() {
         let mut fallback = FallbackPoll::new(Micros::secs(20), GRACE, NOW);
         let due = NOW + Micros::secs(100);
-        assert_eq!(fallback.deadlines().min(), Some(due));
-        assert!(!fallback.polls(&alert(true)));
+        assert_eq!(next(&fallback), Some(due));
+        assert!(!fallback.polls(&alert(None, true)));
         assert!(!fallback.ends_grace(due - Micros(1)));
         assert!(fallback.ends_grace(due));
         assert!(!fallback.ends_grace(due));
-        assert!(fallback.polls(&alert(true)));
-        assert_eq!(fallback.deadlines().min(), None);
+        assert!(fallback.polls(&alert(None, true)));
+        assert_eq!(next(&fallback), None);
         let late = FallbackPoll::new(GRACE, GRACE, NOW);
-        assert_eq!(late.deadlines().min(), None);
+        assert_eq!(next(&late), None);
     }
 
     #[test]
     fn rounds_start_only_where_they_are_needed() {
         let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
-        fallback.set_needed(NOW, false);
+        fallback.set_needed(NOW, false, false);
+        assert_eq!((next(&fallback), fallback.period()), (None, None));
+        fallback.set_needed(NOW, false, true);
         assert_eq!(
-            (fallback.deadlines().min(), fallback.period()),
-            (None, None)
+            (next(&fallback), fallback.period()),
+            (Some(NOW + PERIOD), None)
         );
-        fallback.set_needed(NOW, true);
-        assert_eq!(fallback.deadlines().min(), Some(NOW + PERIOD));
+        fallback.set_needed(NOW, true, false);
         assert_eq!(fallback.period(), Some(PERIOD));
         // set again, the round is due when it was
-        fallback.set_needed(NOW + Micros::secs(5), true);
+        fallback.set_needed(NOW + Micros::secs(5), true, false);
         assert!(!fallback.starts_round(NOW + PERIOD - Micros(1)));
         assert!(fallback.starts_round(NOW + PERIOD));
-        assert_eq!(fallback.deadlines().min(), Some(NOW + PERIOD + PERIOD));
+        assert_eq!(next(&fallback), Some(NOW + PERIOD + PERIOD));
     }
 
     #[test]
-    fn only_unprivileged_triggers_are_backed_up() {
+    fn only_triggers_without_the_capability_are_backed_up() {
         let fallback = FallbackPoll::new(GRACE, GRACE, NOW);
-        assert!(fallback.checks(&alert(false)));
-        assert!(!fallback.checks(&alert(true)));
+        assert!(fallback.checks(&alert(None, false)));
+        assert!(fallback.checks(&alert(Some(b"/a"), false)));
+        assert!(!fallback.checks(&alert(None, true)));
     }
 
     #[test]
-    fn a_reading_for_one_episode_brings_the_round_forward() {
+    fn a_reading_for_one_episode_brings_the_round_of_its_kind_forward() {
         let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
-        fallback.set_needed(NOW, true);
-        fallback.has_read(&alert(true));
-        assert_eq!(fallback.deadlines().min(), Some(NOW + PERIOD));
-        fallback.has_read(&alert(false));
-        fallback.has_read(&alert(false));
-        assert_eq!(fallback.deadlines().min(), Some(NOW + QUICK));
+        fallback.set_needed(NOW, true, false);
+        fallback.has_read(&alert(None, true));
+        assert_eq!(next(&fallback), Some(NOW + PERIOD));
+        let cgroup = alert(Some(b"/a"), false);
+        fallback.has_read(&cgroup);
+        fallback.has_read(&cgroup);
+        assert_eq!(next(&fallback), Some(NOW + QUICK));
         assert!(fallback.starts_round(NOW + QUICK));
-        assert_eq!(fallback.deadlines().min(), Some(NOW + QUICK + PERIOD));
+        assert_eq!(next(&fallback), Some(NOW + QUICK + PERIOD));
+        // a named cgroup's privileged trigger has its file in common with others
+        fallback.has_read(&alert(Some(b"/a"), true));
+        assert_eq!(next(&fallback), Some(NOW + QUICK + QUICK));
+    }
+
+    #[test]
+    fn a_reading_of_the_system_steals_only_without_the_capability() {
+        for (privileged, due) in [(true, PERIOD), (false, QUICK)] {
+            let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
+            fallback.set_needed(NOW, !privileged, true);
+            fallback.has_read(&alert(None, privileged));
+            assert_eq!(next(&fallback), Some(NOW + due));
+            fallback.has_read_cgroups();
+            assert_eq!(next(&fallback), Some(NOW + due));
+        }
     }
 }

@@ -97,7 +97,8 @@ impl Alert {
         &self.rule
     }
 
-    /// Whether its trigger was opened with CAP_SYS_RESOURCE.
+    /// Whether its trigger was opened with CAP_SYS_RESOURCE; without, any reader of its
+    /// file can steal its events.
     pub fn is_privileged(&self) -> bool {
         self.privileged
     }
@@ -136,7 +137,13 @@ impl Alert {
         self.episode.deadline()
     }
 
-    /// Starts over from a new baseline: armed again, or the grace is over.
+    /// Starts over with another trigger: see [`Alert::new`].
+    pub fn rearm(&mut self, baseline: Sample, privileged: bool) {
+        self.privileged = privileged;
+        self.episode.rearm(baseline, privileged);
+    }
+
+    /// Starts over from a new baseline: the grace is over.
     pub fn rebase(&mut self, baseline: Sample) {
         self.episode.rebase(baseline);
     }

@@ -52,15 +52,16 @@ impl Config {
         self
     }
 
-    /// Pairs of rules of one group (the whole system, a cgroup or a pattern) whose
-    /// windows differ: with CAP_SYS_RESOURCE the short window blinds the long
-    /// one, because the kernel looks at the group once per shortest window.
+    /// Pairs of rules of one group (the whole system, or a cgroup) whose windows
+    /// differ: with CAP_SYS_RESOURCE the short window blinds the long one, because
+    /// the kernel looks at the group once per shortest window. Rules that are armed
+    /// without are immune, and blind no other.
     pub fn differing_windows(&self) -> impl Iterator<Item = (&Rule, &Rule)> {
         self.rules.iter().enumerate().filter_map(|(index, rule)| {
             let group: Vec<&Rule> = self
                 .rules
                 .iter()
-                .filter(|other| other.meets(rule))
+                .filter(|other| other.meets(rule) && other.wants_capability())
                 .collect();
             let shortest = group.iter().copied().min_by_key(|other| other.window)?;
             let first = group
@@ -104,12 +105,15 @@ mod tests {
     #[test]
     fn windows_that_differ_in_one_group_are_found() {
         let text = b"io full 10%/2s name=a\nio full 10%/10s name=b\nio full 10%/1s name=c\n\
-                     io full 10%/4s name=d cgroup=/x\nio full 20%/4s name=e cgroup=/x\n";
+                     io full 10%/4s name=d cgroup=/x\nio full 20%/4s name=e cgroup=/x\n\
+                     io full 10%/1s name=f cgroup=/y\nio full 20%/4s name=g cgroup=/y\n\
+                     io full 10%/1s name=h cgroup=/z\nio full 20%/3s name=i cgroup=/z\n";
         let config = Config::parse(text).unwrap_or_default();
         let pairs: Vec<_> = config
             .differing_windows()
             .map(|(short, long)| (short.name.as_str(), long.name.as_str()))
             .collect();
-        assert_eq!(pairs, [("c", "b")]);
+        // g is opened without the capability: no short window blinds it
+        assert_eq!(pairs, [("c", "b"), ("h", "i")]);
     }
 }

@@ -177,7 +177,7 @@ impl Daemon {
             at: sys::now(),
             total: 0,
         };
-        let alert = Alert::new(Rc::clone(rule), cgroup, nothing, self.privileged);
+        let alert = Alert::new(Rc::clone(rule), cgroup, nothing, false);
         self.try_arm(alert, None)
     }
 
@@ -188,10 +188,11 @@ impl Daemon {
         let rule = Rc::clone(alert.rule());
         match self.open(&rule, alert.cgroup()) {
             Ok((trigger, stall)) => {
-                alert.rebase(Sample {
+                let baseline = Sample {
                     at: sys::now(),
                     total: stall.total,
-                });
+                };
+                alert.rearm(baseline, trigger.is_privileged());
                 self.monitors.arm(alert, trigger);
                 Ok(())
             }

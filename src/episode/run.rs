@@ -113,23 +113,31 @@ impl Figures {
     }
 }
 
+/// How much of a stall must be in the file for an event to be confirmed. For
+/// privileged triggers the kernel keeps a sum apart from the file's, and weighs CPUs by
+/// how busy they were since it last did (psi.c, collect_percpu_times): on 6.12 an event
+/// of 200 ms came with 93 to 122 ms in the file, and the rest up to 340 ms later.
+fn confirm(stall: Micros, privileged: bool) -> Micros {
+    match privileged {
+        true => Micros(stall.0 / 4),
+        false => stall,
+    }
+}
+
 impl Params {
+    /// The trigger was armed anew.
+    pub(super) fn rearm(&mut self, privileged: bool) {
+        self.confirm = confirm(self.stall, privileged);
+    }
+
     pub(super) fn new(rule: &Rule, privileged: bool) -> Params {
-        // For privileged triggers the kernel keeps a sum apart from the file's, and
-        // weighs CPUs by how busy they were since it last did (psi.c,
-        // collect_percpu_times): on 6.12 an event of 200 ms came with 93 to 122 ms
-        // in the file, and the rest up to 340 ms later.
-        let confirm = match privileged {
-            true => Micros(rule.stall().0 / 4),
-            false => rule.stall(),
-        };
         Params {
             stall: rule.stall(),
             window: rule.window,
             sustain: rule.sustain,
             clear: rule.clear,
             repeat: rule.repeat,
-            confirm,
+            confirm: confirm(rule.stall(), privileged),
         }
     }
 

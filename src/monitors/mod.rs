@@ -151,6 +151,11 @@ impl<T> Monitors<T> {
         self.fallback.period()
     }
 
+    /// Pressure files of cgroups were read, which may have taken events of theirs.
+    pub fn has_read_cgroups(&mut self) {
+        self.fallback.has_read_cgroups();
+    }
+
     /// Where a rule's alert for a place is.
     pub fn find(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Option<Found> {
         let armed = self
@@ -287,8 +292,7 @@ impl<T> Monitors<T> {
             .armed
             .iter()
             .any(|monitor| !monitor.alert.is_privileged());
-        self.fallback
-            .set_needed(now, unprivileged || blind.is_some());
+        self.fallback.set_needed(now, unprivileged, blind.is_some());
     }
 
     fn first_unarmed(&self, rule: &Rc<Rule>) -> Option<&Unarmed> {

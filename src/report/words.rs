@@ -14,6 +14,8 @@ pub enum Hint {
     Capability,
     /// Without CAP_SYS_RESOURCE, windows are multiples of 2 s.
     Window,
+    /// CAP_SYS_RESOURCE can't be set aside, so no cgroup's trigger is opened.
+    Capset,
     /// There is no cgroup2 mount.
     Cgroup2,
     /// There is no such cgroup.
@@ -41,6 +43,7 @@ impl Hint {
             Hint::Irq => "no_irq_pressure",
             Hint::Capability => "capability",
             Hint::Window => "window_2s",
+            Hint::Capset => "capset",
             Hint::Cgroup2 => "no_cgroup2",
             Hint::NoCgroup => "no_cgroup",
             Hint::CgroupPressure => "cgroup_pressure_off",
@@ -70,6 +73,10 @@ impl Hint {
             Hint::Window => {
                 "without CAP_SYS_RESOURCE a window must be a multiple of 2s: change the window, \
                  or grant the capability"
+            }
+            Hint::Capset => {
+                "a filter forbids capset(2), without which no cgroup is armed: set \
+                 SystemCallFilter=capset and ProtectControlGroups=no in the systemd unit"
             }
             Hint::Cgroup2 => "no cgroup2 hierarchy is mounted",
             Hint::NoCgroup => "there is no such cgroup yet; it is armed when it is created",

@@ -112,6 +112,63 @@ pub fn close_together(fds: Vec<OwnedFd>) {
     fds.into_iter().for_each(std::mem::forget);
 }
 
+/// The sets of capabilities as capget(2) and capset(2) of version 3 have them: two
+/// structs of effective, permitted and inheritable, for the numbers from 0 and from
+/// 32 on.
+#[derive(Clone, Copy)]
+struct Capabilities([u32; 6]);
+
+impl Capabilities {
+    const SYS_RESOURCE: u32 = 1 << 24;
+
+    /// The header's version and process: _LINUX_CAPABILITY_VERSION_3, this thread.
+    const fn header() -> [u32; 2] {
+        [0x2008_0522, 0]
+    }
+
+    fn get() -> io::Result<Capabilities> {
+        let (mut header, mut sets) = (Self::header(), [0; 6]);
+        // SAFETY: the header is two 32-bit numbers, and version 3 writes six, which is
+        // what there is room for; both pointers are valid for the call.
+        let result =
+            unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+        match result {
+            0 => Ok(Capabilities(sets)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Puts them in force for this thread.
+    fn set(&self) -> io::Result<()> {
+        let mut header = Self::header();
+        // SAFETY: as in `get`, but that the six numbers are only read.
+        let result =
+            unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), self.0.as_ptr()) };
+        match result {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Calls `open` without CAP_SYS_RESOURCE in this thread's effective set, and restores
+/// the set. The kernel judges a trigger by the credentials that its file was opened
+/// with, whoever writes to it later. If the capability can't be dropped, `open` is not
+/// called, and the error is that of capset(2); if it can't be restored, it is gone, as
+/// [`has_sys_resource`] then says.
+pub fn without_sys_resource<T>(open: impl FnOnce() -> T) -> io::Result<T> {
+    let before = Capabilities::get()?;
+    if before.0[0] & Capabilities::SYS_RESOURCE == 0 {
+        return Ok(open());
+    }
+    let mut dropped = before;
+    dropped.0[0] &= !Capabilities::SYS_RESOURCE;
+    dropped.set()?;
+    let opened = open();
+    let _ = before.set();
+    Ok(opened)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

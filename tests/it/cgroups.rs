@@ -8,11 +8,19 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
+use psilogd::roots::Roots;
+use psilogd::rule::Rule;
+use psilogd::sys;
+use psilogd::time::Micros;
+use psilogd::trigger::Trigger;
+
 use crate::support::*;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("cgroups::what_comes_is_armed_at_once", at_once),
+        trial(CAPABILITY, capability),
+        trial("cgroups::the_system_is_not_read_for_cgroups", backing),
         trial("cgroups::nobody_scans", no_scan),
         trial("cgroups::a_path_that_is_not_there_yet", not_there_yet),
         trial("cgroups::removal_under_an_open_episode", removal),
@@ -31,6 +39,8 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
+const CAPABILITY: &str = "cgroups::triggers_are_opened_without_the_capability";
+const NO_NAMESPACE: &str = "no user namespace gives CAP_SYS_RESOURCE here";
 const QUIET: [&str; 2] = ["-f", "/dev/null"];
 
 /// A subtree of this test alone.
@@ -168,6 +178,91 @@ fn at_once() -> Outcome {
     times.sort();
     assert!(times[10] < Duration::from_millis(500), "{times:?}");
     silent_to_the_end(daemon);
+    done()
+}
+
+/// The kernel is the judge: a window of 500 ms is valid for whoever opened the file
+/// with the capability, and for nobody else. It runs in a user namespace, where every
+/// process has it; nothing is removed while a trigger is armed with it.
+fn capability() -> Outcome {
+    const INSIDE: &str = "PSILOGD_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_none() {
+        let inside = Command::new("unshare")
+            .arg("-Ur")
+            .arg(std::env::current_exe()?)
+            .args(["--exact", CAPABILITY])
+            .env(INSIDE, "1")
+            .output();
+        let output = inside.map(|inside| String::from_utf8_lossy(&inside.stdout).into_owned());
+        return match output {
+            Ok(output) if output.contains("\ntest result: ok. 1 passed") => done(),
+            Ok(output) if output.contains("\ntest result: ok. 0 passed; 0 failed; 1 ignored") => {
+                skip(NO_NAMESPACE)
+            }
+            Ok(output) if output.contains("test result:") => Err(output.into()),
+            _ => skip(NO_NAMESPACE),
+        };
+    }
+    let Some(subtree) = Subtree::new() else {
+        return skip(NO_CGROUP);
+    };
+    if !sys::has_sys_resource() {
+        return skip(NO_NAMESPACE);
+    }
+    subtree.make("a");
+    let path = subtree.name("a");
+    let arm = |pattern: &str, window: Micros| {
+        let mut rule = Rule::parse(subtree.rule("cpu some 20%/2s", pattern).split(' '));
+        let rule = rule.as_mut().expect("a rule");
+        // of a pattern, the configuration refuses such a window
+        rule.window = window;
+        let armed = Trigger::arm(rule, Some(path.as_bytes()), &Roots::find());
+        let armed = armed.map(|(trigger, _)| trigger.is_privileged());
+        armed.map_err(|why| why.errno())
+    };
+    let (short, common) = (Micros::millis(500), Micros::secs(2));
+    assert_eq!(arm("a", short), Ok(true));
+    assert_eq!(arm("*", short), Err(libc::EINVAL));
+    assert_eq!(arm("*", common), Ok(false));
+    assert_eq!(arm("a", common), Ok(false));
+    assert!(sys::has_sys_resource(), "the capability is restored");
+    assert_eq!(arm("a", short), Ok(true));
+    done()
+}
+
+/// With the capability: no reading backs the system's triggers up, and one those of
+/// cgroups alone.
+fn backing() -> Outcome {
+    let Some(subtree) = Subtree::new() else {
+        return skip(NO_CGROUP);
+    };
+    subtree.make("a");
+    let (system, pattern) = (
+        "memory full 99%/500ms name=whole",
+        "cpu full 90%/2s name=many",
+    );
+    let pattern = subtree.rule(pattern, "*");
+    for (rules, backed) in [(&[system][..], false), (&[system, &pattern][..], true)] {
+        let mut daemon = Psilogd::spawn(
+            Command::new("unshare")
+                .args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-v", "-o", "stdout"])
+                .args(QUIET)
+                .args(rules),
+        );
+        let Some(start) = daemon.next(DEADLINE).filter(|line| line.event() == "start") else {
+            return skip(NO_NAMESPACE);
+        };
+        assert_eq!(start.number("triggers"), rules.len() as f64);
+        assert_eq!(start.has("poll_s"), backed, "{}", start.text);
+        if backed {
+            daemon.wait("reading");
+            // all of a round are read in one turn
+            let (_, rest, _) = daemon.end("TERM");
+            let seen = rest.iter().map(|line| line.text.clone());
+            let seen: Vec<String> = seen.filter(|text| text.contains("event=reading")).collect();
+            assert!(seen.is_empty(), "{seen:#?}");
+        }
+    }
     done()
 }
 
@@ -623,7 +718,8 @@ fn exit() -> Outcome {
         let mut times: Vec<Duration> = (0..5)
             .map(|_| {
                 use std::io::Write;
-                let open = fs::OpenOptions::new().read(true).write(true).open(&file);
+                let open = || fs::OpenOptions::new().read(true).write(true).open(&file);
+                let open = sys::without_sys_resource(open).expect("capset");
                 let mut open = open.expect("a pressure file");
                 open.write_all(b"some 1000000 2000000\0").expect("armed");
                 let start = Instant::now();

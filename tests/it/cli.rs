@@ -60,6 +60,12 @@ fn table() -> Outcome {
             "",
         ),
         (&["-n", "cpu full 10%/2s cgroup=/a/*"], 0, ""),
+        (&["-n", "cpu full 10%/1s cgroup=/a"], 0, ""),
+        (
+            &["-n", "cpu full 10%/1s cgroup=/a/*"],
+            2,
+            "\"10%/1s\": with * in cgroup= the window must be 2s, 4s",
+        ),
         (&["-n", "cpu full 10%/2s cgroup=/"], 2, "always reads 0"),
         (
             &["-n", "io some 1%/2s cgroup=*.service"],

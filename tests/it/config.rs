@@ -91,6 +91,11 @@ fn bad() -> Outcome {
             "1: \"10%/11s\": a window is 500ms to 10s long",
         ),
         (
+            b"memory full 10%/2s\nmemory full 10%/500ms name=unit cgroup=/a.slice/*.service",
+            "2: \"10%/500ms\": with * in cgroup= the window must be 2s, 4s, 6s, 8s or 10s; only \
+             a rule that names one cgroup may have another",
+        ),
+        (
             b"memory full 10%/4296967296us",
             "a window is 500ms to 10s long",
         ),
