@@ -1,6 +1,7 @@
 //! The loop: every trigger in one poll(2) array, one timer for all episodes.
 
 mod cgroups;
+mod drill;
 mod reload;
 
 use std::io;
@@ -411,39 +412,6 @@ impl Daemon {
         for (short, long) in self.config.differing_windows() {
             self.sink.log(&Report::Windows { short, long });
         }
-    }
-
-    /// `-t`: a begin and an end of the most severe rule, marked `test=1`, on the
-    /// way that real ones take. Whether they were taken.
-    pub fn drill(&mut self) -> bool {
-        let Some(rule) = self
-            .config
-            .rules
-            .iter()
-            .min_by_key(|rule| rule.level.number())
-        else {
-            return false;
-        };
-        let told = Told {
-            rule,
-            place: rule.place(),
-            id: Id {
-                start: u64::try_from(sys::wall()).unwrap_or_default(),
-                number: 0,
-            },
-            stall: Some(Stall::default()),
-            figures: Figures {
-                duration: rule.hold,
-                stalled: Micros::ZERO,
-                hits: 0,
-                worst: Percent(0),
-            },
-            test: true,
-            worst: None,
-        };
-        self.sink.log(&Report::Begin(told));
-        self.sink.log(&Report::End(told, None));
-        self.sink.finish()
     }
 }
 

@@ -26,6 +26,7 @@
 //! | [`trigger`] | a rule and a pressure file: an armed fd | sys |
 //! | [`notify`] | the service manager's readiness protocol | sys |
 //! | [`sink`] | outputs | config, report, sys |
+//! | [`greeting`] | what a person at a terminal reads, but for the lines | sink |
 //! | [`options`] | psilogd's command line | config |
 //! | [`daemon`] | owns the poll array and everything in it | all above |
 //! | [`stat`] | psistat's rows, tables, JSON and suggestions | pressure, episode |
@@ -42,6 +43,7 @@ pub mod cgroup;
 pub mod config;
 pub mod daemon;
 pub mod episode;
+pub mod greeting;
 pub mod lapse;
 pub mod line;
 pub mod notify;

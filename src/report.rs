@@ -35,7 +35,7 @@ pub struct Told<'a> {
     pub stall: Option<Stall>,
     /// What it has come to.
     pub figures: Figures,
-    /// Whether it is a drill (`psilogd -t`).
+    /// Whether it is a drill (`psilogd --drill`).
     pub test: bool,
     /// The most-stalled cgroup where the whole system is pressed, if one stands out.
     pub worst: Option<Worst<'a>>,

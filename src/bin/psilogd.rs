@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use psilogd::daemon::Daemon;
+use psilogd::greeting::printable;
 use psilogd::options::{Action, BadConfig, CommandLine, usage};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -17,14 +18,14 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(why) => {
             complain(&why);
-            complain("try psilogd -h");
+            complain("try psilogd --help");
             return ExitCode::from(USAGE);
         }
     };
     match line.action {
         Action::Help => return print(&usage()),
         Action::Version => return print(&format!("psilogd {VERSION}\n")),
-        Action::Run | Action::Check | Action::Test => {}
+        Action::Run | Action::Check | Action::Drill => {}
     }
     let config = match line.source.load() {
         Ok(config) => config,
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     if let Action::Check = line.action {
         return print(&config.to_string());
     }
-    let test = matches!(line.action, Action::Test);
+    let drill = matches!(line.action, Action::Drill);
     let mut daemon = match Daemon::new(line, config) {
         Ok(daemon) => daemon,
         Err(error) => {
@@ -53,12 +54,8 @@ fn main() -> ExitCode {
             return ExitCode::from(FAILURE);
         }
     };
-    if test {
-        if daemon.drill() {
-            return ExitCode::SUCCESS;
-        }
-        complain("no receiver took the test lines");
-        return ExitCode::from(FAILURE);
+    if drill {
+        return report_drill(&mut daemon);
     }
     for bad in daemon.arm() {
         complain(&format!("rule {} is not armed: {}", bad.name, bad.why));
@@ -71,10 +68,31 @@ fn main() -> ExitCode {
     daemon.run()
 }
 
-/// A sentence on standard error; a closed one is no reason to fail.
+/// Where lines are written to standard output, the report stays out of it.
+fn report_drill(daemon: &mut Daemon) -> ExitCode {
+    use std::io::Write;
+    let Some(drill) = daemon.drill() else {
+        complain("there is no rule to make a drill of");
+        return ExitCode::from(FAILURE);
+    };
+    let written = match drill.on_stdout {
+        true => {
+            let _ = std::io::stderr().write_all(drill.text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        false => print(&drill.text),
+    };
+    match drill.taken {
+        true => written,
+        false => ExitCode::from(FAILURE),
+    }
+}
+
+/// A sentence on standard error; a closed one is no reason to fail. File names and
+/// words of the configuration may be in it.
 fn complain(sentence: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "psilogd: {sentence}");
+    let _ = writeln!(std::io::stderr(), "psilogd: {}", printable(sentence));
 }
 
 /// Text on standard output, which may be closed early by a pager.

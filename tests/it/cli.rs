@@ -8,6 +8,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("cli::table", table),
         trial("cli::help_and_version", help_and_version),
+        trial("cli::long_names_are_the_short_ones", long_names),
+        trial("cli::a_terminal_is_not_steered", escaped),
         trial("cli::check_prints_what_reads_back", check),
         trial("cli::settings_of_file_and_command_line", settings),
         trial("cli::windows_that_differ_are_warned_of", windows),
@@ -21,6 +23,15 @@ fn table() -> Outcome {
         (&["-n"][..], 0, ""),
         (&["-n", "cpu some 10%/2s"], 0, ""),
         (&["-n", "-o", "stdout", "-o", "stderr"], 0, ""),
+        (&["-t"], 0, ""),
+        (&["--check"], 0, ""),
+        (&["-nt"], 0, ""),
+        // what only looks wins over what sends
+        (&["--check", "--drill", "-o", "syslog:/nonexistent"], 0, ""),
+        (&["--check", "--output=nowhere"], 2, "an output is syslog"),
+        (&["--check", "--config", "/nonexistent"], 2, "no such file"),
+        (&["--check", "--config"], 2, "Argument to option 'config'"),
+        (&["--check=yes"], 2, "'check' does not take an argument"),
         (&["-x"], 2, "Unrecognized option: 'x'"),
         (&["--frobnicate"], 2, "Unrecognized option: 'frobnicate'"),
         (&["-f"], 2, "Argument to option 'f' missing"),
@@ -88,7 +99,7 @@ fn table() -> Outcome {
         ),
     ] {
         let mut args = args.to_vec();
-        if !args.contains(&"-f") {
+        if !args.iter().any(|arg| ["-f", "--config"].contains(arg)) {
             args.splice(0..0, NULL);
         }
         let (status, _, errors) = support::run(&args);
@@ -104,12 +115,58 @@ fn table() -> Outcome {
 }
 
 fn help_and_version() -> Outcome {
-    let (status, help, errors) = support::run(&["-h"]);
-    assert_eq!((status, errors.as_str()), (Some(0), ""));
-    assert!(help.starts_with("usage: psilogd "), "{help}");
-    let (status, version, errors) = support::run(&["-V"]);
-    assert_eq!((status, errors.as_str()), (Some(0), ""));
-    assert_eq!(version, format!("psilogd {}\n", env!("CARGO_PKG_VERSION")));
+    for option in ["-h", "--help"] {
+        let (status, help, errors) = support::run(&[option]);
+        assert_eq!((status, errors.as_str()), (Some(0), ""));
+        assert!(help.starts_with("usage: psilogd "), "{help}");
+    }
+    for option in ["-V", "--version"] {
+        let (status, version, errors) = support::run(&[option]);
+        assert_eq!((status, errors.as_str()), (Some(0), ""));
+        assert_eq!(version, format!("psilogd {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    done()
+}
+
+/// Every option's long name does what its short one does, `-t` what `-n` does.
+fn long_names() -> Outcome {
+    let scratch = support::Scratch::new();
+    let file = scratch.file("psilogd.conf", "grace 5m\n");
+    let short = support::run(&["-n", "-s", "-v", "-C", "/c", "-f", &file, "-o", "kmsg"]);
+    assert_eq!(short.0, Some(0), "{short:?}");
+    assert!(
+        short.1.contains("output kmsg\noutput stderr\ngrace 5m"),
+        "{short:?}"
+    );
+    for check in ["-t", "--check"] {
+        let long = support::run(&[
+            check,
+            "--stderr",
+            "--verbose",
+            "--cgroup-root=/c",
+            "--config",
+            &file,
+            "--output=kmsg",
+        ]);
+        assert_eq!(long, short);
+    }
+    done()
+}
+
+/// What a file's name or a word would do to a terminal is shown, not done.
+fn escaped() -> Outcome {
+    let (status, _, errors) = support::run(&["-n", "-f", "/nonexistent\x1b]0;x\x07"]);
+    assert_eq!(status, Some(2));
+    assert_eq!(
+        errors,
+        "psilogd: /nonexistent\\u{1b}]0;x\\u{7}: there is no such file\n"
+    );
+    let (status, _, errors) = support::run(&["-n", "-f", "/dev/null", "io\x1b[2J"]);
+    assert_eq!(status, Some(2));
+    assert!(
+        errors.lines().all(|line| !line.contains(char::is_control)),
+        "{errors:?}"
+    );
     done()
 }
 

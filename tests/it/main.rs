@@ -5,6 +5,7 @@
 mod cgroups;
 mod cli;
 mod config;
+mod drill;
 mod kernel;
 mod manual;
 mod notify;
@@ -20,6 +21,7 @@ fn main() {
         cgroups::trials(),
         cli::trials(),
         config::trials(),
+        drill::trials(),
         kernel::trials(),
         manual::trials(),
         notify::trials(),

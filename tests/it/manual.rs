@@ -28,18 +28,20 @@ fn options() -> Outcome {
     let (_, help, _) = run(&["-h"]);
     let page = page("psilogd.8");
     let described = page.split(".Sh DESCRIPTION").nth(1).expect("a description");
-    let options: Vec<&str> = help
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix('-'))
-        .map(|line| &line[..1])
+    // `-x, --long ARG   text` there, `.It Fl x , -long Ar arg` here
+    let lines = help.lines().map(str::trim_start);
+    let options: Vec<String> = lines
+        .filter(|line| line.starts_with('-'))
+        .map(|line| {
+            let words = line.split(' ').take_while(|word| word.starts_with('-'));
+            let names: Vec<&str> = words.map(|word| &word[1..]).collect();
+            format!(".It Fl {}", names.join(" ").replace(',', " ,"))
+        })
         .collect();
-    assert!(options.len() >= 8, "{help}");
-    for option in &options {
-        let item = format!(".It Fl {option}");
-        assert!(
-            described.lines().any(|line| line.starts_with(&item)),
-            "{item}"
-        );
+    assert!(options.len() >= 10, "{help}");
+    for item in &options {
+        let same = |line: &str| line == item || line.starts_with(&format!("{item} Ar "));
+        assert!(described.lines().any(same), "{item}");
     }
     let items = described
         .lines()

@@ -1,0 +1,62 @@
+//! `--drill`: a begin and an end on the way that real ones take.
+
+use super::*;
+use crate::config::Output;
+use crate::greeting;
+use crate::line::{LINE_MAX, Line};
+use crate::sink::Delivery;
+
+/// What came of a drill.
+pub struct Drill {
+    /// What was sent, and what became of it for each output.
+    pub text: String,
+    /// Whether no output failed.
+    pub taken: bool,
+    /// Whether standard output is one of the outputs: what reads it expects lines
+    /// and nothing else.
+    pub on_stdout: bool,
+}
+
+impl Daemon {
+    /// A begin and an end of the most severe rule, marked `test=1`. None where there
+    /// is no rule.
+    pub fn drill(&mut self) -> Option<Drill> {
+        let rules = self.config.rules.iter();
+        let rule = rules.min_by_key(|rule| rule.level.number())?;
+        let told = Told {
+            rule,
+            place: rule.place(),
+            id: Id {
+                start: u64::try_from(sys::wall()).unwrap_or_default(),
+                number: 0,
+            },
+            stall: Some(Stall::default()),
+            figures: Figures {
+                duration: rule.hold,
+                stalled: Micros::ZERO,
+                hits: 0,
+                worst: Percent(0),
+            },
+            test: true,
+            worst: None,
+        };
+        let reports = [Report::Begin(told), Report::End(told, None)];
+        reports.iter().for_each(|report| self.sink.log(report));
+        let outputs = self.sink.deliver();
+        Some(Drill {
+            text: greeting::drill(&reports.map(text), &outputs),
+            taken: outputs
+                .iter()
+                .all(|(_, delivery)| !matches!(delivery, Delivery::Failed(_))),
+            on_stdout: outputs.iter().any(|(output, _)| *output == Output::Stdout),
+        })
+    }
+}
+
+/// A line without its header.
+fn text(report: Report<'_>) -> String {
+    let mut body = [0; LINE_MAX];
+    let mut line = Line::new(&mut body);
+    report.write(&mut line);
+    String::from_utf8_lossy(line.bytes()).into_owned()
+}
