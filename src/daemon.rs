@@ -2,6 +2,7 @@
 
 mod cgroups;
 mod drill;
+mod greet;
 mod reload;
 
 use std::io;
@@ -25,6 +26,8 @@ use crate::sys::{self, Signal, Signals, Slot};
 use crate::time::{Micros, Moment};
 use crate::trigger::{BadTrigger, Hint, Roots, Trigger};
 use crate::watches::{Failure, Found, Lost, Watch, Watches};
+
+pub use greet::is_watched;
 
 /// Where the signalfd and inotify stand in the poll array, and from where on the
 /// outputs do; the triggers follow.

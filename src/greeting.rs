@@ -48,9 +48,11 @@ impl Start<'_> {
         let first = format!("psilogd {version} has armed {armed} and logs to {places}.");
         let here = |output: &Output| matches!(output, Output::Stderr);
         let second = match self.outputs.iter().any(|(output, _)| here(output)) {
-            _ if self.is_unheard() => "Lines are therefore shown here as well; press ^C to stop.",
+            _ if self.is_unheard() => {
+                "Lines are therefore shown here as well (none without pressure); press ^C to stop."
+            }
             true => "Without pressure it stays silent; press ^C to stop.",
-            false => "To see lines here as well, add -s; press ^C to stop.",
+            false => "To see lines here as well (none without pressure), add -s; press ^C to stop.",
         };
         [first, second.into()]
     }
@@ -166,7 +168,7 @@ mod tests {
             [
                 "psilogd 1.2.3 has armed all 4 rules and logs to syslog at /dev/log (a receiver \
                  is there).",
-                "To see lines here as well, add -s; press ^C to stop."
+                "To see lines here as well (none without pressure), add -s; press ^C to stop."
             ]
         );
     }
@@ -182,7 +184,7 @@ mod tests {
                 [
                     "psilogd 1.2.3 has armed 3 of 4 rules (not irq-full, see above) and logs to \
                      syslog at /dev/log (no receiver is there).",
-                    "Lines are therefore shown here as well; press ^C to stop."
+                    "Lines are therefore shown here as well (none without pressure); press ^C to stop."
                 ]
             );
         }

@@ -139,6 +139,11 @@ impl Source {
         })
     }
 
+    /// From now on, standard error is one more output, as with `-s`.
+    pub fn copy_to_stderr(&mut self) {
+        self.copy = true;
+    }
+
     /// Reads the file and puts the command line over it: operands stand in place
     /// of its rules, `-o` in place of its outputs. No rules at all means the
     /// built-in ones.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use psilogd::daemon::Daemon;
+use psilogd::daemon::{Daemon, is_watched};
 use psilogd::greeting::printable;
 use psilogd::options::{Action, BadConfig, CommandLine, usage};
 
@@ -57,13 +57,19 @@ fn main() -> ExitCode {
     if drill {
         return report_drill(&mut daemon);
     }
-    for bad in daemon.arm() {
+    let bad = daemon.arm();
+    for bad in &bad {
         complain(&format!("rule {} is not armed: {}", bad.name, bad.why));
     }
     if !daemon.watches_anything() {
         daemon.finish();
         complain("no rule could be armed");
         return ExitCode::from(FAILURE);
+    }
+    if is_watched() {
+        for sentence in daemon.greet(&bad) {
+            say(&sentence);
+        }
     }
     daemon.run()
 }
@@ -88,11 +94,16 @@ fn report_drill(daemon: &mut Daemon) -> ExitCode {
     }
 }
 
-/// A sentence on standard error; a closed one is no reason to fail. File names and
-/// words of the configuration may be in it.
+/// What is wrong, on standard error.
 fn complain(sentence: &str) {
+    say(&format!("psilogd: {sentence}"));
+}
+
+/// A line on standard error; a closed one is no reason to fail. File names and
+/// words of the configuration may be in it.
+fn say(line: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "psilogd: {}", printable(sentence));
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
 /// Text on standard output, which may be closed early by a pager.

@@ -6,6 +6,7 @@ mod cgroups;
 mod cli;
 mod config;
 mod drill;
+mod greeting;
 mod kernel;
 mod manual;
 mod notify;
@@ -22,6 +23,7 @@ fn main() {
         cli::trials(),
         config::trials(),
         drill::trials(),
+        greeting::trials(),
         kernel::trials(),
         manual::trials(),
         notify::trials(),
