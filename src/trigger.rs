@@ -1,6 +1,8 @@
 //! A rule and a pressure file become an armed descriptor; reading it; what an
 //! errno means and what would help.
 
+mod forecast;
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -14,6 +16,8 @@ use crate::line::Line;
 use crate::pressure::{BadPressure, Kind, Pressure, Resource, Stall};
 use crate::rule::Rule;
 use crate::time::Micros;
+
+pub use forecast::forecast;
 
 /// Unprivileged windows are multiples of the averages' period (psi_trigger_create).
 const UNPRIVILEGED_WINDOW: Micros = Micros::secs(2);

@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
+use psilogd::config::Config;
 use psilogd::daemon::{Daemon, is_watched};
 use psilogd::greeting::printable;
 use psilogd::options::{Action, BadConfig, CommandLine, usage};
+
+use psilogd::sys;
+use psilogd::trigger::{Roots, forecast};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         ));
     }
     if let Action::Check = line.action {
+        warn_of_unarmable(&line, &config);
         return print(&config.to_string());
     }
     let drill = matches!(line.action, Action::Drill);
@@ -72,6 +77,21 @@ fn main() -> ExitCode {
         }
     }
     daemon.run()
+}
+
+/// What could not be armed now. It is no mistake in the configuration, which may be
+/// meant for another kernel or a service with another privilege.
+fn warn_of_unarmable(line: &CommandLine, config: &Config) {
+    let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
+    let privileged = sys::has_sys_resource();
+    for rule in &config.rules {
+        if let Err(why) = forecast(rule, &roots, privileged) {
+            let name = &rule.name;
+            complain(&format!(
+                "warning: rule {name} can't be armed here now: {why}"
+            ));
+        }
+    }
 }
 
 /// Where lines are written to standard output, the report stays out of it.

@@ -7,6 +7,8 @@ use crate::support::{self, Outcome, done, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("cli::table", table),
+        trial("cli::what_no_cgroup2_mount_means_is_warned_of", unarmable),
+        trial("cli::what_this_host_lacks_is_warned_of", unarmable_system),
         trial("cli::help_and_version", help_and_version),
         trial("cli::long_names_are_the_short_ones", long_names),
         trial("cli::a_terminal_is_not_steered", escaped),
@@ -105,12 +107,62 @@ fn table() -> Outcome {
         let (status, _, errors) = support::run(&args);
         assert_eq!(status, Some(code), "{args:?}: {errors}");
         assert!(errors.contains(expected), "{args:?}: {errors}");
-        assert_eq!(errors.is_empty(), code == 0, "{args:?}: {errors}");
+        let mistakes = support::mistakes(&errors);
+        assert_eq!(mistakes.is_empty(), code == 0, "{args:?}: {errors}");
         assert!(
             errors.lines().all(|line| line.starts_with("psilogd: ")),
             "{errors}"
         );
     }
+    done()
+}
+
+/// The exit code stays 0, and the configuration is printed.
+fn unarmable() -> Outcome {
+    let args = ["-n", "-f", "/dev/null", "-C", "/nonexistent"];
+    let rules = [
+        "io full 10%/2s cgroup=/a name=named",
+        "io full 10%/2s cgroup=/* name=pattern",
+    ];
+    let (status, config, errors) = support::run(&[&args[..], &rules[..]].concat());
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(config.contains("name=named") && config.contains("name=pattern"));
+    let lines: Vec<&str> = errors.lines().collect();
+    assert_eq!(lines.len(), 2, "{errors}");
+    for (line, name) in lines.iter().zip(["named", "pattern"]) {
+        assert!(support::is_about_host(line), "{line}");
+        assert!(line.contains(&format!(" rule {name} ")), "{line}");
+        assert!(line.ends_with("no cgroup2 hierarchy is mounted"), "{line}");
+    }
+    done()
+}
+
+/// With nothing amiss there is no warning, and what a missing capability or
+/// resource does is warned of.
+fn unarmable_system() -> Outcome {
+    if !support::has_psi() {
+        return support::skip("this kernel keeps no pressure figures");
+    }
+    let check = ["-n", "-f", "/dev/null"];
+    let open = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/proc/pressure/memory");
+    // before Linux 6.1, only root may
+    if open.is_ok() {
+        let (status, _, errors) = support::run(&check);
+        assert_eq!((status, errors.as_str()), (Some(0), ""));
+    }
+    if !std::path::Path::new("/proc/pressure/irq").exists() {
+        let (status, _, errors) = support::run(&[&check[..], &["irq full 10%/2s"]].concat());
+        assert_eq!(status, Some(0), "{errors}");
+        assert!(errors.lines().all(support::is_about_host), "{errors}");
+        assert!(errors.contains("no irq pressure"), "{errors}");
+    }
+    let fast = [&check[..], &["io full 10%/500ms"]].concat();
+    let (status, _, errors) = support::run(&fast);
+    assert_eq!(status, Some(0), "{errors}");
+    let warned = errors.contains("a window is a multiple of 2s");
+    assert_eq!(warned, !psilogd::sys::has_sys_resource(), "{errors}");
     done()
 }
 
@@ -176,7 +228,7 @@ fn check() -> Outcome {
     assert!(built_in.contains("\nmemory full 40%/2s level=crit name=memory-critical for=20s"));
     let file = scratch.file("psilogd.conf", &built_in);
     let (status, again, errors) = support::run(&["-n", "-f", &file]);
-    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    assert_eq!((status, &*support::mistakes(&errors)), (Some(0), ""));
     assert_eq!(again, built_in);
     done()
 }
