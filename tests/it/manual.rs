@@ -17,6 +17,10 @@ pub fn trials() -> Vec<Trial> {
             "manual::the_built_in_rules_are_the_documented_ones",
             built_in,
         ),
+        trial(
+            "manual::the_packaged_configuration_holds_every_default",
+            packaged,
+        ),
     ]
 }
 
@@ -130,6 +134,35 @@ fn built_in() -> Outcome {
     let page = page("psilogd.conf.5");
     for line in psilogd::config::BUILT_IN.lines() {
         assert!(page.contains(&format!("\n{line}\n")), "{line}");
+    }
+    done()
+}
+
+/// What stands behind a # alone is what is in force without a file, to the letter.
+fn packaged() -> Outcome {
+    let path = format!("{}/packaging/psilogd.conf", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path)?;
+    let defaults = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let defaults = defaults.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    let defaults: Vec<&str> = defaults.collect();
+    let (_, config, _) = run(&["-n", "-f", "/dev/null"]);
+    assert_eq!(defaults, config.lines().collect::<Vec<_>>());
+    // every line that is shown as an example is one
+    let examples = text.lines().filter_map(|line| line.strip_prefix("#   "));
+    let examples: Vec<&str> = examples.collect();
+    let scratch = Scratch::new();
+    for example in &examples {
+        let words = example.split("  ").next().expect("a setting");
+        let file = scratch.file("psilogd.conf", words);
+        let (status, _, errors) = run(&["-n", "-f", &file]);
+        assert_eq!(status, Some(0), "{example}: {errors}");
+    }
+    for kind in ["syslog:", "udp:", "kmsg", "stdout", "stderr"] {
+        let output = format!("output {kind}");
+        assert!(
+            examples.iter().any(|line| line.starts_with(&output)),
+            "{kind}"
+        );
     }
     done()
 }
