@@ -2,6 +2,8 @@
 //! the step of [`Monitors`] asks for is done. Nothing is decided here.
 
 mod arming;
+mod drill;
+mod greet;
 mod reload;
 
 use std::io;
@@ -11,18 +13,17 @@ use std::process::ExitCode;
 use crate::alert::{FallbackPoll, Ids, Wake};
 use crate::cgroup::{Descent, Tree};
 use crate::config::Config;
-use crate::episode::Figures;
 use crate::monitors::{Monitors, Task};
 use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
-use crate::pressure::{Percent, Stall};
-use crate::report::{EndReason, EpisodeReport, Id, Report, StopSignal, Top};
+use crate::report::{EndReason, EpisodeReport, Report, StopSignal, Top};
 use crate::roots::Roots;
 use crate::rule::Place;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
-use crate::time::Micros;
 use crate::trigger::{BadTrigger, Trigger};
+
+pub use greet::is_watched;
 
 /// Where the signalfd and inotify stand in the poll array, and from where on the
 /// outputs do; the triggers follow.
@@ -301,33 +302,6 @@ impl Daemon {
         for (short, long) in self.config.differing_windows() {
             self.sink.log(&Report::WindowConflict { short, long });
         }
-    }
-
-    /// `-t`: a begin and an end of the most severe rule, marked `drill=1`, on the
-    /// way that real ones take. Whether they were taken.
-    pub fn drill(&mut self) -> bool {
-        let rules = self.config.rules.iter();
-        let Some(rule) = rules.min_by_key(|rule| rule.level.number()) else {
-            return false;
-        };
-        let start = sys::wall().0 / 1_000_000;
-        let episode = EpisodeReport {
-            rule,
-            place: rule.place(),
-            id: Id { start, number: 0 },
-            stall: Some(Stall::default()),
-            figures: Figures {
-                duration: rule.sustain,
-                stalled: Micros::ZERO,
-                hits: 0,
-                worst: Percent(0),
-            },
-            drill: true,
-            top: None,
-        };
-        self.sink.log(&Report::Begin(episode));
-        self.sink.log(&Report::End(episode, None));
-        self.sink.finish()
     }
 }
 

@@ -27,11 +27,12 @@
 //! | [`alert`] | the state of one rule in one place: a reading in, a report out | time, pressure, rule, episode, report |
 //! | [`monitors`] | the watched set, and the loop's step | time, pressure, rule, report, alert |
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
-//! | [`trigger`] | a rule and a pressure file: an armed descriptor | time, sys, pressure, roots, rule, line, report |
+//! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
 //! | [`stat`] | psistat's rows, tables, JSON and suggestions | time, pressure, pattern, rule, line, episode |
+//! | [`greeting`] | what a person at a terminal reads, but for the lines | config, sink |
 //! | [`options`] | psilogd's command line | rule, config |
-//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, roots, rule, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, options |
+//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
 //! | [`psistat`] | psistat: command line, reading, the loop | time, sys, pressure, pattern, roots, line, report, stat |
 //!
 //! What decides (pressure to report) does no I/O and takes time as a parameter.
@@ -43,6 +44,7 @@ pub mod cgroup;
 pub mod config;
 pub mod daemon;
 pub mod episode;
+pub mod greeting;
 pub mod line;
 pub mod monitors;
 pub mod notify;

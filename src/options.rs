@@ -19,7 +19,7 @@ pub enum Action {
     /// Print the effective configuration.
     Check,
     /// Send a test begin and end.
-    Test,
+    Drill,
     /// Print how psilogd is used.
     Help,
     /// Print the version.
@@ -63,26 +63,35 @@ pub struct BadConfig {
 
 fn options() -> Options {
     let mut options = Options::new();
-    options.optopt("C", "", "cgroups are below DIR", "DIR");
-    options.optopt("f", "", "read FILE, not /etc/psilogd.conf", "FILE");
+    options.optopt("C", "cgroup-root", "cgroups are below DIR", "DIR");
+    options.optopt("f", "config", "read FILE, not /etc/psilogd.conf", "FILE");
     options.optmulti(
         "o",
-        "",
+        "output",
         "write to OUTPUT: syslog, syslog:PATH, udp:ADDRESS[:PORT], kmsg, stdout or stderr",
         "OUTPUT",
     );
-    options.optflag("n", "", "check the configuration, print it and exit");
-    options.optflag("t", "", "send a test begin and end, and exit");
-    options.optflag("s", "", "copy every line to standard error");
-    options.optflag("v", "", "log every crossing and every reading as well");
-    options.optflag("h", "", "print this help");
-    options.optflag("V", "", "print the version");
+    options.optflag("n", "check", "check the configuration, print it and exit");
+    options.optflag("t", "", "the same as -n");
+    options.optflag(
+        "",
+        "drill",
+        "send a test begin and end, report what became of them and exit",
+    );
+    options.optflag("s", "stderr", "copy every line to standard error");
+    options.optflag(
+        "v",
+        "verbose",
+        "log every crossing and every reading as well",
+    );
+    options.optflag("h", "help", "print this help");
+    options.optflag("V", "version", "print the version");
     options
 }
 
 /// What `-h` prints.
 pub fn usage() -> String {
-    let brief = "usage: psilogd [-hnstvV] [-C DIR] [-f FILE] [-o OUTPUT] [RULE ...]\n\n\
+    let brief = "usage: psilogd [-hnstvV] [--drill] [-C DIR] [-f FILE] [-o OUTPUT] [RULE ...]\n\n\
                  Logs episodes of CPU, memory and I/O pressure. A RULE is one operand, such as\n\
                  'memory full 10%/2s for=20s level=warning'; see psilogd.conf(5).";
     options().usage(brief)
@@ -95,8 +104,9 @@ impl CommandLine {
         let action = match () {
             () if matches.opt_present("h") => Action::Help,
             () if matches.opt_present("V") => Action::Version,
-            () if matches.opt_present("n") => Action::Check,
-            () if matches.opt_present("t") => Action::Test,
+            // the harmless one of two
+            () if matches.opt_present("n") || matches.opt_present("t") => Action::Check,
+            () if matches.opt_present("drill") => Action::Drill,
             () => Action::Run,
         };
         Ok(CommandLine {
@@ -127,6 +137,11 @@ impl Source {
             copy: matches.opt_present("s"),
             rules: operands.rules,
         })
+    }
+
+    /// From now on, standard error is one more output, as with `-s`.
+    pub fn copy_to_stderr(&mut self) {
+        self.copy = true;
     }
 
     /// Reads the file and puts the command line over it: operands stand in place

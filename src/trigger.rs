@@ -1,6 +1,8 @@
 //! A rule and a pressure file become an armed descriptor; reading it; what an
 //! errno means and what would help.
 
+mod forecast;
+
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -14,6 +16,8 @@ use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
 use crate::sys;
+
+pub use forecast::forecast;
 
 /// A rule that could not be armed, or a pressure file that could not be read.
 #[derive(Debug)]

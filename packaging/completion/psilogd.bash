@@ -4,10 +4,10 @@ _psilogd() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
 	case $prev in
-	-C) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
-	-f) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	-o) words=('syslog' 'syslog:' 'udp:' 'kmsg' 'stdout' 'stderr') ;;
-	*) words=(-C -f -o -n -t -s -v -h -V) ;;
+	-C|--cgroup-root) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	-f|--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	-o|--output) words=('syslog' 'syslog:' 'udp:' 'kmsg' 'stdout' 'stderr') ;;
+	*) words=(-C --cgroup-root -f --config -o --output -n --check -t --drill -s --stderr -v --verbose -h --help -V --version) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

@@ -2,8 +2,13 @@
 
 use std::process::ExitCode;
 
-use psilogd::daemon::Daemon;
+use psilogd::config::Config;
+use psilogd::daemon::{Daemon, is_watched};
+use psilogd::greeting::printable;
 use psilogd::options::{Action, BadConfig, CommandLine, usage};
+use psilogd::roots::Roots;
+use psilogd::sys;
+use psilogd::trigger::forecast;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -17,14 +22,14 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(why) => {
             complain(&why);
-            complain("try psilogd -h");
+            complain("try psilogd --help");
             return ExitCode::from(USAGE);
         }
     };
     match line.action {
         Action::Help => return print(&usage()),
         Action::Version => return print(&format!("psilogd {VERSION}\n")),
-        Action::Run | Action::Check | Action::Test => {}
+        Action::Run | Action::Check | Action::Drill => {}
     }
     let config = match line.source.load() {
         Ok(config) => config,
@@ -43,9 +48,10 @@ fn main() -> ExitCode {
         ));
     }
     if let Action::Check = line.action {
+        warn_of_unarmable(&line, &config);
         return print(&config.to_string());
     }
-    let test = matches!(line.action, Action::Test);
+    let drill = matches!(line.action, Action::Drill);
     let mut daemon = match Daemon::new(line, config) {
         Ok(daemon) => daemon,
         Err(error) => {
@@ -53,14 +59,11 @@ fn main() -> ExitCode {
             return ExitCode::from(FAILURE);
         }
     };
-    if test {
-        if daemon.drill() {
-            return ExitCode::SUCCESS;
-        }
-        complain("no receiver took the test lines");
-        return ExitCode::from(FAILURE);
+    if drill {
+        return report_drill(&mut daemon);
     }
-    for bad in daemon.arm() {
+    let bad = daemon.arm();
+    for bad in &bad {
         complain(&format!("rule {} is not armed: {}", bad.name, bad.why));
     }
     if !daemon.watches_anything() {
@@ -68,13 +71,59 @@ fn main() -> ExitCode {
         complain("no rule could be armed");
         return ExitCode::from(FAILURE);
     }
+    if is_watched() {
+        for sentence in daemon.greet(&bad) {
+            say(&sentence);
+        }
+    }
     daemon.run()
 }
 
-/// A sentence on standard error; a closed one is no reason to fail.
-fn complain(sentence: &str) {
+/// What could not be armed now. It is no mistake in the configuration, which may be
+/// meant for another kernel or a service with another privilege.
+fn warn_of_unarmable(line: &CommandLine, config: &Config) {
+    let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
+    let privileged = sys::has_sys_resource();
+    for rule in &config.rules {
+        if let Err(why) = forecast(rule, &roots, privileged) {
+            let name = &rule.name;
+            complain(&format!(
+                "warning: rule {name} can't be armed here now: {why}"
+            ));
+        }
+    }
+}
+
+/// Where lines are written to standard output, the report stays out of it.
+fn report_drill(daemon: &mut Daemon) -> ExitCode {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "psilogd: {sentence}");
+    let Some(drill) = daemon.drill() else {
+        complain("there is no rule to make a drill of");
+        return ExitCode::from(FAILURE);
+    };
+    let written = match drill.on_stdout {
+        true => {
+            let _ = std::io::stderr().write_all(drill.text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        false => print(&drill.text),
+    };
+    match drill.taken {
+        true => written,
+        false => ExitCode::from(FAILURE),
+    }
+}
+
+/// What is wrong, on standard error.
+fn complain(sentence: &str) {
+    say(&format!("psilogd: {sentence}"));
+}
+
+/// A line on standard error; a closed one is no reason to fail. File names and
+/// words of the configuration may be in it.
+fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
 /// Text on standard output, which may be closed early by a pager.

@@ -187,3 +187,18 @@ impl Setting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As packaged, /etc/psilogd.conf shows every setting that the parser knows.
+    #[test]
+    fn the_packaged_file_names_every_setting() {
+        let text = include_str!("../../packaging/psilogd.conf");
+        for setting in Setting::ALL {
+            let line = format!("\n#{} ", setting.name());
+            assert!(text.contains(&line), "{}", setting.name());
+        }
+    }
+}

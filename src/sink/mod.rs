@@ -6,6 +6,7 @@ mod kmsg;
 mod local;
 mod outlet;
 mod queue;
+mod reach;
 mod stdio;
 mod udp;
 
@@ -22,6 +23,7 @@ use kmsg::Kmsg;
 use local::Local;
 use outlet::{Channel, Outlet};
 use queue::Entry;
+pub use reach::Delivery;
 use stdio::{Stdio, Stream};
 use udp::Udp;
 
@@ -122,12 +124,29 @@ impl Sink {
     }
 
     /// The end: waits at most 200 ms for lines to go out, and writes the rest to
-    /// standard error. Whether there was no rest.
+    /// standard error, if that is no output and has them already. Whether there was
+    /// no rest.
     pub fn finish(&mut self) -> bool {
         if self.outlets.iter().all(|(_, outlet)| outlet.is_empty()) {
             return !self.is_over();
         }
-        let end = sys::now() + DRAIN;
+        self.drain(sys::now() + DRAIN);
+        let mut outputs = self.outlets.iter();
+        let shown = outputs.any(|(output, _)| *output == Output::Stderr);
+        let mut rest = false;
+        for (_, outlet) in &mut self.outlets {
+            outlet.spill(|entry, text| {
+                rest = true;
+                if !shown {
+                    spill(entry, text);
+                }
+            });
+        }
+        !rest && !self.is_over()
+    }
+
+    /// Waits for lines to go out.
+    fn drain(&mut self, end: Moment) {
         let mut slots = vec![Slot::IDLE; self.width()];
         while self.outlets.iter().any(|(_, outlet)| !outlet.is_empty()) {
             let now = sys::now();
@@ -143,16 +162,6 @@ impl Sink {
             self.ready(&slots, now);
             self.expire(now);
         }
-        let mut rest = false;
-        for (output, outlet) in &mut self.outlets {
-            outlet.spill(|entry, text| {
-                rest = true;
-                if *output != Output::Stderr {
-                    spill(entry, text);
-                }
-            });
-        }
-        !rest && !self.is_over()
     }
 }
 

@@ -66,6 +66,12 @@ pub trait Channel {
     /// A line was sent.
     fn sent(&mut self, _now: Moment) {}
 
+    /// What came back for a line that was sent, where a receiver can refuse it
+    /// behind our back.
+    fn refusal(&self) -> Option<io::Error> {
+        None
+    }
+
     /// Whether it can never work again: a closed pipe.
     fn is_over(&self, _error: &io::Error) -> bool {
         false
@@ -100,6 +106,8 @@ pub struct Outlet {
     cut: bool,
     /// When the last line was taken off, since the epoch.
     wall: Micros,
+    /// Why the last attempt failed; None once a line was taken.
+    error: Option<i32>,
 }
 
 impl Outlet {
@@ -122,6 +130,7 @@ impl Outlet {
             sent: 0,
             cut: false,
             wall: Micros::ZERO,
+            error: None,
         }
     }
 
@@ -194,6 +203,41 @@ impl Outlet {
         self.state == State::Over
     }
 
+    /// Connects if it is not connected, and says why that failed, as errno(3).
+    pub fn reach(&mut self, now: Moment) -> Option<i32> {
+        if let State::Down { next, pause } = self.state {
+            if next > now {
+                return self.error;
+            }
+            match self.channel.connect() {
+                Ok(()) => self.state = State::Up,
+                Err(error) => self.fail(&error, now, pause),
+            }
+        }
+        match self.state {
+            State::Up | State::Full => None,
+            State::Down { .. } | State::Over => self.error,
+        }
+    }
+
+    /// Why its lines were not taken, or not by now, as errno(3).
+    pub fn failure(&self) -> Option<i32> {
+        let refusal = self.channel.refusal();
+        let refusal = refusal.and_then(|error| error.raw_os_error());
+        match self.state {
+            State::Full if !self.is_empty() => Some(libc::EAGAIN),
+            _ => refusal.or(self.error),
+        }
+    }
+
+    /// What poll(2) is to wait for: a refusal of what was sent, if there can be one.
+    pub fn may_refuse(&self) -> Option<BorrowedFd<'_>> {
+        match self.state {
+            State::Up => self.channel.fd(),
+            _ => None,
+        }
+    }
+
     /// Hands every line that still waits to `take`, and forgets it.
     pub fn spill(&mut self, mut take: impl FnMut(&Entry, &[u8])) {
         while let Some((entry, text)) = self.queue.front() {
@@ -246,6 +290,7 @@ impl Outlet {
             }
             Ok(_) => {
                 self.channel.sent(now);
+                self.error = None;
                 self.take_off(now);
                 self.tell_dropped(now);
                 true
@@ -277,6 +322,7 @@ impl Outlet {
     }
 
     fn fail(&mut self, error: &io::Error, now: Moment, pause: Micros) {
+        self.error = Some(error.raw_os_error().unwrap_or(libc::EIO));
         if self.channel.is_over(error) {
             self.channel.close();
             self.queue.pin(false);

@@ -66,6 +66,10 @@ impl Channel for Udp {
         self.socket.as_ref().map(AsFd::as_fd)
     }
 
+    fn refusal(&self) -> Option<io::Error> {
+        self.socket.as_ref()?.take_error().ok()?
+    }
+
     fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry) {
         priority(line, origin.facility, entry.severity);
         timestamp(line, entry.wall);

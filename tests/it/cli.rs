@@ -7,7 +7,11 @@ use crate::support::{self, Outcome, done, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("cli::table", table),
+        trial("cli::what_no_cgroup2_mount_means_is_warned_of", unarmable),
+        trial("cli::what_this_host_lacks_is_warned_of", unarmable_system),
         trial("cli::help_and_version", help_and_version),
+        trial("cli::long_names_are_the_short_ones", long_names),
+        trial("cli::a_terminal_is_not_steered", escaped),
         trial("cli::check_prints_what_reads_back", check),
         trial("cli::settings_of_file_and_command_line", settings),
         trial("cli::windows_that_differ_are_warned_of", windows),
@@ -21,6 +25,15 @@ fn table() -> Outcome {
         (&["-n"][..], 0, ""),
         (&["-n", "cpu some 10%/2s"], 0, ""),
         (&["-n", "-o", "stdout", "-o", "stderr"], 0, ""),
+        (&["-t"], 0, ""),
+        (&["--check"], 0, ""),
+        (&["-nt"], 0, ""),
+        // what only looks wins over what sends
+        (&["--check", "--drill", "-o", "syslog:/nonexistent"], 0, ""),
+        (&["--check", "--output=nowhere"], 2, "an output is syslog"),
+        (&["--check", "--config", "/nonexistent"], 2, "no such file"),
+        (&["--check", "--config"], 2, "Argument to option 'config'"),
+        (&["--check=yes"], 2, "'check' does not take an argument"),
         (&["-x"], 2, "Unrecognized option: 'x'"),
         (&["--frobnicate"], 2, "Unrecognized option: 'frobnicate'"),
         (&["-f"], 2, "Argument to option 'f' missing"),
@@ -94,13 +107,14 @@ fn table() -> Outcome {
         ),
     ] {
         let mut args = args.to_vec();
-        if !args.contains(&"-f") {
+        if !args.iter().any(|arg| ["-f", "--config"].contains(arg)) {
             args.splice(0..0, NULL);
         }
         let (status, _, errors) = support::run(&args);
         assert_eq!(status, Some(code), "{args:?}: {errors}");
         assert!(errors.contains(expected), "{args:?}: {errors}");
-        assert_eq!(errors.is_empty(), code == 0, "{args:?}: {errors}");
+        let mistakes = support::mistakes(&errors);
+        assert_eq!(mistakes.is_empty(), code == 0, "{args:?}: {errors}");
         assert!(
             errors.lines().all(|line| line.starts_with("psilogd: ")),
             "{errors}"
@@ -109,13 +123,108 @@ fn table() -> Outcome {
     done()
 }
 
+/// The exit code stays 0, and the configuration is printed.
+fn unarmable() -> Outcome {
+    let args = ["-n", "-f", "/dev/null", "-C", "/nonexistent"];
+    let rules = [
+        "io full 10%/2s cgroup=/a name=named",
+        "io full 10%/2s cgroup=/* name=pattern",
+    ];
+    let (status, config, errors) = support::run(&[&args[..], &rules[..]].concat());
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(config.contains("name=named") && config.contains("name=pattern"));
+    let lines: Vec<&str> = errors.lines().collect();
+    assert_eq!(lines.len(), 2, "{errors}");
+    for (line, name) in lines.iter().zip(["named", "pattern"]) {
+        assert!(support::is_about_host(line), "{line}");
+        assert!(line.contains(&format!(" rule {name} ")), "{line}");
+        assert!(line.ends_with("no cgroup2 hierarchy is mounted"), "{line}");
+    }
+    done()
+}
+
+/// With nothing amiss there is no warning, and what a missing capability or
+/// resource does is warned of.
+fn unarmable_system() -> Outcome {
+    if !support::has_psi() {
+        return support::skip("this kernel keeps no pressure figures");
+    }
+    let check = ["-n", "-f", "/dev/null"];
+    let open = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/proc/pressure/memory");
+    // before Linux 6.1, only root may
+    if open.is_ok() {
+        let (status, _, errors) = support::run(&check);
+        assert_eq!((status, errors.as_str()), (Some(0), ""));
+    }
+    if !std::path::Path::new("/proc/pressure/irq").exists() {
+        let (status, _, errors) = support::run(&[&check[..], &["irq full 10%/2s"]].concat());
+        assert_eq!(status, Some(0), "{errors}");
+        assert!(errors.lines().all(support::is_about_host), "{errors}");
+        assert!(errors.contains("no irq pressure"), "{errors}");
+    }
+    let fast = [&check[..], &["io full 10%/500ms"]].concat();
+    let (status, _, errors) = support::run(&fast);
+    assert_eq!(status, Some(0), "{errors}");
+    let warned = errors.contains("a window is a multiple of 2s");
+    assert_eq!(warned, !psilogd::sys::has_sys_resource(), "{errors}");
+    done()
+}
+
 fn help_and_version() -> Outcome {
-    let (status, help, errors) = support::run(&["-h"]);
-    assert_eq!((status, errors.as_str()), (Some(0), ""));
-    assert!(help.starts_with("usage: psilogd "), "{help}");
-    let (status, version, errors) = support::run(&["-V"]);
-    assert_eq!((status, errors.as_str()), (Some(0), ""));
-    assert_eq!(version, format!("psilogd {}\n", env!("CARGO_PKG_VERSION")));
+    for option in ["-h", "--help"] {
+        let (status, help, errors) = support::run(&[option]);
+        assert_eq!((status, errors.as_str()), (Some(0), ""));
+        assert!(help.starts_with("usage: psilogd "), "{help}");
+    }
+    for option in ["-V", "--version"] {
+        let (status, version, errors) = support::run(&[option]);
+        assert_eq!((status, errors.as_str()), (Some(0), ""));
+        assert_eq!(version, format!("psilogd {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    done()
+}
+
+/// Every option's long name does what its short one does, `-t` what `-n` does.
+fn long_names() -> Outcome {
+    let scratch = support::Scratch::new();
+    let file = scratch.file("psilogd.conf", "grace 5m\n");
+    let short = support::run(&["-n", "-s", "-v", "-C", "/c", "-f", &file, "-o", "kmsg"]);
+    assert_eq!(short.0, Some(0), "{short:?}");
+    assert!(
+        short.1.contains("output kmsg\noutput stderr\ngrace 5m"),
+        "{short:?}"
+    );
+    for check in ["-t", "--check"] {
+        let long = support::run(&[
+            check,
+            "--stderr",
+            "--verbose",
+            "--cgroup-root=/c",
+            "--config",
+            &file,
+            "--output=kmsg",
+        ]);
+        assert_eq!(long, short);
+    }
+    done()
+}
+
+/// What a file's name or a word would do to a terminal is shown, not done.
+fn escaped() -> Outcome {
+    let (status, _, errors) = support::run(&["-n", "-f", "/nonexistent\x1b]0;x\x07"]);
+    assert_eq!(status, Some(2));
+    assert_eq!(
+        errors,
+        "psilogd: /nonexistent\\u{1b}]0;x\\u{7}: there is no such file\n"
+    );
+    let (status, _, errors) = support::run(&["-n", "-f", "/dev/null", "io\x1b[2J"]);
+    assert_eq!(status, Some(2));
+    assert!(
+        errors.lines().all(|line| !line.contains(char::is_control)),
+        "{errors:?}"
+    );
     done()
 }
 
@@ -125,7 +234,7 @@ fn check() -> Outcome {
     assert!(built_in.contains("\nmemory full 40%/2s level=crit name=memory-critical for=20s"));
     let file = scratch.file("psilogd.conf", &built_in);
     let (status, again, errors) = support::run(&["-n", "-f", &file]);
-    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    assert_eq!((status, &*support::mistakes(&errors)), (Some(0), ""));
     assert_eq!(again, built_in);
     done()
 }

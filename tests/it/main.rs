@@ -5,6 +5,8 @@
 mod cgroups;
 mod cli;
 mod config;
+mod drill;
+mod greeting;
 mod kernel;
 mod manual;
 mod notify;
@@ -20,6 +22,8 @@ fn main() {
         cgroups::trials(),
         cli::trials(),
         config::trials(),
+        drill::trials(),
+        greeting::trials(),
         kernel::trials(),
         manual::trials(),
         notify::trials(),

@@ -17,6 +17,10 @@ pub fn trials() -> Vec<Trial> {
             "manual::the_built_in_rules_are_the_documented_ones",
             built_in,
         ),
+        trial(
+            "manual::the_packaged_configuration_holds_every_default",
+            packaged,
+        ),
     ]
 }
 
@@ -28,18 +32,20 @@ fn options() -> Outcome {
     let (_, help, _) = run(&["-h"]);
     let page = page("psilogd.8");
     let described = page.split(".Sh DESCRIPTION").nth(1).expect("a description");
-    let options: Vec<&str> = help
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix('-'))
-        .map(|line| &line[..1])
+    // `-x, --long ARG   text` there, `.It Fl x , -long Ar arg` here
+    let lines = help.lines().map(str::trim_start);
+    let options: Vec<String> = lines
+        .filter(|line| line.starts_with('-'))
+        .map(|line| {
+            let words = line.split(' ').take_while(|word| word.starts_with('-'));
+            let names: Vec<&str> = words.map(|word| &word[1..]).collect();
+            format!(".It Fl {}", names.join(" ").replace(',', " ,"))
+        })
         .collect();
-    assert!(options.len() >= 8, "{help}");
-    for option in &options {
-        let item = format!(".It Fl {option}");
-        assert!(
-            described.lines().any(|line| line.starts_with(&item)),
-            "{item}"
-        );
+    assert!(options.len() >= 10, "{help}");
+    for item in &options {
+        let same = |line: &str| line == item || line.starts_with(&format!("{item} Ar "));
+        assert!(described.lines().any(same), "{item}");
     }
     let items = described
         .lines()
@@ -128,6 +134,35 @@ fn built_in() -> Outcome {
     let page = page("psilogd.conf.5");
     for line in psilogd::config::BUILT_IN.lines() {
         assert!(page.contains(&format!("\n{line}\n")), "{line}");
+    }
+    done()
+}
+
+/// What stands behind a # alone is what is in force without a file, to the letter.
+fn packaged() -> Outcome {
+    let path = format!("{}/packaging/psilogd.conf", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path)?;
+    let defaults = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let defaults = defaults.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    let defaults: Vec<&str> = defaults.collect();
+    let (_, config, _) = run(&["-n", "-f", "/dev/null"]);
+    assert_eq!(defaults, config.lines().collect::<Vec<_>>());
+    // every line that is shown as an example is one
+    let examples = text.lines().filter_map(|line| line.strip_prefix("#   "));
+    let examples: Vec<&str> = examples.collect();
+    let scratch = Scratch::new();
+    for example in &examples {
+        let words = example.split("  ").next().expect("a setting");
+        let file = scratch.file("psilogd.conf", words);
+        let (status, _, errors) = run(&["-n", "-f", &file]);
+        assert_eq!(status, Some(0), "{example}: {errors}");
+    }
+    for kind in ["syslog:", "udp:", "kmsg", "stdout", "stderr"] {
+        let output = format!("output {kind}");
+        assert!(
+            examples.iter().any(|line| line.starts_with(&output)),
+            "{kind}"
+        );
     }
     done()
 }

@@ -54,6 +54,17 @@ pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
     )
 }
 
+/// Standard error of `-n` but for what this host lacks, which is no mistake.
+pub fn mistakes(errors: &str) -> String {
+    let lines = errors.lines().filter(|line| !is_about_host(line));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Whether a line warns of a rule that can't be armed on this host.
+pub fn is_about_host(line: &str) -> bool {
+    line.starts_with("psilogd: warning: rule ") && line.contains(" can't be armed here now: ")
+}
+
 /// A log line, taken apart.
 #[derive(Clone, Debug)]
 pub struct Line {

@@ -55,7 +55,7 @@ fn drill() -> Outcome {
     let child = binary()
         .env("TZ", zone)
         .env("LC_ALL", "C")
-        .args(["-t", "-f", "/dev/null", "-o", &receiver.output()])
+        .args(["--drill", "-f", "/dev/null", "-o", &receiver.output()])
         .stdout(Stdio::null())
         .spawn()?;
     let pid = child.id();
@@ -90,7 +90,7 @@ fn facility() -> Outcome {
     let text = format!("facility local5\noutput {}\n", receiver.output());
     let file = receiver.scratch.file("psilogd.conf", text);
     let output = binary()
-        .args(["-ts", "-f", &file, "io some 1%/2s level=emerg"])
+        .args(["--drill", "-s", "-f", &file, "io some 1%/2s level=emerg"])
         .output()?;
     assert!(output.status.success());
     let begin = receiver.next();

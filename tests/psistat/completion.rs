@@ -71,14 +71,15 @@ fn offers(tool: &str, words: &[&str]) -> Vec<String> {
     text.lines().map(str::to_string).collect()
 }
 
-/// The options that `-h` lists.
+/// The options that `-h` lists, by both names: `-x, --long ARG   text`.
 fn options(program: &str) -> Vec<String> {
     let output = Command::new(program).arg("-h").output().expect(program);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|word| word.starts_with('-'))
-        .map(str::to_string)
+    let lines = text.lines().map(str::trim_start);
+    lines
+        .filter(|line| line.starts_with('-'))
+        .flat_map(|line| line.split(' ').take_while(|word| word.starts_with('-')))
+        .map(|word| word.trim_end_matches(',').to_string())
         .collect()
 }
 
@@ -100,7 +101,10 @@ fn bash_arguments() -> Outcome {
     if let Some(why) = missing(&["bash"]) {
         return skip(&why);
     }
-    assert_eq!(offers("psilogd", &["-o", "std"]), ["stdout", "stderr"]);
+    for option in ["-o", "--output"] {
+        assert_eq!(offers("psilogd", &[option, "std"]), ["stdout", "stderr"]);
+    }
+    assert_eq!(offers("psilogd", &["--dr"]), ["--drill"]);
     assert_eq!(offers("psistat", &["-r", "m"]), ["memory", "memory,io"]);
     assert_eq!(offers("psistat", &["-g", "*"]), ["**"]);
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/sr");
@@ -132,7 +136,8 @@ fn fish() -> Outcome {
         return skip(&why);
     }
     let script = format!(
-        "source {}/psistat.fish; complete -C 'psistat --su'; complete -C 'psistat -r mem'",
+        "source {0}/psistat.fish; complete -C 'psistat --su'; complete -C 'psistat -r mem'; \
+         source {0}/psilogd.fish; complete -C 'psilogd --dri'",
         kept().display()
     );
     let output = Command::new("fish")
@@ -145,5 +150,6 @@ fn fish() -> Outcome {
         "{output:?}"
     );
     assert!(text.contains("memory"), "{text}");
+    assert!(text.contains("--drill\tsend a test begin"), "{text}");
     DONE
 }

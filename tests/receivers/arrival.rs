@@ -74,7 +74,7 @@ fn drill(kind: Kind) -> Outcome {
     let before = date();
     let child = binary()
         .env("TZ", ZONE)
-        .args(["-t", "-f", &file, "-o", &receiver.output()])
+        .args(["--drill", "-f", &file, "-o", &receiver.output()])
         .stdout(Stdio::null())
         .spawn()?;
     let pid = child.id().to_string();

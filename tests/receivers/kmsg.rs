@@ -66,7 +66,7 @@ fn drill() -> Outcome {
         return skip(NO_KMSG);
     };
     let child = binary()
-        .args(["-t", "-f", "/dev/null", "-o", "kmsg"])
+        .args(["--drill", "-f", "/dev/null", "-o", "kmsg"])
         .spawn()?;
     let pid = child.id();
     assert!(child.wait_with_output()?.status.success());

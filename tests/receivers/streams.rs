@@ -41,7 +41,7 @@ fn journal() -> Outcome {
         let inode = if named { stat.ino() } else { stat.ino() + 1 };
         let status = binary()
             .env("JOURNAL_STREAM", format!("{}:{inode}", stat.dev()))
-            .args(["-t", "-f", "/dev/null", "-o", "stdout"])
+            .args(["--drill", "-f", "/dev/null", "-o", "stdout"])
             .stdout(OwnedFd::from(far))
             .status()?;
         assert!(status.success());

@@ -41,7 +41,7 @@ fn hostname() -> Outcome {
         };
         let output = format!("udp:{}", socket.local_addr()?);
         let child = binary()
-            .args(["-t", "-f", "/dev/null", "-o", &output])
+            .args(["--drill", "-f", "/dev/null", "-o", &output])
             .spawn()?;
         let tag = format!(" {name} psilogd[{}]: memory pressure ", child.id());
         assert!(child.wait_with_output()?.status.success());

@@ -1,0 +1,62 @@
+//! Whether receivers are there, and whether they took what was sent: for a person
+//! who has just started psilogd or runs a drill, not for the loop.
+
+use super::{DRAIN, Sink};
+use crate::config::Output;
+use crate::sys::{self, Slot};
+use crate::time::Moment;
+
+/// What became of the lines for one output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// The receiver has them.
+    Taken,
+    /// They were sent, and nobody says whether they arrived (UDP).
+    Sent,
+    /// It has not all of them, for this errno(3).
+    Failed(i32),
+}
+
+impl Sink {
+    /// Connects every output. Why that failed, as errno(3), stands beside it; that
+    /// of UDP says nothing about a receiver.
+    pub fn reach(&mut self, now: Moment) -> Vec<(Output, Option<i32>)> {
+        let outlets = self.outlets.iter_mut();
+        outlets
+            .map(|(output, outlet)| (output.clone(), outlet.reach(now)))
+            .collect()
+    }
+
+    /// Waits at most 200 ms for lines to go out, by UDP for a refusal as well, and
+    /// forgets the rest. What became of them.
+    pub fn deliver(&mut self) -> Vec<(Output, Delivery)> {
+        let end = sys::now() + DRAIN;
+        self.drain(end);
+        self.await_refusals(end);
+        let outlets = self.outlets.iter_mut();
+        outlets
+            .map(|(output, outlet)| {
+                let delivery = match outlet.failure() {
+                    Some(errno) => Delivery::Failed(errno),
+                    None if !outlet.is_empty() => Delivery::Failed(libc::EAGAIN),
+                    None if matches!(output, Output::Udp(_)) => Delivery::Sent,
+                    None => Delivery::Taken,
+                };
+                outlet.spill(|_, _| ());
+                (output.clone(), delivery)
+            })
+            .collect()
+    }
+
+    /// A refusal of a datagram comes back within moments, or never.
+    fn await_refusals(&self, end: Moment) {
+        for (output, outlet) in &self.outlets {
+            let (Output::Udp(_), Some(fd)) = (output, outlet.may_refuse()) else {
+                continue;
+            };
+            // POLLERR is seen without being asked for
+            let mut slots = [Slot::new(fd, 0)];
+            let _ = sys::poll(&mut slots, Some(end.since(sys::now())));
+        }
+    }
+}
