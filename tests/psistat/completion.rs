@@ -71,15 +71,18 @@ fn offers(tool: &str, words: &[&str]) -> Vec<String> {
     text.lines().map(str::to_string).collect()
 }
 
-/// The options that `-h` lists.
+/// The names of options that `-h` lists, `-j` and `--json` of `-j, --json`.
 fn options(program: &str) -> Vec<String> {
     let output = Command::new(program).arg("-h").output().expect(program);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|word| word.starts_with('-'))
-        .map(str::to_string)
-        .collect()
+    let names = |line: &str| -> Vec<String> {
+        let words = line.split_whitespace();
+        words
+            .take_while(|word| word.starts_with('-'))
+            .map(|word| word.trim_end_matches(',').to_string())
+            .collect()
+    };
+    text.lines().flat_map(names).collect()
 }
 
 fn bash() -> Outcome {
