@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::io;
 
 use crate::config::Output;
+use crate::printable::printable;
 use crate::sink::Delivery;
 
 /// What a start is about.
@@ -87,23 +88,6 @@ pub fn drill(lines: &[String], outputs: &[(Output, Delivery)]) -> String {
         let _ = writeln!(text, "{}: {became}", place(output));
     }
     text
-}
-
-/// A text for a terminal: what would steer it is shown and not obeyed, be it a
-/// control character or one that turns the direction of writing.
-pub fn printable(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match steers(c) {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
-        }
-    }
-    shown
 }
 
 fn place(output: &Output) -> String {
@@ -231,17 +215,5 @@ mod tests {
              standard output: not taken: its reader has closed it\n\
              syslog at /dev/log: not taken: the receiver is there but reads nothing\n"
         );
-    }
-
-    #[test]
-    fn what_would_steer_a_terminal_is_shown() {
-        for (text, shown) in [
-            ("plain, häßlich", "plain, häßlich"),
-            ("\x1b]0;x\x07\n", "\\u{1b}]0;x\\u{7}\\n"),
-            ("\u{9b}31m\x7f", "\\u{9b}31m\\u{7f}"),
-            ("a\u{202e}b", "a\\u{202e}b"),
-        ] {
-            assert_eq!(printable(text), shown);
-        }
     }
 }

@@ -16,6 +16,7 @@
 //! | [`sys`] | the only unsafe code | time |
 //! | [`pressure`] | resources, kinds, the text of a pressure file | nothing |
 //! | [`pattern`] | names of cgroups, and patterns of them | nothing |
+//! | [`mod@printable`] | text made fit for a terminal | nothing |
 //! | [`severity`] | the severities of syslog | nothing |
 //! | [`roots`] | where pressure files are | pressure |
 //! | [`rule`] | what to watch, in the one grammar of file and command line | time, pressure, pattern, severity |
@@ -30,7 +31,7 @@
 //! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
 //! | [`stat`] | psistat's rows, tables, JSON and suggestions | time, pressure, pattern, rule, line, episode |
-//! | [`greeting`] | what a person at a terminal reads, but for the lines | config, sink |
+//! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
 //! | [`options`] | psilogd's command line | rule, config |
 //! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
 //! | [`psistat`] | psistat: command line, reading, the loop | time, sys, pressure, pattern, roots, line, report, stat |
@@ -51,6 +52,7 @@ pub mod notify;
 pub mod options;
 pub mod pattern;
 pub mod pressure;
+pub mod printable;
 pub mod psistat;
 pub mod report;
 pub mod roots;

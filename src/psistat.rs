@@ -1,6 +1,5 @@
 //! psistat's loop: read, compute, write, wait.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,10 +13,12 @@ use crate::stat::{self, Row, json};
 use crate::sys;
 use crate::time::{Micros, Moment};
 
+use failure::{BadRead, Failure};
 use options::Settings;
-use reader::{BadRead, Reader};
+use reader::Reader;
 use screen::{Mode, Screen, Wake};
 
+pub mod failure;
 pub mod options;
 pub mod reader;
 pub mod screen;
@@ -34,39 +35,6 @@ pub enum End {
     Done,
     /// This signal asked for it; to be raised again, so that a shell sees it.
     Signal(libc::c_int),
-}
-
-/// Why psistat can't go on.
-#[derive(Debug)]
-pub enum Failure {
-    /// There is nothing to read.
-    Read(BadRead),
-    /// Standard output takes nothing, or the system refuses something basic.
-    Io(io::Error),
-    /// The record can't be written.
-    Record(io::Error),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Read(bad) => bad.fmt(f),
-            Failure::Io(error) => write!(f, "standard output: {error}"),
-            Failure::Record(error) => write!(f, "the record: {error}"),
-        }
-    }
-}
-
-impl From<BadRead> for Failure {
-    fn from(bad: BadRead) -> Failure {
-        Failure::Read(bad)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::Io(error)
-    }
 }
 
 /// A closed pipe is an end like any other.
@@ -108,7 +76,7 @@ fn show_all(settings: &Settings) -> Result<End, Failure> {
             match view.screen.wait(due)? {
                 Wake::Due => break,
                 Wake::Resized => view.resize()?,
-                Wake::Unread => return Ok(End::Done),
+                Wake::Unread | Wake::Quit => return Ok(End::Done),
                 Wake::Signal(signal) => return Ok(End::Signal(signal)),
             }
         }
@@ -176,6 +144,7 @@ impl<'a> View<'a> {
             colours: (screen.takes_colours() && !settings.plain).then_some(settings.limits),
             width: None,
             cut: screen.is_terminal(),
+            mark: None,
         };
         // One group is a row under the last one, as in vmstat(8); several are a
         // block with its own head, as in iostat(1).
@@ -251,6 +220,7 @@ impl<'a> View<'a> {
             }
             self.until_header = 0;
         }
+        self.look.mark = self.mark(rows);
         if self.until_header == 0 {
             self.look.header(out);
             self.until_header = self.lines.saturating_sub(3).max(1);
@@ -262,6 +232,17 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The first rows are marked. A row that others follow under the same head is
+    /// marked as the first.
+    fn mark(&self, rows: &[Row]) -> Option<&'static str> {
+        rows.first().filter(|row| row.since_boot)?;
+        let alone = self.many || self.settings.count == Some(1);
+        match alone || self.look.form() == Form::Block {
+            true => Some("since boot"),
+            false => Some("first row since boot"),
+        }
+    }
+
     fn title(&self, wall: Micros, shown: usize, all: usize) -> String {
         let mut stamp = [0; STAMP + FRACTION];
         let stamp = stamp_of(wall, &mut stamp);
@@ -269,8 +250,13 @@ impl<'a> View<'a> {
             (1.., Some(interval)) => format!("every {interval}"),
             _ => "since boot".into(),
         };
+        let quit = if self.screen.takes_keys() {
+            "  q quits"
+        } else {
+            ""
+        };
         format!(
-            "{}  {span}  {shown} of {all} cgroups",
+            "{}  {span}  {shown} of {all} cgroups{quit}",
             stamp.get(..STAMP).unwrap_or_default()
         )
     }
@@ -287,8 +273,12 @@ impl<'a> View<'a> {
         self.look.header(&mut out);
         // The last line stays free, or the screen would scroll.
         let room = self.lines.saturating_sub(2 + self.look.header_lines());
-        for row in rows.iter().take(room / self.look.row_lines()) {
+        for row in rows.iter().take((room / self.look.row_lines()).max(1)) {
             self.look.row(&mut out, "", row);
+        }
+        let mut ends = out.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        if let Some((end, _)) = ends.nth(self.lines.saturating_sub(2)) {
+            out.truncate(end + 1);
         }
         self.screen.page(&out)
     }
@@ -356,7 +346,7 @@ fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
         match screen.wait(due)? {
             Wake::Due | Wake::Resized => {}
             Wake::Unread => return Ok(End::Done),
-            Wake::Signal(_) => break,
+            Wake::Signal(_) | Wake::Quit => break,
         }
     }
     let (mut first, mut last) = ([0; STAMP + FRACTION], [0; STAMP + FRACTION]);
@@ -379,7 +369,8 @@ const RECORD_BUFFER: usize = 4096;
 pub fn record(settings: &Settings, file: &Path) -> Result<End, Failure> {
     let mut reader = open(settings)?;
     let first = reader.read_first()?;
-    let mut file = File::create(file).map_err(Failure::Record)?;
+    let refused = |error| Failure::Record(file.into(), error);
+    let mut record = File::create(file).map_err(refused)?;
     let mut screen = Screen::new(Mode::Last)?;
     // Nothing depends on whether anybody sees it.
     let _ = writeln!(
@@ -397,15 +388,15 @@ pub fn record(settings: &Settings, file: &Path) -> Result<End, Failure> {
         match screen.wait(grid.next(sys::now()))? {
             Wake::Due => writer.add(&mut out, &reader.read()?),
             Wake::Resized => {}
-            Wake::Unread | Wake::Signal(_) => break,
+            Wake::Unread | Wake::Quit | Wake::Signal(_) => break,
         }
         if out.len() >= RECORD_BUFFER {
-            file.write_all(&out).map_err(Failure::Record)?;
+            record.write_all(&out).map_err(refused)?;
             out.clear();
         }
     }
     writer.end(&mut out, sys::now());
-    file.write_all(&out).map_err(Failure::Record)?;
+    record.write_all(&out).map_err(refused)?;
     Ok(End::Done)
 }
 

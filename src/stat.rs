@@ -88,6 +88,8 @@ pub struct Figures {
 pub struct Row {
     /// The cgroup, as one printable word; None is the whole system.
     pub cgroup: Option<Vec<u8>>,
+    /// Whether the interval is all the time since boot.
+    pub since_boot: bool,
     /// By [`Resource`]'s order; None is a file that isn't there.
     pub figures: [Option<Figures>; 4],
 }
@@ -118,6 +120,7 @@ impl Group {
     pub fn since(&self, before: Option<&Readings>) -> Row {
         let mut row = Row {
             cgroup: self.path.clone().map(word),
+            since_boot: false,
             figures: [None; 4],
         };
         for resource in Resource::ALL {
@@ -140,6 +143,7 @@ impl Group {
     fn gone(&self) -> Option<Row> {
         self.readings.iter().any(Option::is_some).then(|| Row {
             cgroup: self.path.clone().map(word),
+            since_boot: false,
             figures: [None; 4],
         })
     }
@@ -208,9 +212,11 @@ pub fn interval(before: &[Group], now: &[Group]) -> Vec<Row> {
 
 /// The rows of the first reading: since boot.
 pub fn since_boot(now: &[Group]) -> Vec<Row> {
-    now.iter()
-        .map(|group| group.since(Some(&SINCE_BOOT)))
-        .collect()
+    let row = |group: &Group| Row {
+        since_boot: true,
+        ..group.since(Some(&SINCE_BOOT))
+    };
+    now.iter().map(row).collect()
 }
 
 impl Row {

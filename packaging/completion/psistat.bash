@@ -4,15 +4,15 @@ _psistat() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
 	case $prev in
-	-c) words=('10,50') ;;
-	-g) words=('**' '/system.slice' '/system.slice/*.service' '/user.slice') ;;
-	-n) words=('10') ;;
-	-r) words=('cpu' 'memory' 'io' 'irq' 'memory,io') ;;
-	-C) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
-	-P) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	-c|--color) words=('10,50') ;;
+	-g|--cgroup) words=('**' '/system.slice' '/system.slice/*.service' '/user.slice') ;;
+	-n|--top) words=('10') ;;
+	-r|--resource) words=('cpu' 'memory' 'io' 'irq' 'memory,io') ;;
+	-C|--cgroup-root) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	-P|--pressure) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	--suggest) words=('1h' '24h') ;;
 	--record) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	*) words=(-a -c -g -j -m -n -r -t -w -C -P --suggest --record -h -V) ;;
+	*) words=(-a --averages -c --color -g --cgroup -j --json -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --suggest --record -h --help -V --version) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use psilogd::config::Config;
 use psilogd::daemon::{Daemon, is_watched};
-use psilogd::greeting::printable;
 use psilogd::options::{Action, BadConfig, CommandLine, usage};
+use psilogd::printable::printable;
 use psilogd::roots::Roots;
 use psilogd::sys;
 use psilogd::trigger::forecast;

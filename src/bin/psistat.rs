@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use psilogd::printable::printable;
+use psilogd::psistat::failure::Failure;
 use psilogd::psistat::options::{Action, usage};
-use psilogd::psistat::{End, Failure, record, show, suggest};
+use psilogd::psistat::{End, record, show, suggest};
 use psilogd::sys;
 
 /// There is nothing to show, or nowhere to show it.
@@ -21,7 +23,7 @@ fn main() -> ExitCode {
         Ok(Action::Record(settings, file)) => record(&settings, &file),
         Err(why) => {
             complain(&why);
-            complain("try psistat -h");
+            complain("try psistat --help");
             return ExitCode::from(USAGE);
         }
     };
@@ -38,9 +40,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// A sentence on standard error; a closed one is no reason to fail.
+/// A sentence on standard error, with whatever names are in it; a closed one is no
+/// reason to fail.
 fn complain(sentence: &str) {
-    let _ = writeln!(std::io::stderr(), "psistat: {sentence}");
+    let _ = writeln!(std::io::stderr(), "psistat: {}", printable(sentence));
 }
 
 /// Text on standard output, which may be closed early by a pager.

@@ -1,10 +1,11 @@
 //! psistat's command line.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use getopts::{Matches, Options};
+use getopts::{Fail, Matches, Options};
 
 use crate::pattern::Pattern;
 use crate::pressure::{Percent, Resource};
@@ -72,49 +73,72 @@ pub struct Settings {
     pub cgroups: Option<PathBuf>,
 }
 
+/// Whether an option has an argument, and what `-h` calls it.
+enum Takes {
+    Nothing,
+    Argument(&'static str),
+    /// Given as often as wanted.
+    Arguments(&'static str),
+}
+
+use Takes::{Argument, Arguments, Nothing};
+
+/// The letter, the long name, the argument and what `-h` says.
+type Known = (&'static str, &'static str, Takes, &'static str);
+
+#[rustfmt::skip]
+const OPTIONS: [Known; 15] = [
+    ("a", "averages", Nothing, "the kernel's averages (10, 60, 300 s) as well"),
+    ("c", "color", Argument("YELLOW,RED"), "colours from so many percent on (10,50)"),
+    ("g", "cgroup", Arguments("CGROUP"), "a cgroup, or a pattern of them: * and **"),
+    ("j", "json", Nothing, "JSON, one object per line"),
+    ("m", "no-color", Nothing, "monochrome: no colours"),
+    ("n", "top", Argument("N"), "the N most-stalled cgroups"),
+    ("r", "resource", Argument("RESOURCE,..."), "only these of cpu,memory,io,irq"),
+    ("t", "timestamp", Nothing, "the time of every reading"),
+    ("w", "wide", Nothing, "wide: neither fold nor cut to the terminal"),
+    ("C", "cgroup-root", Argument("DIR"), "cgroups are below DIR"),
+    ("P", "pressure", Argument("DIR"), "pressure files are in DIR, not /proc/pressure"),
+    ("", "suggest", Argument("DURATION"), "watch, then print rules for psilogd.conf"),
+    ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
+    ("h", "help", Nothing, "print this help"),
+    ("V", "version", Nothing, "print the version"),
+];
+
 fn options() -> Options {
     let mut options = Options::new();
-    options.optflag("a", "", "the kernel's averages (10, 60, 300 s) as well");
-    options.optopt(
-        "c",
-        "",
-        "colours from so many percent on: yellow, red (10,50)",
-        "YELLOW,RED",
-    );
-    options.optmulti(
-        "g",
-        "",
-        "a cgroup, or a pattern of them: * and **",
-        "CGROUP",
-    );
-    options.optflag("j", "", "JSON, an object a line");
-    options.optflag("m", "", "monochrome: no colours");
-    options.optopt("n", "", "the N most-stalled cgroups", "N");
-    options.optopt("r", "", "only these of cpu,memory,io,irq", "RESOURCE,...");
-    options.optflag("t", "", "time stamps");
-    options.optflag("w", "", "wide: neither fold nor cut to the terminal");
-    options.optopt("C", "", "cgroups are below DIR", "DIR");
-    options.optopt(
-        "P",
-        "",
-        "pressure files are in DIR, not /proc/pressure",
-        "DIR",
-    );
-    options.optopt(
-        "",
-        "suggest",
-        "watch, then print rules for psilogd.conf",
-        "DURATION",
-    );
-    options.optopt(
-        "",
-        "record",
-        "write counters to FILE, ten times a second",
-        "FILE",
-    );
-    options.optflag("h", "", "print this help");
-    options.optflag("V", "", "print the version");
+    for (short, long, takes, text) in OPTIONS {
+        match takes {
+            Nothing => options.optflag(short, long, text),
+            Argument(name) => options.optopt(short, long, text, name),
+            Arguments(name) => options.optmulti(short, long, text, name),
+        };
+    }
     options
+}
+
+/// An option by both its names, `-g, --cgroup`; what is none, as it was given.
+fn named(name: &str) -> String {
+    match OPTIONS
+        .iter()
+        .find(|known| known.0 == name || known.1 == name)
+    {
+        Some(("", long, ..)) => format!("--{long}"),
+        Some((short, long, ..)) => format!("-{short}, --{long}"),
+        None if name.len() == 1 => format!("-{name}"),
+        None => format!("--{name}"),
+    }
+}
+
+/// What is wrong with the options as such.
+fn misuse(fail: Fail) -> String {
+    match fail {
+        Fail::ArgumentMissing(name) => format!("option {}: its argument is missing", named(&name)),
+        Fail::UnrecognizedOption(name) => format!("there is no option {}", named(&name)),
+        Fail::OptionDuplicated(name) => format!("option {}: given more than once", named(&name)),
+        Fail::UnexpectedArgument(name) => format!("option {}: takes no argument", named(&name)),
+        Fail::OptionMissing(name) => format!("option {}: is missing", named(&name)),
+    }
 }
 
 /// What `-h` prints.
@@ -133,7 +157,7 @@ impl Action {
         // getopts takes text only, but the name of a cgroup may be any bytes: what
         // isn't UTF-8 becomes the %XX that -g reads.
         let args = args.into_iter().map(|arg| text(arg.into_vec()));
-        let matches = options().parse(args).map_err(|fail| fail.to_string())?;
+        let matches = options().parse(args).map_err(misuse)?;
         if matches.opt_present("h") {
             return Ok(Action::Help);
         }
@@ -180,7 +204,8 @@ fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
         .find(|option| matches.opt_present(option))
     {
         return Err(format!(
-            "option -{other} does not go with --record, which shows nothing"
+            "option {} does not go with --record, which shows nothing",
+            named(other)
         ));
     }
     settings.interval = settings.interval.or(Some(RECORD_INTERVAL));
@@ -189,8 +214,7 @@ fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
 }
 
 fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micros, String> {
-    let length =
-        duration(length).map_err(|why| format!("option --suggest: \"{length}\": {why}"))?;
+    let length = duration(length).map_err(|why| wrong("suggest", length, why))?;
     if !matches.free.is_empty() {
         return Err("with --suggest there is no interval: readings are 2 s apart".into());
     }
@@ -199,7 +223,8 @@ fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micro
         .find(|option| matches.opt_present(option))
     {
         return Err(format!(
-            "option -{other} does not go with --suggest, which prints a configuration"
+            "option {} does not go with --suggest, which prints a configuration",
+            named(other)
         ));
     }
     let plain = |pattern: &Pattern| pattern.plain().is_some();
@@ -215,17 +240,9 @@ impl Settings {
         let mut patterns = Vec::new();
         for word in matches.opt_strs("g") {
             let pattern = Pattern::parse(word.as_bytes());
-            patterns.push(pattern.map_err(|why| format!("option -g: \"{word}\": {why}"))?);
+            patterns.push(pattern.map_err(|why| wrong("g", &word, why))?);
         }
-        let option =
-            |name: &str, read: fn(&str) -> Result<usize, String>| match matches.opt_str(name) {
-                None => Ok(None),
-                Some(word) => match read(&word) {
-                    Ok(value) => Ok(Some(value)),
-                    Err(why) => Err(format!("option -{name}: \"{word}\": {why}")),
-                },
-            };
-        let top = option("n", top)?;
+        let top = option(matches, "n", top)?;
         if top.is_some() && patterns.is_empty() {
             patterns.extend(Pattern::parse(EVERY_CGROUP));
         }
@@ -233,7 +250,7 @@ impl Settings {
         let (first, second) = (operands.next(), operands.next());
         if let Some(word) = operands.next() {
             return Err(format!(
-                "\"{word}\": behind an interval and a count there is nothing more"
+                "\"{word}\": too many operands; expected at most an interval and a count"
             ));
         }
         let interval = match first {
@@ -253,24 +270,29 @@ impl Settings {
             wide: matches.opt_present("w"),
             time: matches.opt_present("t"),
             plain: matches.opt_present("m"),
-            limits: match matches.opt_str("c") {
-                None => LIMITS,
-                Some(word) => {
-                    limits(&word).map_err(|why| format!("option -c: \"{word}\": {why}"))?
-                }
-            },
-            selection: match matches.opt_str("r") {
-                None => [true; 4],
-                Some(word) => {
-                    selection(&word).map_err(|why| format!("option -r: \"{word}\": {why}"))?
-                }
-            },
+            limits: option(matches, "c", limits)?.unwrap_or(LIMITS),
+            selection: option(matches, "r", selection)?.unwrap_or([true; 4]),
             patterns,
             top,
             pressure: matches.opt_str("P").map(PathBuf::from),
             cgroups: matches.opt_str("C").map(PathBuf::from),
         })
     }
+}
+
+/// What is wrong with an option's argument.
+fn wrong(name: &str, word: &str, why: impl fmt::Display) -> String {
+    format!("option {}: \"{word}\": {why}", named(name))
+}
+
+/// An option's argument, if it is given.
+fn option<T>(
+    matches: &Matches,
+    name: &str,
+    read: fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    let read = |word: String| read(&word).map_err(|why| wrong(name, &word, why));
+    matches.opt_str(name).map(read).transpose()
 }
 
 /// Digits and at most `places` behind a point, as a whole number of its units.
@@ -331,8 +353,7 @@ fn limits(word: &str) -> Result<Limits, String> {
     match both {
         Some((yellow, red)) if yellow <= red => Ok(Limits { yellow, red }),
         _ => Err(
-            "here stand two percentages of 0 to 100 with a comma between, the smaller first, for \
-             example 10,50"
+            "expected YELLOW,RED, two percentages of 0 to 100, the smaller first, e.g. 10,50"
                 .into(),
         ),
     }
@@ -400,6 +421,33 @@ mod tests {
     }
 
     #[test]
+    fn every_option_has_a_long_name_that_means_the_same() {
+        let both = [
+            ("-a", "--averages"),
+            ("-c 1,2", "--color 1,2"),
+            ("-g /a", "--cgroup /a"),
+            ("-j", "--json"),
+            ("-m", "--no-color"),
+            ("-n 3", "--top 3"),
+            ("-r io", "--resource io"),
+            ("-t", "--timestamp"),
+            ("-w", "--wide"),
+            ("-C /c", "--cgroup-root /c"),
+            ("-P /p", "--pressure /p"),
+            ("-h", "--help"),
+            ("-V", "--version"),
+        ];
+        let plain = parse("");
+        for (short, long) in both {
+            assert_eq!(parse(short), parse(long), "{short}");
+            assert_ne!(parse(short), plain, "{short}");
+        }
+        let short = OPTIONS.iter().filter(|known| !known.0.is_empty());
+        assert_eq!(short.count(), both.len());
+        assert!(OPTIONS.iter().all(|known| !known.1.is_empty()));
+    }
+
+    #[test]
     fn a_name_that_is_no_text_is_taken() {
         let args = [b"-g".to_vec(), b"/a\xff*".to_vec()].map(OsString::from_vec);
         let Ok(Action::Show(settings)) = Action::parse(args) else {
@@ -414,7 +462,7 @@ mod tests {
             ("x", "\"x\""),
             ("0", "at least 10ms"),
             ("1us", "at least 10ms"),
-            ("-1", "'1'"),
+            ("-1", "no option -1"),
             ("1.0000001", "\"1.0000001\""),
             (".", "\".\""),
             ("1.5s", "\"1.5s\""),
@@ -433,11 +481,15 @@ mod tests {
             ("-n x", "-n"),
             ("-n 10001", "-n"),
             ("-g /a**", "-g"),
-            ("-x", "'x'"),
-            ("--record", "'record'"),
-            ("-g", "'g'"),
+            ("-x", "no option -x"),
+            ("--record", "--record: its argument is missing"),
+            ("-g", "-g, --cgroup: its argument is missing"),
+            ("--frob", "no option --frob"),
+            ("--json=x", "-j, --json: takes no argument"),
+            ("--top 3 -n 4", "-n, --top: given more than once"),
+            ("--resource disk", "-r, --resource: \"disk\""),
             ("--record f 1 2", "no count"),
-            ("--record f -j", "-j"),
+            ("--record f --json", "-j, --json"),
             ("--record f --suggest 1h", "--suggest"),
             ("--suggest x", "--suggest"),
             ("--suggest 24h 1", "no interval"),

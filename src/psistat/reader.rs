@@ -2,7 +2,6 @@
 //! looked at right behind every one.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -11,42 +10,14 @@ use std::path::{Path, PathBuf};
 
 use crate::pattern::Pattern;
 use crate::pressure::{BadPressure, Pressure, Resource};
-use crate::report::Hint;
 use crate::roots::Roots;
 use crate::stat::{Group, Reading, Readings, Selection};
 use crate::sys;
 
+use super::failure::{BadRead, Missing};
+
 /// More than any pressure file has: two lines of at most 80 bytes.
 const FILE_MAX: usize = 512;
-
-/// Why there is nothing to show.
-#[derive(Debug)]
-pub enum BadRead {
-    /// The file is no pressure file.
-    Text(PathBuf, BadPressure),
-    /// The system refused it.
-    Io(PathBuf, io::Error),
-    /// It isn't there, for a reason that is known.
-    Missing(PathBuf, Hint),
-    /// No cgroup below this directory matches.
-    NoMatch(PathBuf),
-}
-
-/// One sentence, with the remedy where there is one.
-impl fmt::Display for BadRead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BadRead::Text(path, why) => write!(f, "{} {why}", path.display()),
-            BadRead::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            BadRead::Missing(path, hint) => {
-                write!(f, "{}: {}", path.display(), hint.sentence())
-            }
-            BadRead::NoMatch(mount) => {
-                write!(f, "{}: no cgroup there matches", mount.display())
-            }
-        }
-    }
-}
 
 /// Everything that is read at every reading.
 pub struct Reader {
@@ -87,14 +58,15 @@ impl Reader {
         if patterns.is_empty() {
             let directory = pressure.map_or_else(|| roots().system, Path::to_path_buf);
             let mut kept = Kept::new(None, directory);
-            if !kept.open(selection)? {
-                kept.none_is_right(pressure.is_none())?;
+            if !kept.open(selection)? && !kept.has_others() {
+                return Err(no_system(kept.directory, pressure.is_some()));
             }
             reader.kept.push(kept);
             return Ok(reader);
         }
         let mount = cgroups.map(Path::to_path_buf).or_else(|| roots().cgroup);
-        reader.mount = mount.ok_or(BadRead::Missing("cgroups".into(), Hint::Cgroup2))?;
+        reader.mount = mount.ok_or_else(no_mount)?;
+        directory(&reader.mount, 'C')?;
         for pattern in patterns {
             let Some(path) = pattern.plain() else {
                 reader.patterns.push(pattern.clone());
@@ -104,9 +76,9 @@ impl Reader {
                 continue;
             }
             let directory = reader.mount.join(OsStr::from_bytes(&path[1..]));
-            let mut kept = Kept::new(Some(path), directory);
-            if !kept.open(selection)? {
-                kept.none_is_right(false)?;
+            let mut kept = Kept::new(Some(path.clone()), directory);
+            if !kept.open(selection)? && !kept.has_others() {
+                return Err(no_cgroup(kept.directory, path));
             }
             reader.kept.push(kept);
         }
@@ -244,6 +216,8 @@ impl Kept {
                 self.files[resource as usize] = match File::open(&name) {
                     Ok(file) => Some(file),
                     Err(error) if is_gone(&error) => None,
+                    // Of what lies in the way there is a better sentence.
+                    Err(error) if error.kind() == io::ErrorKind::NotADirectory => None,
                     Err(error) => return Err(refused(name, error)),
                 };
             }
@@ -251,19 +225,10 @@ impl Kept {
         Ok(self.files.iter().any(Option::is_some))
     }
 
-    /// None of the selected files is there: right if others are.
-    fn none_is_right(&self, usual: bool) -> Result<(), BadRead> {
-        let others = Resource::ALL.map(|resource| self.file(resource));
-        if others.iter().any(|file| file.exists()) {
-            return Ok(());
-        }
-        let hint = match self.path {
-            None if usual && !Path::new("/proc/stat").exists() => Hint::ProcSubset,
-            None => Hint::Psi,
-            Some(_) if !self.directory.exists() => Hint::NoCgroup,
-            Some(_) => Hint::CgroupPressure,
-        };
-        Err(BadRead::Missing(self.directory.clone(), hint))
+    /// Whether there are files that are not selected.
+    fn has_others(&self) -> bool {
+        let all = Resource::ALL.map(|resource| self.file(resource));
+        all.iter().any(|file| file.exists())
     }
 
     fn read(&mut self, selection: Selection) -> Result<Group, BadRead> {
@@ -300,6 +265,62 @@ impl Kept {
     }
 }
 
+/// Why there are no pressure files of the system in this directory, which `-P` may
+/// have named.
+fn no_system(path: PathBuf, named: bool) -> BadRead {
+    if named {
+        return match directory(&path, 'P') {
+            Err(why) => why,
+            Ok(()) => BadRead::Missing(path, Missing::Others),
+        };
+    }
+    let why = match (exists("/proc/self"), exists("/proc/stat")) {
+        (false, _) => Missing::Proc('P'),
+        (true, false) => Missing::ProcSubset,
+        (true, true) => Missing::Psi,
+    };
+    BadRead::Missing(path, why)
+}
+
+/// Why no cgroup2 mount is known.
+fn no_mount() -> BadRead {
+    let mounts = "/proc/self/mountinfo";
+    match exists(mounts) {
+        true => BadRead::NoMount,
+        false => BadRead::Missing(mounts.into(), Missing::Proc('C')),
+    }
+}
+
+/// Why the cgroup of this path, which would be this directory, has no files.
+fn no_cgroup(directory: PathBuf, path: Vec<u8>) -> BadRead {
+    let why = match std::fs::metadata(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return refused(directory, error);
+        }
+        Err(_) => Missing::Cgroup(path),
+        Ok(found) if !found.is_dir() => Missing::CgroupFile(path),
+        Ok(_) => Missing::CgroupOff(path),
+    };
+    BadRead::Missing(directory, why)
+}
+
+/// Whether it is a directory, as this option expects.
+fn directory(path: &Path, option: char) -> Result<(), BadRead> {
+    let why = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => Missing::File(option),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Missing::Directory(option),
+            _ => return Err(refused(path.into(), error)),
+        },
+    };
+    Err(BadRead::Missing(path.into(), why))
+}
+
+fn exists(path: &str) -> bool {
+    Path::new(path).exists()
+}
+
 /// ENOENT before it is open, ENODEV after its cgroup went.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
@@ -307,8 +328,8 @@ fn is_gone(error: &io::Error) -> bool {
 
 fn refused(path: PathBuf, error: io::Error) -> BadRead {
     match error.raw_os_error() {
-        Some(libc::EOPNOTSUPP) => BadRead::Missing(path, Hint::Psi),
-        Some(libc::EMFILE | libc::ENFILE) => BadRead::Missing(path, Hint::Descriptors),
+        Some(libc::EOPNOTSUPP) => BadRead::Missing(path, Missing::Psi),
+        Some(libc::EMFILE | libc::ENFILE) => BadRead::Descriptors,
         _ => BadRead::Io(path, error),
     }
 }

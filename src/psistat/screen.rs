@@ -1,6 +1,7 @@
 //! Standard output as a terminal or a pipe, and waiting for the next reading.
-//! The terminal's modes are never touched: a full screen is the alternate one
-//! with the cursor hidden, and every way out of here undoes that.
+//! A full screen is the alternate one with the cursor hidden and, where standard
+//! input is the terminal too, keys read one by one; every way out of here undoes
+//! that.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -8,6 +9,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::sys::{self, Signals, Slot};
 use crate::time::Moment;
+
+use keys::{Keys, Pressed};
+
+mod keys;
 
 /// What a terminal is taken for that doesn't tell, and a pipe.
 const SIZE: (usize, usize) = (80, 25);
@@ -35,6 +40,8 @@ pub enum Wake {
     Resized,
     /// This signal asks for the end.
     Signal(libc::c_int),
+    /// The key that quits was pressed.
+    Quit,
     /// Nobody reads what is written.
     Unread,
 }
@@ -47,6 +54,7 @@ pub struct Screen {
     pages: bool,
     entered: bool,
     signals: Option<Signals>,
+    keys: Option<Keys>,
 }
 
 impl Screen {
@@ -63,7 +71,10 @@ impl Screen {
             wanted.extend(ENDS);
         }
         if pages {
-            wanted.extend([libc::SIGQUIT, libc::SIGTSTP]);
+            // The others that end a process by default, so that none leaves the
+            // terminal as it is now; then those of a shell's job control.
+            wanted.extend([libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM]);
+            wanted.extend([libc::SIGTSTP, libc::SIGCONT]);
         }
         if terminal && mode != Mode::Last {
             wanted.push(libc::SIGWINCH);
@@ -75,6 +86,7 @@ impl Screen {
             terminal,
             pages,
             entered: false,
+            keys: if pages { Keys::of_stdin()? } else { None },
             signals: match wanted.is_empty() {
                 true => None,
                 false => Some(Signals::new(&wanted)?),
@@ -98,6 +110,11 @@ impl Screen {
         self.pages
     }
 
+    /// Whether keys are read, of which one quits.
+    pub fn takes_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// Columns and lines.
     pub fn size(&self) -> (usize, usize) {
         match self.terminal {
@@ -114,6 +131,14 @@ impl Screen {
     /// Writes a page over the last one: no clearing first, which would flicker.
     /// `text` is lines that fit.
     pub fn page(&mut self, text: &[u8]) -> io::Result<()> {
+        if let Some(keys) = &mut self.keys {
+            // Asked at every page: a shell may move a job without a signal. What is
+            // on the screen is the shell's while psistat is in the background.
+            if !keys.is_in_foreground() {
+                return Ok(());
+            }
+            keys.take_over();
+        }
         let mut page = Vec::with_capacity(text.len() + 512);
         if !self.entered {
             page.extend_from_slice(ENTER);
@@ -134,6 +159,9 @@ impl Screen {
             // There is nobody left to tell.
             let _ = self.out.write_all(LEAVE);
         }
+        if let Some(keys) = &mut self.keys {
+            keys.give_back();
+        }
     }
 
     /// Waits until `due`, or until something else is to be done.
@@ -149,21 +177,43 @@ impl Screen {
                 signals.map_or(idle, |signals| Slot::new(signals.as_fd(), libc::POLLIN)),
                 // Asks for nothing, so only an end of the reading side is told.
                 Slot::new(self.out.as_fd(), 0),
+                self.keys.as_ref().map_or(idle, Keys::slot),
             ];
             sys::poll(&mut slots, Some(due.since(now)))?;
-            match self.signals.as_mut().and_then(Signals::take) {
-                None => {}
-                Some(libc::SIGWINCH) => return Ok(Wake::Resized),
-                Some(libc::SIGTSTP) => {
-                    self.leave();
-                    sys::default_signal(libc::SIGSTOP);
-                    return Ok(Wake::Resized);
-                }
-                Some(signal) => return Ok(Wake::Signal(signal)),
+            if let Some(signal) = self.signals.as_mut().and_then(Signals::take) {
+                return Ok(self.caught(signal));
             }
             if slots[1].seen() & (libc::POLLERR | libc::POLLHUP) != 0 {
                 return Ok(Wake::Unread);
             }
+            if slots[2].seen() != 0 {
+                match self.keys.as_mut().map(Keys::read) {
+                    Some(Pressed::Quit) => return Ok(Wake::Quit),
+                    Some(Pressed::Nothing) | None => {}
+                    Some(Pressed::Closed) => self.keys = None,
+                }
+            }
+        }
+    }
+
+    /// What a signal means for whoever waits.
+    fn caught(&mut self, signal: libc::c_int) -> Wake {
+        match signal {
+            libc::SIGWINCH => Wake::Resized,
+            libc::SIGTSTP => {
+                self.leave();
+                sys::default_signal(libc::SIGSTOP);
+                Wake::Resized
+            }
+            // Also after a SIGSTOP, of which there was no notice: the shell has
+            // set its own modes meanwhile.
+            libc::SIGCONT => {
+                if let Some(keys) = &mut self.keys {
+                    keys.lose();
+                }
+                Wake::Resized
+            }
+            signal => Wake::Signal(signal),
         }
     }
 }

@@ -34,6 +34,8 @@ pub fn object(out: &mut Vec<u8>, selection: Selection, time: u64, row: &Row) {
             }
         }
     }
+    key(out, "since_boot");
+    out.extend_from_slice(row.since_boot.to_string().as_bytes());
     out.extend_from_slice(b"}\n");
 }
 
@@ -110,7 +112,7 @@ mod tests {
         let expected = format!(
             "{{\"time_us\":1795373926123456,\"cgroup\":null,\
              \"cpu\":{{\"interval_us\":8000000,\"some\":{figure},\"full\":null}},\
-             \"irq\":{{\"interval_us\":8000000,\"full\":{figure}}}}}\n"
+             \"irq\":{{\"interval_us\":8000000,\"full\":{figure}}},\"since_boot\":true}}\n"
         );
         assert_eq!(json([true, false, false, true], row), expected);
     }
@@ -123,6 +125,7 @@ mod tests {
         let text = json(ALL, row);
         assert!(text.contains("\"cgroup\":\"/a\\\\x2db\""), "{text}");
         assert!(text.contains("\"memory\":null,"), "{text}");
+        assert!(text.ends_with(",\"since_boot\":false}\n"), "{text}");
         assert!(
             text.contains("\"io\":{\"interval_us\":null,\"some\":{\"pct\":null,\"stall_us\":null,"),
             "{text}"

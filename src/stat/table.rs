@@ -8,6 +8,8 @@ use crate::pressure::{Kind, Percent, Resource};
 const COLUMN: usize = 7;
 /// The first column of a block: `memory some`.
 const LABEL: usize = 11;
+/// Between a head and its mark.
+const MARK_GAP: usize = 2;
 /// A name is not cut shorter than this, however narrow the terminal.
 const NAME_MIN: usize = 8;
 
@@ -44,8 +46,11 @@ pub struct Look {
     pub colours: Option<Limits>,
     /// Characters in a line; None is no limit.
     pub width: Option<usize>,
-    /// Whether names are cut to that width.
+    /// Whether lines have to fit there: names are cut, and a row that doesn't fit
+    /// is a block.
     pub cut: bool,
+    /// What the next head says besides: of what time the figures below it are.
+    pub mark: Option<&'static str>,
 }
 
 impl Look {
@@ -53,7 +58,9 @@ impl Look {
     pub fn form(&self) -> Form {
         let name = if self.names { 1 + NAME_MIN } else { 0 };
         match self.width {
-            Some(width) if self.averages && self.before_name() + name > width => Form::Block,
+            Some(width) if self.before_name() + name > width && (self.averages || self.cut) => {
+                Form::Block
+            }
             _ => Form::Row,
         }
     }
@@ -88,11 +95,27 @@ impl Look {
         self.time + COLUMN * self.values() * cells(self.selection).count()
     }
 
+    /// The mark of a head that is so long. Where there is no room behind that it
+    /// becomes a line above, and None.
+    fn mark_above(&self, out: &mut Vec<u8>, head: usize) -> Option<&'static str> {
+        let mark = self.mark?;
+        let width = self.width.filter(|_| self.cut);
+        if width.is_none_or(|width| head + MARK_GAP + mark.len() <= width) {
+            return Some(mark);
+        }
+        out.extend_from_slice(mark.as_bytes());
+        out.push(b'\n');
+        None
+    }
+
     /// The column heads, two lines; none in block form, whose blocks have their own.
+    /// The mark is behind the first, so that a pipe gets the same lines and columns
+    /// with it as without.
     pub fn header(&self, out: &mut Vec<u8>) {
         if self.form() == Form::Block {
             return;
         }
+        let mark = self.mark_above(out, self.before_name());
         pad(out, self.time, b' ');
         for resource in Resource::ALL {
             let kinds = cells(self.selection).filter(|(other, _)| *other == resource);
@@ -105,6 +128,7 @@ impl Look {
                 pad(out, dashes - dashes / 2, b'-');
             }
         }
+        marked(out, mark);
         out.push(b'\n');
         if self.time > 0 {
             left(out, "time", self.time);
@@ -148,6 +172,7 @@ impl Look {
     }
 
     fn block(&self, out: &mut Vec<u8>, time: &str, row: &Row) {
+        let mark = self.mark_above(out, LABEL + COLUMN * self.values());
         if self.has_title() {
             out.extend_from_slice(time.as_bytes());
             if let Some(name) = &row.cgroup {
@@ -160,7 +185,10 @@ impl Look {
         }
         pad(out, LABEL, b' ');
         right(out, "pct", COLUMN);
-        self.average_heads(out);
+        if self.averages {
+            self.average_heads(out);
+        }
+        marked(out, mark);
         out.push(b'\n');
         for (resource, kind) in cells(self.selection) {
             left(out, resource.name(), LABEL - Kind::Some.name().len());
@@ -221,6 +249,13 @@ impl Look {
     }
 }
 
+fn marked(out: &mut Vec<u8>, mark: Option<&str>) {
+    if let Some(mark) = mark {
+        pad(out, MARK_GAP, b' ');
+        out.extend_from_slice(mark.as_bytes());
+    }
+}
+
 fn pad(out: &mut Vec<u8>, count: usize, with: u8) {
     out.resize(out.len() + count, with);
 }
@@ -249,6 +284,7 @@ mod tests {
         colours: None,
         width: Some(80),
         cut: true,
+        mark: None,
     };
 
     fn table(look: Look, time: &str, groups: &[Group]) -> String {
@@ -289,6 +325,74 @@ mod tests {
                         12:34:56  50.00  50.00 /a%20b\n";
         let group = group(Some("/a b"), 0, 2_000_000, 1_000_000);
         assert_eq!(table(look, "12:34:56", &[group]), expected);
+    }
+
+    /// The head has as many lines with a mark as without, unless it has to fit a
+    /// terminal and does not.
+    #[test]
+    fn a_mark_is_behind_the_first_head() {
+        let mark = Some("since boot");
+        let dashes = " -----cpu----- ---memory---- -----io------ -irq--";
+        for (width, cut, head) in [
+            (Some(80), true, format!("{dashes}  since boot")),
+            (Some(61), true, format!("{dashes}  since boot")),
+            (Some(60), true, format!("since boot\n{dashes}")),
+            (Some(60), false, format!("{dashes}  since boot")),
+            (None, true, format!("{dashes}  since boot")),
+        ] {
+            let (marked, plain) = (
+                Look {
+                    mark,
+                    width,
+                    cut,
+                    ..LOOK
+                },
+                LOOK,
+            );
+            let rest = table(plain, "", &[system()]);
+            let rest = rest.strip_prefix(dashes).unwrap();
+            let text = table(marked, "", &[system()]);
+            assert_eq!(text, format!("{head}{rest}"), "{width:?} {cut}");
+        }
+        let block = Look {
+            mark,
+            averages: true,
+            ..LOOK
+        };
+        let text = table(block, "", &[system()]);
+        let head = "               pct  avg10  avg60 avg300  since boot\n";
+        assert!(text.starts_with(head), "{text}");
+        let text = table(
+            Look {
+                width: Some(50),
+                ..block
+            },
+            "",
+            &[system()],
+        );
+        assert!(text.starts_with("since boot\n    "), "{text}");
+    }
+
+    /// On a terminal nothing is folded; a pipe's columns depend on options alone.
+    #[test]
+    fn a_row_that_does_not_fit_a_terminal_is_a_block() {
+        for (width, cut, form) in [
+            (49, true, Form::Row),
+            (48, true, Form::Block),
+            (48, false, Form::Row),
+        ] {
+            let width = Some(width);
+            assert_eq!(Look { width, cut, ..LOOK }.form(), form, "{width:?} {cut}");
+        }
+        let look = Look {
+            width: Some(40),
+            ..LOOK
+        };
+        let text = table(look, "", &[system()]);
+        assert!(
+            text.starts_with("               pct\ncpu    some  12.34\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -104,3 +104,58 @@ pub fn directory_entries(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Re
     };
     usize::try_from(length).map_err(|_| io::Error::last_os_error())
 }
+
+/// A terminal's modes, as they were found (termios(3)).
+#[derive(Clone, Copy)]
+pub struct TerminalMode(libc::termios);
+
+impl TerminalMode {
+    /// The modes in force.
+    ///
+    /// # Errors
+    /// ENOTTY where `fd` is no terminal, EIO where it has been hung up.
+    pub fn of(fd: BorrowedFd<'_>) -> io::Result<TerminalMode> {
+        let mut mode = MaybeUninit::<libc::termios>::zeroed();
+        // SAFETY: tcgetattr writes one termios, which the pointer is valid for; a
+        // zeroed one is valid too, should the call fail.
+        let (result, mode) = unsafe {
+            let result = libc::tcgetattr(fd.as_raw_fd(), mode.as_mut_ptr());
+            (result, mode.assume_init())
+        };
+        cerr(result)?;
+        Ok(TerminalMode(mode))
+    }
+
+    /// The same, but every key is read at once and not echoed. Keys that send
+    /// signals (^C, ^Z) still do, and output is unchanged.
+    #[must_use]
+    pub fn key_by_key(mut self) -> TerminalMode {
+        self.0.c_lflag &= !(libc::ICANON | libc::ECHO);
+        self.0.c_cc[libc::VMIN] = 1;
+        self.0.c_cc[libc::VTIME] = 0;
+        self
+    }
+
+    /// Puts these modes in force. The kernel stops a process that asks for this in
+    /// the background (SIGTTOU): see [`is_in_foreground`].
+    ///
+    /// # Errors
+    /// As for [`TerminalMode::of`].
+    pub fn set(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        // SAFETY: the pointer is to a termios that the kernel filled in, borrowed
+        // for the call.
+        cerr(unsafe { libc::tcsetattr(fd.as_raw_fd(), libc::TCSANOW, &self.0) })?;
+        Ok(())
+    }
+}
+
+/// Whether a terminal's keys and modes are this process's at the moment, which
+/// they are not for a job in the background.
+///
+/// # Errors
+/// ENOTTY where `fd` is not the controlling terminal.
+pub fn is_in_foreground(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: no pointers; the descriptor is borrowed for the calls.
+    let (group, ours) = unsafe { (libc::tcgetpgrp(fd.as_raw_fd()), libc::getpgrp()) };
+    Ok(cerr(group)? == ours)
+}

@@ -15,8 +15,8 @@ use std::io;
 
 pub use clock::{Local, local, now, uptime, wall};
 pub use file::{
-    FileKind, STDERR, STDOUT, directory_entries, file_kind, open_at, reopen_nonblocking,
-    window_size, write,
+    FileKind, STDERR, STDOUT, TerminalMode, directory_entries, file_kind, is_in_foreground,
+    open_at, reopen_nonblocking, window_size, write,
 };
 pub use inotify::{inotify, inotify_add, inotify_remove};
 pub use poll::{Slot, is_writable, poll};

@@ -10,7 +10,14 @@ use super::support::*;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("cli::exit_codes", exit_codes),
-        trial("cli::no_psi_is_one_sentence_with_the_remedy", no_psi),
+        trial(
+            "cli::nothing_to_read_is_one_sentence_with_the_remedy",
+            nothing,
+        ),
+        trial("cli::what_may_not_be_read_is_one_sentence", unreadable),
+        trial("cli::without_psi_or_proc_too", without_proc),
+        trial("cli::no_name_steers_the_terminal", steering_names),
+        trial("cli::the_first_row_is_marked", marked),
         trial("cli::a_full_disk_is_told", full_disk),
         trial("cli::the_header_comes_again", header_again),
         trial("cli::nothing_but_text_goes_into_a_pipe", plain_pipe),
@@ -33,18 +40,20 @@ fn exit_codes() -> Outcome {
     for (args, code, word) in [
         (&["-h"][..], 0, "usage: psistat"),
         (&["-V"], 0, concat!("psistat ", env!("CARGO_PKG_VERSION"))),
-        (&["-x"], 2, "try psistat -h"),
+        (&["--help"], 0, "usage: psistat"),
+        (
+            &["--version"],
+            0,
+            concat!("psistat ", env!("CARGO_PKG_VERSION")),
+        ),
+        (&["-x"], 2, "try psistat --help"),
+        (&["--frob"], 2, "there is no option --frob"),
+        (&["--top"], 2, "option -n, --top: its argument is missing"),
         (&["soon"], 2, "\"soon\""),
         (&["1", "2", "3"], 2, "\"3\""),
         (&["-c", "50,10"], 2, "the smaller first"),
         (&["-r", "disk"], 2, "cpu, memory, io and irq"),
         (&["--suggest", "1h", "-j"], 2, "-j"),
-        (&["-C", "/nonexistent", "-g", "/a"], 1, "no such cgroup"),
-        (
-            &["-C", "/nonexistent", "-g", "**"],
-            1,
-            "no cgroup there matches",
-        ),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
@@ -72,18 +81,242 @@ fn full_disk() -> Outcome {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr.starts_with("psistat: standard output: No space"),
+        stderr == "psistat: cannot write to standard output: No space left on device\n",
         "{stderr}"
     );
     DONE
 }
 
-fn no_psi() -> Outcome {
-    let output = run(&["-P", "/nonexistent/pressure", "1"]);
+/// What psistat says on standard error, which is one line, before it fails.
+fn sentence(output: &std::process::Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert!(stderr.contains("boot with psi=1"), "{stderr}");
+    assert!(!stderr.contains("os error"), "{stderr}");
+    let text = stderr.trim_end().strip_prefix("psistat: ");
+    text.expect("its name").to_string()
+}
+
+fn nothing() -> Outcome {
+    let (cgroups, file) = (fixture("cgroups/1"), fixture("all/1/cpu"));
+    let directory = Scratch::new();
+    std::fs::create_dir(directory.0.join("memory")).expect("a directory");
+    std::fs::create_dir(directory.0.join("off")).expect("a directory");
+    std::fs::write(directory.0.join("no-directory"), "").expect("a file");
+    let scratch = directory.0.display().to_string();
+    let pressure = "-P expects a directory like /proc/pressure; a cgroup is named with -g";
+    let mount = "-C expects the cgroup2 mount, usually /sys/fs/cgroup";
+    for (args, expected) in [
+        (
+            ["-P", "/nonexistent", "1"],
+            format!("there is no directory /nonexistent: {pressure}"),
+        ),
+        (
+            ["-P", &file, "1"],
+            format!("{file} is not a directory: {pressure}"),
+        ),
+        (
+            ["-P", &cgroups, "1"],
+            format!("{cgroups} holds no pressure files (cpu, memory, io, irq): {pressure}"),
+        ),
+        (
+            ["-P", &scratch, "1"],
+            format!(
+                "cannot read {scratch}/memory: Is a directory; expected a pressure file, check \
+                 -P and -C"
+            ),
+        ),
+        (
+            ["-C/nonexistent", "-g", "/a"],
+            format!("there is no directory /nonexistent: {mount}"),
+        ),
+        (
+            ["-C/nonexistent", "-n", "3"],
+            format!("there is no directory /nonexistent: {mount}"),
+        ),
+        (
+            [&format!("-C{file}"), "-g", "**"],
+            format!("{file} is not a directory: {mount}"),
+        ),
+        (
+            [&format!("-C{cgroups}"), "-g", "/no%1Bpe"],
+            format!(
+                "there is no cgroup /no%1Bpe, which would be {cgroups}/no\\u{{1b}}pe: psistat -g \
+                 '**' lists all of them"
+            ),
+        ),
+        (
+            [&format!("-C{cgroups}"), "-g", "/no*pe"],
+            format!("no cgroup below {cgroups} matches: psistat -g '**' lists all of them"),
+        ),
+        (
+            [&format!("-C{scratch}"), "-g", "/no-directory"],
+            format!(
+                "there is no cgroup /no-directory: {scratch}/no-directory is a file, and a cgroup \
+                 is a directory"
+            ),
+        ),
+        (
+            [&format!("-C{scratch}"), "-g", "/off"],
+            format!(
+                "the cgroup /off has no pressure files: write 1 to {scratch}/off/cgroup.pressure, \
+                 or boot with psi=1"
+            ),
+        ),
+    ] {
+        assert_eq!(sentence(&run(&args)), expected, "{args:?}");
+    }
+    DONE
+}
+
+/// As an ordinary user, since root may read everything.
+fn unreadable() -> Outcome {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let directory = Scratch::new();
+    let mode = |path: &std::path::Path, mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, mode).expect("a mode");
+    };
+    mode(&directory.0, 0o755);
+    let file = directory.0.join("cpu");
+    std::fs::write(&file, "").expect("a file");
+    mode(&file, 0);
+    // where another user can run it
+    let program = directory.0.join("psistat");
+    std::fs::copy(PSISTAT, &program).expect("a copy");
+    mode(&program, 0o755);
+    let mut command = std::process::Command::new(&program);
+    command.arg("-P").arg(&directory.0);
+    if std::fs::metadata(&file).expect("a file").uid() == 0 {
+        command.uid(65_534);
+    }
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => return skip(format!("no program runs as another user here: {error}")),
+    };
+    let expected = format!(
+        "cannot read {}: Permission denied; run psistat as its owner or as root",
+        file.display()
+    );
+    assert_eq!(sentence(&output), expected);
+    DONE
+}
+
+/// In a mount namespace whose /proc is another directory.
+fn without_proc() -> Outcome {
+    if let Some(why) = missing(&["unshare", "mount"]) {
+        return skip(why);
+    }
+    let within = |prepare: &str, args: &str| {
+        let script =
+            format!("mount -t tmpfs none /proc && {prepare} && echo ready && exec \"$0\" {args}");
+        std::process::Command::new("unshare")
+            .args(["-rm", "sh", "-c", &script, PSISTAT])
+            .output()
+            .expect("unshare runs")
+    };
+    for (prepare, args, expected) in [
+        (
+            ":",
+            "1",
+            "there is no /proc/pressure: mount /proc (mount -t proc proc /proc)",
+        ),
+        (
+            ":",
+            "-g /a",
+            "there is no /proc/self/mountinfo: mount /proc",
+        ),
+        (
+            "mkdir /proc/self",
+            "1",
+            "/proc/pressure: /proc shows processes only",
+        ),
+        (
+            "mkdir /proc/self && : > /proc/stat",
+            "1",
+            "/proc/pressure: this kernel keeps no pressure figures: boot with psi=1",
+        ),
+        (
+            "mkdir /proc/self && : > /proc/self/mountinfo",
+            "-g /a",
+            "no cgroup2 hierarchy is mounted: mount one",
+        ),
+    ] {
+        let mut output = within(prepare, args);
+        let Some(rest) = output.stdout.strip_prefix(b"ready\n") else {
+            let why = String::from_utf8_lossy(&output.stderr).trim().to_string();
+            return skip(format!("no namespace can be had: {why}"));
+        };
+        output.stdout = rest.to_vec();
+        if std::path::Path::new("/run/pressure").exists() && args == "1" {
+            return skip("/run/pressure is there");
+        }
+        let text = sentence(&output);
+        assert!(text.starts_with(expected), "{prepare}: {text}");
+    }
+    DONE
+}
+
+/// Whatever is named, by an option or by a file's path.
+fn steering_names() -> Outcome {
+    for args in [
+        &["-P", "/a\x1b[31m\u{9b}\nb"][..],
+        &["--record", "/a\x1b[31m\nb/c", "-P", &fixture("all/1")],
+        &["-C", "/a\x1b[31m\nb", "-n", "1"],
+        &["--\x1b[31m"],
+        &["-c", "\x1b[31m\n"],
+        &["-g", "\x1b?"],
+        &["\x1b[31m\u{202e}\n"],
+    ] {
+        let output = run(args);
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        let plain = |c: char| c == '\n' || c.is_ascii_graphic() || c == ' ';
+        assert!(stderr.chars().all(plain), "{args:?}: {stderr:?}");
+        assert!(stderr.contains("\\u{1b}"), "{args:?}: {stderr:?}");
+        let lines = if output.status.code() == Some(2) {
+            2
+        } else {
+            1
+        };
+        assert_eq!(stderr.lines().count(), lines, "{args:?}: {stderr:?}");
+    }
+    DONE
+}
+
+/// In the head alone, so that lines and columns are where they always are.
+fn marked() -> Outcome {
+    let (pressure, cgroups) = (fixture("all/1"), fixture("cgroups/1"));
+    for (args, mark) in [
+        (&["-P", &pressure][..], "  since boot"),
+        (&["-P", &pressure, "10ms", "3"], "  first row since boot"),
+        (&["-P", &pressure, "-a"], "  since boot"),
+        (&["-C", &cgroups, "-g", "**", "10ms", "3"], "  since boot"),
+    ] {
+        let text = stdout(args);
+        let (first, rest) = text.split_once('\n').expect("lines");
+        assert!(first.ends_with(mark), "{args:?}: {text}");
+        assert_eq!(rest.matches("since").count(), 0, "{args:?}: {text}");
+        // seven figures are the first fields of every row
+        let rows = text
+            .lines()
+            .filter(|line| line.starts_with("   ") && line.contains('.'));
+        for row in rows {
+            let fields = row.split_whitespace().take(7);
+            assert!(
+                fields
+                    .clone()
+                    .all(|field| field == "-" || field.parse::<f64>().is_ok())
+            );
+        }
+    }
+    let text = stdout(&["-j", "-P", &pressure, "10ms", "3"]);
+    let of = |line: &str| line.ends_with(",\"since_boot\":true}");
+    assert_eq!(
+        text.lines().map(of).collect::<Vec<_>>(),
+        [true, false, false]
+    );
     DONE
 }
 
@@ -272,7 +505,8 @@ fn by_python() -> Outcome {
 import json, sys
 for line in sys.stdin:
     row = json.loads(line)
-    assert list(row) == ["time_us", "cgroup", "cpu", "memory", "io", "irq"], row
+    keys = ["time_us", "cgroup", "cpu", "memory", "io", "irq", "since_boot"]
+    assert list(row) == keys and type(row["since_boot"]) is bool, row
     for name in ["cpu", "memory", "io", "irq"]:
         file = row[name]
         if file is None:

@@ -23,15 +23,21 @@ fn complete() -> Outcome {
     let help = stdout(&["-h"]);
     let mut options = 0;
     for line in help.lines() {
-        let mut words = line.split_whitespace();
-        let Some(option) = words.next().and_then(|word| word.strip_prefix('-')) else {
+        let names: Vec<_> = line
+            .split_whitespace()
+            .take_while(|word| word.starts_with('-'))
+            .map(|word| word.trim_end_matches(','))
+            .collect();
+        if names.is_empty() {
             continue;
-        };
+        }
         options += 1;
-        let item = match option.strip_prefix('-') {
-            Some(long) => format!(".It Fl Fl {long}"),
-            None => format!(".It Fl {option}"),
-        };
+        assert!(names.last().is_some_and(|name| name.starts_with("--")));
+        let names = names.iter().map(|name| match name.strip_prefix("--") {
+            Some(long) => format!("Fl Fl {long}"),
+            None => format!("Fl {}", &name[1..]),
+        });
+        let item = format!(".It {}", names.collect::<Vec<_>>().join(" , "));
         let found = page
             .lines()
             .any(|line| line == item || line.starts_with(&format!("{item} ")));
@@ -54,6 +60,7 @@ fn complete() -> Outcome {
         "avg60",
         "avg300",
         "total_us",
+        "since_boot",
     ] {
         assert!(page.contains(&format!(".It Cm {key}\n")), "{key}");
     }

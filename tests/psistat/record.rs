@@ -113,7 +113,8 @@ fn full() -> Outcome {
     let output = run(&["--record", "/nowhere/at/all", "-P", &fixture]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("the record: No such file"), "{said}");
+    let sentence = "cannot write /nowhere/at/all: No such file or directory; create its directory";
+    assert!(said.contains(sentence), "{said}");
     let mut running = Running::new(&["--record", "/dev/full", "-P", &fixture, "10ms"]);
     until("psistat to warn", || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", running.child.id())).ok()?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Completion;
 
-pub use crate::common::{Cgroup, NO_CGROUP, Outcome, Scratch, skip, trial};
+pub use crate::common::{Cgroup, NO_CGROUP, Outcome, Scratch, signal, skip, trial};
 
 pub const PSISTAT: &str = env!("CARGO_BIN_EXE_psistat");
 pub const PSILOGD: &str = env!("CARGO_BIN_EXE_psilogd");
@@ -108,9 +108,7 @@ impl Running {
     }
 
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let kill = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(kill.is_ok_and(|status| status.success()));
+        signal(self.child.id(), name);
     }
 
     pub fn ended(&mut self) -> ExitStatus {

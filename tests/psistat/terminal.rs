@@ -15,6 +15,13 @@ pub fn trials() -> Vec<Trial> {
         trial("terminal::a_page_at_a_time_and_the_terminal_back", pages),
         trial("terminal::a_new_size_is_honoured", resized),
         trial("terminal::stopped_and_continued", stopped),
+        trial("terminal::q_quits_and_the_modes_are_back", quits),
+        trial(
+            "terminal::every_signal_leaves_the_modes_as_found",
+            signalled,
+        ),
+        trial("terminal::no_keys_where_standard_input_is_none", no_keys),
+        trial("terminal::narrow_screens_fold_nothing", narrow),
     ]
 }
 
@@ -231,9 +238,10 @@ fn resized() -> Outcome {
     terminal.enter(&format!("{PSISTAT} -C {cgroups} -n 50 1h"));
     terminal.see("a page", |text| text.contains("7 of 7 cgroups"));
     terminal.tmux(&["resize-window", "-x", "66", "-y", "7"]);
-    let text = terminal.see("a small page", |text| text.contains("..."));
-    assert!(text.trim_end().lines().count() < 7, "{text}");
-    assert!(text.starts_with("20"), "nothing scrolled away: {text}");
+    // nothing scrolled away; before that, what tmux makes of the old page is there
+    terminal.see("a small page", |text| {
+        text.contains("...") && text.starts_with("20") && text.trim_end().lines().count() < 7
+    });
     terminal.tmux(&["resize-window", "-x", "100", "-y", "24"]);
     terminal.see("all of it", |text| {
         text.trim_end().lines().count() == 10 && !text.contains("...")
@@ -271,5 +279,128 @@ fn stopped() -> Outcome {
     assert_eq!(terminal.state().trim(), "1 0");
     terminal.key("C-c");
     terminal.see("the old screen", |text| text.contains("Stopped"));
+    DONE
+}
+
+/// A shell in which `modes` prints the terminal's modes in one word.
+fn with_modes(name: &str, columns: u32) -> (Terminal, String) {
+    let terminal = Terminal::new(name, columns, 24);
+    terminal.enter("modes() { echo modes $(stty -a | md5sum | cut -c -8); }; clear; modes");
+    let text = terminal.see("the modes", |text| text.starts_with("modes "));
+    let modes = text.lines().next().unwrap_or_default().to_string();
+    (terminal, modes)
+}
+
+fn quits() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let cgroups = fixture("cgroups/1");
+    let (terminal, modes) = with_modes("quits", 80);
+    for key in ["q", "Q"] {
+        terminal.enter(&format!(
+            "clear; {PSISTAT} -C {cgroups} -n 50 1h; echo co''de $?; modes"
+        ));
+        let page = terminal.see("a page", |text| text.contains("7 of 7 cgroups  q quits"));
+        assert!(page.contains("since boot"), "{page}");
+        // another key does nothing, and is not echoed
+        terminal.key("x");
+        terminal.key("Up");
+        terminal.key(key);
+        let after = terminal.see("its end", |text| {
+            text.contains("code 0") && text.contains(&modes)
+        });
+        assert!(!after.contains("7 of 7"), "{after}");
+        assert_eq!(terminal.state().trim(), "0 1");
+    }
+    // stopped, the shell has its own modes; continued, keys are read again
+    terminal.enter(&format!("clear; {PSISTAT} -C {cgroups} -n 50 1h; modes"));
+    terminal.see("a page", |text| text.contains("7 of 7 cgroups"));
+    terminal.key("C-z");
+    terminal.see("the shell's modes", |text| {
+        text.contains("Stopped") && text.contains(&modes)
+    });
+    terminal.enter("clear; fg; echo co''de $?; modes");
+    terminal.see("the page again", |text| text.contains("7 of 7 cgroups"));
+    terminal.key("q");
+    terminal.see("its end", |text| {
+        text.contains("code 0") && text.contains(&modes)
+    });
+    DONE
+}
+
+/// In a subshell: an interactive shell sets its own modes after a program that died
+/// of a signal.
+fn signalled() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let cgroups = fixture("cgroups/1");
+    let directory = Scratch::new();
+    let file = directory.0.join("pid");
+    let (terminal, modes) = with_modes("signalled", 80);
+    for (name, number) in [
+        ("INT", 2),
+        ("TERM", 15),
+        ("HUP", 1),
+        ("QUIT", 3),
+        ("USR1", 10),
+    ] {
+        terminal.enter(&format!(
+            "clear; (bash -c 'echo $$ > {}; exec {PSISTAT} -C {cgroups} -n 50 1h'; \
+             echo co''de $?; modes)",
+            file.display()
+        ));
+        terminal.see("a page", |text| text.contains("7 of 7 cgroups"));
+        let pid = std::fs::read_to_string(&file).expect("a process");
+        signal(pid.trim().parse().expect("a number"), name);
+        let code = format!("code {}", 128 + number);
+        terminal.see(name, |text| text.contains(&code) && text.contains(&modes));
+        assert_eq!(terminal.state().trim(), "0 1");
+    }
+    DONE
+}
+
+/// ^C still works.
+fn no_keys() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let cgroups = fixture("cgroups/1");
+    let (terminal, modes) = with_modes("no-keys", 80);
+    terminal.enter(&format!("{PSISTAT} -C {cgroups} -n 50 1h < /dev/null"));
+    let page = terminal.see("a page", |text| text.contains("7 of 7 cgroups"));
+    assert!(!page.contains("q quits"), "{page}");
+    terminal.key("C-c");
+    until("the old screen", || {
+        (terminal.state().trim() == "0 1").then_some(())
+    });
+    terminal.enter("echo co''de $?; modes");
+    terminal.see("its end", |text| {
+        text.contains("code 130") && text.contains(&modes)
+    });
+    DONE
+}
+
+fn narrow() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let cgroups = fixture("cgroups/1");
+    let terminal = Terminal::new("narrow", 40, 24);
+    terminal.enter(&format!("{PSISTAT} -C {cgroups} -n 50 1h"));
+    let page = terminal.see("a page", |text| text.contains("memory some"));
+    assert!(page.starts_with("20"), "{page}");
+    let names = page
+        .lines()
+        .filter(|line| line.starts_with('/') || line.starts_with("..."));
+    assert_eq!(names.count(), 2, "{page}");
+    // too low for one block: its beginning
+    terminal.tmux(&["resize-window", "-x", "40", "-y", "6"]);
+    terminal.see("less", |text| {
+        let lines = text.trim_end().lines().count();
+        lines < 6 && text.starts_with("20") && text.contains("cpu    some")
+    });
+    terminal.key("q");
     DONE
 }

@@ -1,0 +1,203 @@
+//! Why psistat can't go on, as one sentence each: what, where, and what would be
+//! right. psistat(1), DIAGNOSTICS lists them.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::pattern::CgroupPath;
+use crate::pressure::BadPressure;
+use crate::report::Hint;
+
+/// Why psistat can't go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// There is nothing to read.
+    Read(BadRead),
+    /// Standard output takes nothing, or the system refuses something basic.
+    Io(io::Error),
+    /// The record can't be written to this file.
+    Record(PathBuf, io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Read(bad) => bad.fmt(f),
+            Failure::Io(error) => write!(f, "cannot write to standard output: {}", Why(error)),
+            Failure::Record(file, error) => {
+                write!(f, "cannot write {}: {}", file.display(), Why(error))?;
+                match error.kind() {
+                    io::ErrorKind::NotFound => f.write_str("; create its directory first"),
+                    io::ErrorKind::IsADirectory => f.write_str("; --record takes a file"),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl From<BadRead> for Failure {
+    fn from(bad: BadRead) -> Failure {
+        Failure::Read(bad)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Io(error)
+    }
+}
+
+/// Why there is nothing to show.
+#[derive(Debug)]
+pub enum BadRead {
+    /// The file is no pressure file.
+    Text(PathBuf, BadPressure),
+    /// The system refused it.
+    Io(PathBuf, io::Error),
+    /// There are no pressure files in this directory.
+    Missing(PathBuf, Missing),
+    /// No cgroup below this directory matches.
+    NoMatch(PathBuf),
+    /// No cgroup2 hierarchy is mounted.
+    NoMount,
+    /// No descriptors are left.
+    Descriptors,
+}
+
+/// Why a directory has no pressure files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Missing {
+    /// The kernel keeps none.
+    Psi,
+    /// /proc shows processes only.
+    ProcSubset,
+    /// /proc is not mounted; this option would do without.
+    Proc(char),
+    /// The directory of `-P`, or of `-C`, isn't there.
+    Directory(char),
+    /// That of `-P` or `-C` is a file.
+    File(char),
+    /// That of `-P` holds other things.
+    Others,
+    /// The cgroup of this path isn't there.
+    Cgroup(Vec<u8>),
+    /// A file lies where a cgroup of this path would be a directory.
+    CgroupFile(Vec<u8>),
+    /// The cgroup of this path has its accounting switched off.
+    CgroupOff(Vec<u8>),
+}
+
+impl fmt::Display for BadRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadRead::Text(path, why @ BadPressure::Empty) => write!(f, "{} {why}", path.display()),
+            BadRead::Text(path, why) => write!(
+                f,
+                "{} {why}: expected what the kernel writes, some avg10=0.00 avg60=0.00 \
+                 avg300=0.00 total=0; check -P and -C",
+                path.display()
+            ),
+            BadRead::Io(path, error) => {
+                write!(f, "cannot read {}: {}", path.display(), Why(error))?;
+                match error.kind() {
+                    io::ErrorKind::PermissionDenied => {
+                        f.write_str("; run psistat as its owner or as root")
+                    }
+                    io::ErrorKind::IsADirectory => {
+                        f.write_str("; expected a pressure file, check -P and -C")
+                    }
+                    _ => Ok(()),
+                }
+            }
+            BadRead::Missing(path, why) => why.sentence(f, path),
+            BadRead::NoMatch(mount) => write!(
+                f,
+                "no cgroup below {} matches: psistat -g '**' lists all of them",
+                mount.display()
+            ),
+            BadRead::NoMount => f.write_str(
+                "no cgroup2 hierarchy is mounted: mount one (mount -t cgroup2 none \
+                 /sys/fs/cgroup), or name its directory with -C",
+            ),
+            BadRead::Descriptors => f.write_str(Hint::Descriptors.sentence()),
+        }
+    }
+}
+
+impl Missing {
+    fn sentence(&self, f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+        let path = path.display();
+        match self {
+            Missing::Psi => write!(f, "{path}: {}", Hint::Psi.sentence()),
+            Missing::ProcSubset => write!(f, "{path}: {}", Hint::ProcSubset.sentence()),
+            Missing::Proc(option) => write!(
+                f,
+                "there is no {path}: mount /proc (mount -t proc proc /proc), or name another \
+                 directory with -{option}"
+            ),
+            Missing::Directory(option) => write!(
+                f,
+                "there is no directory {path}: -{option} expects {}",
+                expected(*option)
+            ),
+            Missing::File(option) => write!(
+                f,
+                "{path} is not a directory: -{option} expects {}",
+                expected(*option)
+            ),
+            Missing::Others => write!(
+                f,
+                "{path} holds no pressure files (cpu, memory, io, irq): -P expects {}",
+                expected('P')
+            ),
+            Missing::Cgroup(cgroup) => write!(
+                f,
+                "there is no cgroup {}, which would be {path}: psistat -g '**' lists all of them",
+                CgroupPath::of(cgroup.clone())
+            ),
+            Missing::CgroupFile(cgroup) => write!(
+                f,
+                "there is no cgroup {}: {path} is a file, and a cgroup is a directory",
+                CgroupPath::of(cgroup.clone())
+            ),
+            Missing::CgroupOff(cgroup) => write!(
+                f,
+                "the cgroup {} has no pressure files: write 1 to {path}/cgroup.pressure, or boot \
+                 with psi=1",
+                CgroupPath::of(cgroup.clone())
+            ),
+        }
+    }
+}
+
+/// What the directory of `-P` or `-C` is to be.
+fn expected(option: char) -> &'static str {
+    match option {
+        'C' => "the cgroup2 mount, usually /sys/fs/cgroup",
+        _ => "a directory like /proc/pressure; a cgroup is named with -g",
+    }
+}
+
+/// An error of the system, in words that don't need its number.
+struct Why<'a>(&'a io::Error);
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let (words, _) = text.split_once(" (os error").unwrap_or((&text, ""));
+        f.write_str(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_no_numbers() {
+        let error = io::Error::from_raw_os_error(libc::ENOSPC);
+        assert_eq!(Why(&error).to_string(), "No space left on device");
+    }
+}
