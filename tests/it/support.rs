@@ -229,17 +229,29 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Busy loops, more of them than there are CPUs.
+/// Busy loops that wait for one another: all of a group's time is pressure, whatever
+/// else runs on this machine.
 pub struct Load(Vec<Child>);
 
 impl Load {
+    /// Two on one CPU, the same for every test: tests that run side by side cost
+    /// that one CPU, and the others are left to what else runs here.
     pub fn start(cgroup: Option<&Path>) -> Load {
-        Load::with(":", cgroup)
+        match (last_cpu(), has_tool("taskset")) {
+            (Some(cpu), true) => Load::with(2, &format!("exec taskset -c {cpu}"), ":", cgroup),
+            _ => Load::everywhere(cgroup),
+        }
+    }
+
+    /// More of them than there are CPUs: what is seen of the whole system is a mean
+    /// over all CPUs that do anything.
+    pub fn everywhere(cgroup: Option<&Path>) -> Load {
+        Load::with(2 * cpus(), "exec", ":", cgroup)
     }
 
     /// Wakes often and needs next to nothing: some microseconds of stall.
     pub fn light(cgroup: Option<&Path>) -> Load {
-        Load::with("sleep 0.02", cgroup)
+        Load::with(2 * cpus(), "exec", "sleep 0.02", cgroup)
     }
 
     /// Moves it into a cgroup, of whatever name.
@@ -250,11 +262,10 @@ impl Load {
         }
     }
 
-    fn with(body: &str, cgroup: Option<&Path>) -> Load {
-        let count = 2 * thread::available_parallelism().map_or(2, usize::from);
+    fn with(count: usize, exec: &str, body: &str, cgroup: Option<&Path>) -> Load {
         let enter = cgroup.map(|path| format!("echo $$ > {}/cgroup.procs;", path.display()));
         let enter = enter.unwrap_or_default();
-        let script = format!("{enter} while :; do {body}; done");
+        let script = format!("{enter} {exec} sh -c 'while :; do {body}; done'");
         let spin = |_| {
             Command::new("sh")
                 .args(["-c", &script])
@@ -263,6 +274,19 @@ impl Load {
         };
         Load((0..count).map(spin).collect())
     }
+}
+
+fn cpus() -> usize {
+    thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// The last of the CPUs that this process may run on.
+fn last_cpu() -> Option<u32> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let allowed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    allowed.trim().rsplit([',', '-']).next()?.parse().ok()
 }
 
 impl Drop for Load {
