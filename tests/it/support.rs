@@ -341,9 +341,10 @@ impl Cgroup {
         let name = unique();
         let path = psilogd::cgroup::mount_point(&mountinfo)?.join(&name);
         fs::create_dir(&path).ok()?;
-        path.join("cpu.pressure")
-            .exists()
-            .then_some(Cgroup { path, name })
+        let cgroup = Cgroup { path, name };
+        let file = cgroup.path.join("cpu.pressure");
+        let open = fs::OpenOptions::new().read(true).write(true).open(file);
+        open.is_ok().then_some(cgroup)
     }
 
     /// `cgroup=` of it.
@@ -405,8 +406,14 @@ pub fn total(file: &Path, kind: &str) -> u64 {
         .expect("a total")
 }
 
-pub fn has_psi() -> bool {
-    Path::new("/proc/pressure/cpu").exists()
+/// Why no trigger on the whole system can be armed here; None where one can be.
+pub fn no_trigger() -> Option<String> {
+    let file = "/proc/pressure/cpu";
+    let why = match fs::read(file) {
+        Ok(_) => fs::OpenOptions::new().write(true).open(file).err()?,
+        Err(why) => why,
+    };
+    Some(format!("no trigger can be armed: {file}: {why}"))
 }
 
 pub fn has_tool(name: &str) -> bool {
@@ -414,4 +421,16 @@ pub fn has_tool(name: &str) -> bool {
         .args(["-c", &format!("command -v {name}")])
         .output();
     which.is_ok_and(|output| output.status.success())
+}
+
+/// Whether a program is there and does this; if not, why.
+pub fn works(program: &str, args: &[&str]) -> Result<(), String> {
+    match Command::new(program).args(args).output() {
+        Err(_) => Err(format!("{program} is not installed")),
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            Err(errors.lines().next().unwrap_or("no reason given").into())
+        }
+    }
 }
