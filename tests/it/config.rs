@@ -294,12 +294,16 @@ fn unreadable() -> Outcome {
     let scratch = Scratch::new();
     let file = scratch.file("psilogd.conf", "grace 1m\n");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o0))?;
-    let psilogd = scratch.0.join("psilogd");
-    std::fs::copy(env!("CARGO_BIN_EXE_psilogd"), &psilogd)?;
-    std::fs::set_permissions(&psilogd, std::fs::Permissions::from_mode(0o755))?;
-    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-    let mut command = Command::new(&psilogd);
+    let mut command = support::binary();
     if std::fs::read(&file).is_ok() {
+        // Where others may run it. By cp(1): a file that this process has written
+        // can't be run while a child that another test is starting still has it open.
+        let psilogd = scratch.0.join("psilogd");
+        let mut copy = Command::new("cp");
+        copy.arg(command.get_program()).arg(&psilogd);
+        assert!(copy.status()?.success());
+        std::fs::set_permissions(&psilogd, std::fs::Permissions::from_mode(0o755))?;
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
         let version = [&nobody[..], &[psilogd.to_str().expect("text"), "-V"]].concat();
         if let Err(why) = support::works("setpriv", &version) {
             return support::skip(format!("can't become another user: {why}"));
