@@ -20,7 +20,7 @@ TARGET  = $(shell uname -m)-unknown-linux-musl
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
-	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate \
+	  tests/bench-psistat.sh tests/receivers/install tests/repeat packaging/completion/generate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
 	  packaging/debian/tests/drill packaging/debian/tests/episode
