@@ -20,7 +20,7 @@ TARGET  = $(shell uname -m)-unknown-linux-musl
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
-	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate \
+	  tests/bench-psistat.sh tests/receivers/install tests/repeat packaging/completion/generate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
 	  packaging/debian/tests/drill packaging/debian/tests/episode
@@ -118,13 +118,17 @@ check-vm: all
 check-vm-all: all
 	KERNELS='5.10 6.1 6.12 7.3' JOBS=2 tests/vm/run $(BUILT)/psilogd
 
+# The two commands of README.md in fresh Debians, as root and as an ordinary user.
+check-newcomer:
+	tests/newcomer
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	mandoc -Tlint -Wwarning man/*
 	shellcheck $(SCRIPTS)
 	shellcheck -s dash -e SC1091 tests/vm/functions tests/vm/scenarios/*
-	shellcheck -x -P SCRIPTDIR $(PACKAGING_TESTS)
+	shellcheck -x -P SCRIPTDIR $(PACKAGING_TESTS) tests/newcomer
 	shellcheck -s sh packaging/init/procd/psilogd
 	@# these need tools that a host may lack; tests/packaging/install fetches them
 	@PATH="$$PATH:$(CURDIR)/target/packaging/venv/bin" packaging/audit
@@ -196,4 +200,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check deb check-packaging release
+.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer release

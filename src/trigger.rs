@@ -177,7 +177,6 @@ fn hint(error: &io::Error, rule: &Rule, roots: &Roots, path: &Path) -> Option<Hi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     fn rule(text: &str) -> Rule {
         Rule::parse(text.split(' ')).expect("a rule")
@@ -222,23 +221,6 @@ mod tests {
         std::fs::remove_dir_all(&directory)?;
         assert!(armed.is_ok(), "{armed:?}");
         assert_eq!(&written[..23], b"full 10000000 10000000\0");
-        Ok(())
-    }
-
-    #[test]
-    fn descriptors_are_closed_on_exec() -> io::Result<()> {
-        let Ok((trigger, _)) = Trigger::arm(&rule("io full 10%/2s"), None, &Roots::find()) else {
-            return Ok(()); // no PSI here: tests/pressure.rs says so
-        };
-        let number = std::os::fd::AsRawFd::as_raw_fd(&trigger.as_fd());
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = i32::from_str_radix(flags.unwrap_or_default().trim(), 8);
-        assert_eq!(
-            flags.map(|flags| flags & libc::O_CLOEXEC),
-            Ok(libc::O_CLOEXEC)
-        );
-        assert!(trigger.file.metadata()?.ino() > 0);
         Ok(())
     }
 

@@ -42,7 +42,7 @@ fn none_from_crossing_to_line() -> Outcome {
     assert_eq!(daemon.arm().len(), 0);
     daemon.log_start();
 
-    let mut load = Some(Load::start(Some(&cgroup.path)));
+    let mut load = Some(Load::everywhere(Some(&cgroup.path)));
     let end = Instant::now() + Duration::from_secs(60);
     let mut seen = Vec::new();
     let ended = |line: &String| line.contains("event=end") && line.contains("rule=cpu-some");

@@ -134,19 +134,25 @@ struct Trace {
 }
 
 impl Trace {
-    fn start(daemon: &Psilogd, scratch: &Scratch, calls: &str) -> Trace {
+    /// Why it can't be, if so: strace ends where it may not trace another's child.
+    fn start(daemon: &Psilogd, scratch: &Scratch, calls: &str) -> Result<Trace, String> {
         let file = scratch.file("trace", "");
         let pid = daemon.pid();
-        let child = Command::new("strace")
+        let mut child = Command::new("strace")
             .args(["-tt", "-o", &file, "-e", &format!("trace={calls}")])
             .args(["-p", &pid.to_string()])
             .stderr(Stdio::null())
             .spawn()
-            .expect("strace runs");
-        until("strace is attached", || {
-            daemon.proc_status("TracerPid") != 0
-        });
-        Trace { child, file }
+            .map_err(|_| "strace is not installed")?;
+        let end = Instant::now() + DEADLINE;
+        while daemon.proc_status("TracerPid") == 0 {
+            if child.try_wait().expect("a child").is_some() {
+                return Err("strace may not attach to another process".into());
+            }
+            assert!(Instant::now() < end, "strace neither ends nor attaches");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Trace { child, file })
     }
 
     fn end(mut self) -> Vec<String> {
@@ -271,15 +277,15 @@ fn no_scan() -> Outcome {
     let Some(subtree) = Subtree::new() else {
         return skip(NO_CGROUP);
     };
-    if !has_tool("strace") {
-        return skip("strace is not installed");
-    }
     for index in 0..30 {
         subtree.make(&format!("old/{index}"));
     }
     let scratch = Scratch::new();
     let daemon = start(&[&subtree.rule("cpu full 90%/2s", "*/*")]);
-    let trace = Trace::start(&daemon, &scratch, "all");
+    let trace = match Trace::start(&daemon, &scratch, "all") {
+        Ok(trace) => trace,
+        Err(why) => return skip(why),
+    };
     std::thread::sleep(Duration::from_secs(3));
     let made = "openat(AT_FDCWD, \"";
     subtree.make("new");
@@ -621,9 +627,6 @@ fn reload() -> Outcome {
     let Some(subtree) = Subtree::new() else {
         return skip(NO_CGROUP);
     };
-    if !has_tool("strace") {
-        return skip("strace is not installed");
-    }
     let scratch = Scratch::new();
     let names: Vec<String> = (0..1000).map(|index| index.to_string()).collect();
     for name in &names {
@@ -636,7 +639,10 @@ fn reload() -> Outcome {
     let before = daemon.pressure_fds();
     assert_eq!(before.len(), 1000);
     fs::write(&file, format!("{text}# the same\n"))?;
-    let trace = Trace::start(&daemon, &scratch, "close,openat,inotify_rm_watch");
+    let trace = match Trace::start(&daemon, &scratch, "close,openat,inotify_rm_watch") {
+        Ok(trace) => trace,
+        Err(why) => return skip(why),
+    };
     daemon.signal("HUP");
     let told = daemon.wait("reload");
     assert!(
@@ -776,19 +782,20 @@ fn blind() -> Outcome {
     };
     subtree.make("a");
     let rule = subtree.rule("cpu full 90%/2s name=many", "*");
-    let script = "echo 0 > /proc/sys/user/max_inotify_watches || exit 99; \
-                  exec \"$0\" -o stdout -f /dev/null \"$1\"";
+    let limit = "echo 0 > /proc/sys/user/max_inotify_watches";
+    if let Err(why) = works("unshare", &["-Ur", "sh", "-c", limit]) {
+        return skip(format!("inotify can't be limited in a namespace: {why}"));
+    }
+    let script = format!("{limit} && exec \"$0\" -o stdout -f /dev/null \"$1\"");
     let mut daemon = Psilogd::spawn(Command::new("unshare").args([
         "-Ur",
         "sh",
         "-c",
-        script,
+        &script,
         env!("CARGO_BIN_EXE_psilogd"),
         &rule,
     ]));
-    let Some(lost) = daemon.next(DEADLINE) else {
-        return skip("can't limit inotify in a namespace of our own");
-    };
+    let lost = daemon.next(DEADLINE).expect("a line");
     assert_eq!(
         (lost.event(), lost.key("errno"), lost.key("hint")),
         ("lost", "ENOSPC", "inotify")
@@ -840,7 +847,7 @@ fn worst() -> Outcome {
         "cpu some 20%/2s for=0 clear=2s repeat=6s name=one cgroup=/a/*",
     ];
     let mut daemon = Psilogd::start(&args);
-    let _load = Load::start(Some(&path));
+    let _load = Load::everywhere(Some(&path));
     let mut of_one = 0;
     // the averages of a new cgroup take their time
     let still = loop {

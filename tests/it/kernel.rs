@@ -1,10 +1,16 @@
 //! Episodes under real pressure, held against counters that the test reads
 //! itself; and silence where there is none.
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+
+use psilogd::roots::Roots;
+use psilogd::rule::Rule;
+use psilogd::trigger::Trigger;
 
 use crate::support::*;
 
@@ -26,26 +32,21 @@ pub fn trials() -> Vec<Trial> {
         trial("kernel::no_pressure_files", no_psi),
         trial("kernel::verbose_tells_crossings_and_readings", verbose),
         trial("kernel::no_major_fault_on_the_way_to_a_line", faults),
+        trial("kernel::a_trigger_is_closed_on_exec", closed_on_exec),
     ]
 }
 
-const NO_PSI: &str = "this kernel keeps no pressure figures (/proc/pressure)";
 const QUIET: [&str; 2] = ["-f", "/dev/null"];
 const WINDOW: f64 = 2.0;
 
-/// Loads the CPUs for a while and holds begin, still and end against the file, as
-/// the test itself reads it: other pressure on this machine counts on both sides.
-fn hold_against(file: &Path, rule: &str, cgroup: Option<&Path>) {
-    until("two calm seconds", || {
-        let before = total(file, "some");
-        std::thread::sleep(Duration::from_secs(2));
-        total(file, "some") - before < 100_000
-    });
+/// Loads a CPU for a while and holds begin, still and end against the file, as the
+/// test itself reads it. The cgroup is new, so that all of its pressure is ours.
+fn hold_against(file: &Path, rule: &str, cgroup: &Path) {
     let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], rule]);
     // Only one reading before the begin: each could steal the event of an
     // unprivileged trigger. Later on the daemon reads by its own timer.
     let mut samples = vec![(Instant::now(), total(file, "some"))];
-    let load = Load::start(cgroup);
+    let load = Load::start(Some(cgroup));
     let begin = daemon.wait("begin");
     assert!(
         begin
@@ -122,12 +123,44 @@ fn until_calm(samples: &[(Instant, u64)]) -> (f64, f64) {
 
 const RULE: &str = "cpu some 20%/2s for=4s clear=4s repeat=6s level=crit name=test";
 
+/// Whatever else runs here adds to the pressure: so the figures lie between what the
+/// file grew by since before the daemon started, and since the begin was seen.
 fn whole_system() -> Outcome {
-    if !has_psi() {
-        return skip(NO_PSI);
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let _cpus = exclusive();
-    hold_against(Path::new("/proc/pressure/cpu"), RULE, None);
+    let file = Path::new("/proc/pressure/cpu");
+    let started = (Instant::now(), total(file, "some"));
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], RULE]);
+    let load = Load::everywhere(None);
+    let begin = daemon.wait("begin");
+    let begun = (Instant::now(), total(file, "some"));
+    let behind = begun.1 as f64 - begin.number("total_us");
+    assert!((0.0..1_000_000.0).contains(&behind), "{behind} us behind");
+    let still = daemon.wait("still");
+    assert_eq!(still.key("id"), begin.key("id"));
+    let (status, rest, _) = daemon.end("TERM");
+    let grown = total(file, "some");
+    drop(load);
+    assert!(status.success());
+    let [end, stop] = &rest[..] else {
+        panic!("{rest:#?}");
+    };
+    assert_eq!((end.event(), stop.event()), ("end", "stop"));
+    assert_eq!(
+        (end.key("id"), end.key("reason")),
+        (begin.key("id"), "stop")
+    );
+    let most = started.0.elapsed().as_secs_f64() + WINDOW;
+    let dur = end.number("dur_s");
+    assert!((still.number("dur_s")..most).contains(&dur), "{}", end.text);
+    let told = end.number("stalled_us");
+    assert!(
+        (still.number("stalled_us")..=(grown - started.1) as f64).contains(&told),
+        "{told} us, {} by the file",
+        grown - started.1
+    );
     done()
 }
 
@@ -137,7 +170,7 @@ fn of_cgroup() -> Outcome {
     };
     let _cpus = shared();
     let file = cgroup.path.join("cpu.pressure");
-    hold_against(&file, &cgroup.rule(RULE), Some(&cgroup.path));
+    hold_against(&file, &cgroup.rule(RULE), &cgroup.path);
     done()
 }
 
@@ -357,8 +390,8 @@ fn gone() -> Outcome {
 }
 
 fn not_armed() -> Outcome {
-    if !has_psi() {
-        return skip(NO_PSI);
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let good = "memory full 90%/2s name=good";
     let bad = "io full 10%/2s name=bad cgroup=/no/such%20group";
@@ -413,20 +446,18 @@ fn not_armed() -> Outcome {
 
 /// An empty directory mounted over /proc/pressure, for this process alone.
 fn no_psi() -> Outcome {
-    if !has_psi() {
-        return skip(NO_PSI);
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
-    let script = format!(
-        "mount -t tmpfs none /proc/pressure || exit 99; exec {} -o stdout -f /dev/null",
-        env!("CARGO_BIN_EXE_psilogd")
-    );
-    let output = std::process::Command::new("unshare")
+    let mount = "mount -t tmpfs none /proc/pressure";
+    if let Err(why) = works("unshare", &["-m", "sh", "-c", mount]) {
+        return skip(format!("nothing can be mounted over /proc/pressure: {why}"));
+    }
+    let binary = env!("CARGO_BIN_EXE_psilogd");
+    let script = format!("{mount} && exec {binary} -o stdout -f /dev/null");
+    let output = Command::new("unshare")
         .args(["-m", "sh", "-c", &script])
-        .output();
-    let output = match output {
-        Ok(output) if output.status.code() != Some(99) => output,
-        _ => return skip("can't mount in a namespace of our own"),
-    };
+        .output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(
@@ -482,5 +513,20 @@ fn faults() -> Outcome {
     drop(load);
     daemon.wait("end");
     assert_eq!(major(&daemon), before);
+    done()
+}
+
+fn closed_on_exec() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let rule = Rule::parse("io full 10%/2s".split(' '))?;
+    let armed = Trigger::arm(&rule, None, &Roots::find());
+    let (trigger, _) = armed.expect("a trigger");
+    let number = trigger.as_fd().as_raw_fd();
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = i32::from_str_radix(flags.expect("flags").trim(), 8)?;
+    assert_eq!(flags & libc::O_CLOEXEC, libc::O_CLOEXEC);
     done()
 }

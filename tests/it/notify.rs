@@ -61,8 +61,8 @@ impl Manager {
 }
 
 fn story() -> Outcome {
-    if !has_psi() {
-        return skip("this kernel keeps no pressure figures");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let manager = Manager::new();
     let mut daemon = Psilogd::spawn(&mut manager.command());
@@ -85,8 +85,8 @@ fn story() -> Outcome {
 }
 
 fn in_abstract() -> Outcome {
-    if !has_psi() {
-        return skip("this kernel keeps no pressure figures");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let mut manager = Manager::new();
     let name = format!("psilogd-notify-{}", std::process::id());
@@ -101,8 +101,8 @@ fn in_abstract() -> Outcome {
 }
 
 fn fed() -> Outcome {
-    if !has_psi() {
-        return skip("this kernel keeps no pressure figures");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let manager = Manager::new();
     let mut command = manager.command();
@@ -125,8 +125,8 @@ fn fed() -> Outcome {
 }
 
 fn not_ours() -> Outcome {
-    if !has_psi() {
-        return skip("this kernel keeps no pressure figures");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let manager = Manager::new();
     let mut command = manager.command();
@@ -141,8 +141,8 @@ fn not_ours() -> Outcome {
 }
 
 fn nobody() -> Outcome {
-    if !has_psi() {
-        return skip("this kernel keeps no pressure figures");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     for name in [
         "/nonexistent/notify",

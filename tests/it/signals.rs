@@ -22,8 +22,8 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn stop() -> Outcome {
-    if !has_psi() {
-        return skip("this kernel keeps no pressure figures");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     for name in ["TERM", "INT"] {
         let daemon = Psilogd::start(&["-f", "/dev/null"]);
@@ -110,8 +110,8 @@ fn reload_keeps() -> Outcome {
 }
 
 fn reload_bad() -> Outcome {
-    if !has_psi() {
-        return skip("this kernel keeps no pressure figures");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let scratch = Scratch::new();
     let file = scratch.file("psilogd.conf", "memory full 90%/2s name=mine\n");

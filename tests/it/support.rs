@@ -240,17 +240,29 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Busy loops, more of them than there are CPUs.
+/// Busy loops that wait for one another: all of a group's time is pressure, whatever
+/// else runs on this machine.
 pub struct Load(Vec<Child>);
 
 impl Load {
+    /// Two on one CPU, the same for every test: tests that run side by side cost
+    /// that one CPU, and the others are left to what else runs here.
     pub fn start(cgroup: Option<&Path>) -> Load {
-        Load::with(":", cgroup)
+        match (last_cpu(), has_tool("taskset")) {
+            (Some(cpu), true) => Load::with(2, &format!("exec taskset -c {cpu}"), ":", cgroup),
+            _ => Load::everywhere(cgroup),
+        }
+    }
+
+    /// More of them than there are CPUs: what is seen of the whole system is a mean
+    /// over all CPUs that do anything.
+    pub fn everywhere(cgroup: Option<&Path>) -> Load {
+        Load::with(2 * cpus(), "exec", ":", cgroup)
     }
 
     /// Wakes often and needs next to nothing: some microseconds of stall.
     pub fn light(cgroup: Option<&Path>) -> Load {
-        Load::with("sleep 0.02", cgroup)
+        Load::with(2 * cpus(), "exec", "sleep 0.02", cgroup)
     }
 
     /// Moves it into a cgroup, of whatever name.
@@ -261,11 +273,10 @@ impl Load {
         }
     }
 
-    fn with(body: &str, cgroup: Option<&Path>) -> Load {
-        let count = 2 * thread::available_parallelism().map_or(2, usize::from);
+    fn with(count: usize, exec: &str, body: &str, cgroup: Option<&Path>) -> Load {
         let enter = cgroup.map(|path| format!("echo $$ > {}/cgroup.procs;", path.display()));
         let enter = enter.unwrap_or_default();
-        let script = format!("{enter} while :; do {body}; done");
+        let script = format!("{enter} {exec} sh -c 'while :; do {body}; done'");
         let spin = |_| {
             Command::new("sh")
                 .args(["-c", &script])
@@ -274,6 +285,19 @@ impl Load {
         };
         Load((0..count).map(spin).collect())
     }
+}
+
+fn cpus() -> usize {
+    thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// The last of the CPUs that this process may run on.
+fn last_cpu() -> Option<u32> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let allowed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    allowed.trim().rsplit([',', '-']).next()?.parse().ok()
 }
 
 impl Drop for Load {
@@ -328,9 +352,10 @@ impl Cgroup {
         let name = unique();
         let path = psilogd::roots::mount_point(&mountinfo)?.join(&name);
         fs::create_dir(&path).ok()?;
-        path.join("cpu.pressure")
-            .exists()
-            .then_some(Cgroup { path, name })
+        let cgroup = Cgroup { path, name };
+        let file = cgroup.path.join("cpu.pressure");
+        let open = fs::OpenOptions::new().read(true).write(true).open(file);
+        open.is_ok().then_some(cgroup)
     }
 
     /// `cgroup=` of it.
@@ -392,6 +417,17 @@ pub fn total(file: &Path, kind: &str) -> u64 {
         .expect("a total")
 }
 
+/// Why no trigger on the whole system can be armed here; None where one can be.
+pub fn no_trigger() -> Option<String> {
+    let file = "/proc/pressure/cpu";
+    let why = match fs::read(file) {
+        Ok(_) => fs::OpenOptions::new().write(true).open(file).err()?,
+        Err(why) => why,
+    };
+    Some(format!("no trigger can be armed: {file}: {why}"))
+}
+
+/// Whether the kernel records pressure.
 pub fn has_psi() -> bool {
     Path::new("/proc/pressure/cpu").exists()
 }
@@ -401,4 +437,16 @@ pub fn has_tool(name: &str) -> bool {
         .args(["-c", &format!("command -v {name}")])
         .output();
     which.is_ok_and(|output| output.status.success())
+}
+
+/// Whether a program is there and does this; if not, why.
+pub fn works(program: &str, args: &[&str]) -> Result<(), String> {
+    match Command::new(program).args(args).output() {
+        Err(_) => Err(format!("{program} is not installed")),
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            Err(errors.lines().next().unwrap_or("no reason given").into())
+        }
+    }
 }

@@ -2,7 +2,7 @@
 # "not ok: ..." or "skipped: ..." for every thing that it looks at.
 # shellcheck shell=sh disable=SC2034 # used by those who read this in
 set -eu
-top=$(cd "$(dirname "$0")/../.." && pwd)
+top=${top:-$(cd "$(dirname "$0")/../.." && pwd)}
 here=$top/tests/packaging
 cache=$top/target/packaging
 mkdir -p "$cache"
@@ -96,14 +96,15 @@ holds() {
 	refuse "$1: no path of this machine" grep -rqaF -e "$scratch" -e "$HOME/" "$2"
 }
 
-# debian SUITE VARIANT [PACKAGES]: $image becomes a tarball of such a Debian, made once
+# debian SUITE VARIANT [PACKAGES [NAME]]: $image becomes a tarball of such a Debian, made
+# once by this name
 debian() {
-	image=$cache/$2-$1.tar
+	image=$cache/${4:-$2}-$1.tar
 	[ ! -e "$image" ] || return 0
 	have mmdebstrap || skip_all "mmdebstrap is not installed"
-	mmdebstrap --quiet --variant="$2" ${3:+"--include=$3"} "$1" "$cache/new-$2-$1.tar" ||
+	mmdebstrap --quiet --variant="$2" ${3:+"--include=$3"} "$1" "$cache/new-${image##*/}" ||
 		skip_all "no chroot could be made: see above"
-	mv "$cache/new-$2-$1.tar" "$image"
+	mv "$cache/new-${image##*/}" "$image"
 }
 # unpack_root: $root becomes a directory with $image in it
 unpack_root() {

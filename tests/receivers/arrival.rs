@@ -104,8 +104,8 @@ fn drill(kind: Kind) -> Outcome {
 }
 
 fn daemon(kind: Kind) -> Outcome {
-    if !has_psi() {
-        return skip("no /proc/pressure");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let scratch = Scratch::new();
     let receiver = started!(kind, scratch);

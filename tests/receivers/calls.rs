@@ -126,8 +126,8 @@ fn stopped() -> Outcome {
     if !can_trace() {
         return skip(NO_STRACE);
     }
-    if !has_psi() {
-        return skip("no /proc/pressure");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let scratch = Scratch::new();
     let mut receiver = match Receiver::new(Kind::Rsyslogd, scratch.0.join("a")) {

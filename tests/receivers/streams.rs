@@ -176,8 +176,8 @@ fn exit_code(child: &mut Child) -> Option<i32> {
 }
 
 fn full_pipe() -> Outcome {
-    if !has_psi() {
-        return skip("no /proc/pressure");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let mut pressed = Pressed::start();
     let before = pressed.pipe.flags();
@@ -209,8 +209,8 @@ fn full_pipe() -> Outcome {
 }
 
 fn full_pipe_stop() -> Outcome {
-    if !has_psi() {
-        return skip("no /proc/pressure");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let mut pressed = Pressed::start();
     pressed.fill();
@@ -230,8 +230,8 @@ fn full_pipe_stop() -> Outcome {
 }
 
 fn closed_pipe() -> Outcome {
-    if !has_psi() {
-        return skip("no /proc/pressure");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let mut child = binary()
         .args(["-f", "/dev/null", "-o", "stdout"])
@@ -249,8 +249,8 @@ fn closed_pipe() -> Outcome {
 
 /// Another output tells when it has started.
 fn missing_receiver() -> Outcome {
-    if !has_psi() {
-        return skip("no /proc/pressure");
+    if let Some(why) = no_trigger() {
+        return skip(why);
     }
     let scratch = Scratch::new();
     let missing = format!("syslog:{}/nobody", scratch.0.display());
