@@ -20,6 +20,7 @@ TARGET  = $(shell uname -m)-unknown-linux-musl
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
+	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages \
 	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
@@ -113,10 +114,17 @@ bench-syslog:
 # The same binary on other kernels, with all privileges, in small machines (QEMU):
 # in a few minutes, or every scenario on every kernel in half an hour.
 check-vm: all
+	tests/vm/verdicts
 	REDUCED=yes KERNELS=6.1 JOBS=2 tests/vm/run $(BUILT)/psilogd
 
 check-vm-all: all
+	tests/vm/verdicts
 	KERNELS='5.10 6.1 6.12 7.3' JOBS=2 tests/vm/run $(BUILT)/psilogd
+
+# Every scenario, broken on purpose: a dead daemon, a scenario that is killed, a WARNING
+# and a crash of the kernel. Each has to turn it red.
+check-vm-breakages: all
+	JOBS=2 tests/vm/breakages $(BUILT)/psilogd
 
 lint:
 	$(CARGO) fmt --check
@@ -196,4 +204,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check deb check-packaging release
+.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages lint install uninstall completion dist clean dist-check deb check-packaging release
