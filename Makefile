@@ -20,7 +20,8 @@ TARGET  = $(shell uname -m)-unknown-linux-musl
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
-	  tests/bench-psistat.sh tests/receivers/install tests/repeat packaging/completion/generate \
+	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages tests/repeat \
+	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
 	  packaging/debian/tests/drill packaging/debian/tests/episode
@@ -113,14 +114,21 @@ bench-syslog:
 # The same binary on other kernels, with all privileges, in small machines (QEMU):
 # in a few minutes, or every scenario on every kernel in half an hour.
 check-vm: all
+	tests/vm/verdicts
 	REDUCED=yes KERNELS=6.1 JOBS=2 tests/vm/run $(BUILT)/psilogd
 
 check-vm-all: all
+	tests/vm/verdicts
 	KERNELS='5.10 6.1 6.12 7.3' JOBS=2 tests/vm/run $(BUILT)/psilogd
 
 # The two commands of README.md in fresh Debians, as root and as an ordinary user.
 check-newcomer:
 	tests/newcomer
+
+# Every scenario, broken on purpose: a dead daemon, a scenario that is killed, a WARNING
+# and a crash of the kernel. Each has to turn it red.
+check-vm-breakages: all
+	JOBS=2 tests/vm/breakages $(BUILT)/psilogd
 
 lint:
 	$(CARGO) fmt --check
@@ -200,4 +208,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer release
+.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer release
