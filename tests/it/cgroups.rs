@@ -346,7 +346,10 @@ fn not_there_yet() -> Outcome {
     until_armed(&daemon, &subtree, &["a/b/c"]);
     let (_, rest, errors) = daemon.end("TERM");
     assert_eq!(rest.iter().map(Line::event).collect::<Vec<_>>(), ["stop"]);
-    assert!(errors.ends_with("it is armed when it comes\n"), "{errors}");
+    assert!(
+        errors.ends_with("it is armed when it is created\n"),
+        "{errors}"
+    );
     done()
 }
 
@@ -363,7 +366,7 @@ fn removal() -> Outcome {
         let load = Load::start(Some(&path));
         let begin = daemon.wait("begin");
         assert_eq!(
-            (begin.key("trigger"), begin.key("cgroup")),
+            (begin.key("rule"), begin.key("cgroup")),
             ("unit", subtree.name("x.service").as_str())
         );
         assert!(begin.key("id").ends_with(&format!(".{round}")));
@@ -852,17 +855,17 @@ fn worst() -> Outcome {
     // the averages of a new cgroup take their time
     let still = loop {
         let line = daemon.wait("still");
-        match line.key("trigger") {
+        match line.key("rule") {
             "one" => {
                 of_one += 1;
-                assert!(!line.has("worst"), "{}", line.text);
+                assert!(!line.has("top"), "{}", line.text);
             }
-            _ if line.has("worst") => break line,
+            _ if line.has("top") => break line,
             _ => assert!(daemon.seen.len() < 10, "{:#?}", daemon.seen),
         }
     };
     assert!(of_one > 0);
-    assert_eq!(still.key("worst"), "/a/pressed", "{}", still.text);
+    assert_eq!(still.key("top"), "/a/pressed", "{}", still.text);
     assert!(still.number("top_avg10") >= 0.8 * still.number("avg10") * 0.8);
     assert!(still.text.contains(" total_us=") && still.text.ends_with(still.key("top_avg10")));
     done()

@@ -167,7 +167,7 @@ fn unarmable_system() -> Outcome {
     let fast = [&check[..], &["io full 10%/500ms"]].concat();
     let (status, _, errors) = support::run(&fast);
     assert_eq!(status, Some(0), "{errors}");
-    let warned = errors.contains("a window is a multiple of 2s");
+    let warned = errors.contains("a window must be a multiple of 2s");
     assert_eq!(warned, !psilogd::sys::has_sys_resource(), "{errors}");
     done()
 }

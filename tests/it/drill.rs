@@ -64,7 +64,8 @@ fn missing() -> Outcome {
         let mut outputs = vec![output.as_str()];
         outputs.extend(rest);
         let (status, text, errors) = drill(&outputs);
-        assert_eq!(status, Some(1), "{text}");
+        // one that takes the lines is enough
+        assert_eq!(status, Some(i32::from(rest.is_empty())), "{text}");
         let (sent, said) = report(&text);
         let reason = "not taken: no receiver is there";
         assert_eq!(said[0], format!("syslog at {path}: {reason}"));

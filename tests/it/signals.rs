@@ -147,7 +147,7 @@ fn reload_bad() -> Outcome {
     );
     assert_eq!(daemon.pressure_fds(), before);
     daemon.signal("USR1");
-    assert_eq!(daemon.wait("status").key("trigger"), "mine");
+    assert_eq!(daemon.wait("status").key("rule"), "mine");
     done()
 }
 
@@ -194,7 +194,7 @@ fn status() -> Outcome {
     daemon.signal("USR1");
     let line = daemon.wait("status");
     assert_eq!(
-        (line.key("trigger"), line.key("state")),
+        (line.key("rule"), line.key("state")),
         ("pressed", "pressed")
     );
     assert_eq!(line.key("id"), begin.key("id"));
@@ -204,10 +204,10 @@ fn status() -> Outcome {
         line.text
     );
     let line = daemon.wait("status");
-    assert_eq!((line.key("trigger"), line.key("state")), ("quiet", "quiet"));
+    assert_eq!((line.key("rule"), line.key("state")), ("quiet", "quiet"));
     assert!(line.has("total_us") && !line.has("id"), "{}", line.text);
     let line = daemon.wait("status");
-    assert_eq!((line.key("trigger"), line.key("state")), ("lost", "lost"));
+    assert_eq!((line.key("rule"), line.key("state")), ("lost", "lost"));
     done()
 }
 
@@ -239,7 +239,7 @@ fn at_once() -> Outcome {
     daemon.signal("HUP");
     daemon.signal("CONT");
     let lost = daemon.wait("lost");
-    assert_eq!(lost.key("trigger"), "going");
+    assert_eq!(lost.key("rule"), "going");
     daemon.wait("reload");
     let begin = daemon.seen.iter().find(|line| line.contains("event=begin"));
     assert!(

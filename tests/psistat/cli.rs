@@ -231,12 +231,12 @@ fn without_proc() -> Outcome {
         (
             "mkdir /proc/self",
             "1",
-            "/proc/pressure: /proc shows processes only",
+            "/proc/pressure: /proc shows only processes",
         ),
         (
             "mkdir /proc/self && : > /proc/stat",
             "1",
-            "/proc/pressure: this kernel keeps no pressure figures: boot with psi=1",
+            "/proc/pressure: the kernel records no pressure: boot with psi=1",
         ),
         (
             "mkdir /proc/self && : > /proc/self/mountinfo",
