@@ -28,7 +28,7 @@ SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tes
 PACKAGING_TESTS = $(filter-out %.sh,$(wildcard tests/packaging/*))
 
 BUILD   = build
-# not empty: for a TARGET like armv7-unknown-linux-musleabihf, see README.md
+# not empty: for a TARGET like armv7-unknown-linux-musleabihf, see packaging/README.md
 BUILD_STD =
 
 # Rust's own linker folds equal functions, packs relocations and takes the layout
@@ -80,7 +80,7 @@ else
 	echo "make: no Rust library for $(TARGET): install it with" \
 	     "'rustup target add $(TARGET)' or your distribution's package" \
 	     "(Debian: libstd-rust-dev has no musl; use rustup)," \
-	     "or build it with BUILD_STD=yes, see README.md" >&2; exit 1; }
+	     "or build it with BUILD_STD=yes, see packaging/README.md" >&2; exit 1; }
 endif
 
 check:
