@@ -21,7 +21,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
 	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages tests/repeat \
-	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate \
+	  tests/bench-psistat.sh tests/lint-words tests/receivers/install packaging/completion/generate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
 	  packaging/debian/tests/drill packaging/debian/tests/episode
@@ -138,6 +138,8 @@ lint:
 	shellcheck -s dash -e SC1091 tests/vm/functions tests/vm/scenarios/*
 	shellcheck -x -P SCRIPTDIR $(PACKAGING_TESTS) tests/newcomer
 	shellcheck -s sh packaging/init/procd/psilogd
+	$(CARGO) build --locked
+	tests/lint-words target/debug
 	@# these need tools that a host may lack; tests/packaging/install fetches them
 	@PATH="$$PATH:$(CURDIR)/target/packaging/venv/bin" packaging/audit
 
