@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use getopts::{Matches, Options};
 
 use crate::config::{BadLine, Config, FILE_MAX, Output};
-use crate::rule::{Mistake, Reason, Rule};
+use crate::rule::{ParseError, Reason, Rule};
 
 /// The configuration file that is read if it is there.
 pub const CONFIG_FILE: &str = "/etc/psilogd.conf";
@@ -57,7 +57,7 @@ pub struct Source {
 pub struct BadConfig {
     /// The file.
     pub file: PathBuf,
-    /// Every mistake in it.
+    /// What is wrong with it, line by line.
     pub lines: Vec<BadLine>,
 }
 
@@ -124,16 +124,16 @@ impl Source {
         let outputs: Result<Vec<_>, _> = outputs.iter().map(|word| Output::parse(word)).collect();
         let mut operands = Config::default();
         for operand in &matches.free {
-            let in_rule = |mistake: Mistake| match operand.contains(' ') {
-                true => format!("rule '{operand}': {mistake}"),
-                false => format!("rule '{operand}': {mistake} (a rule is one operand: quote it)"),
+            let in_rule = |why: ParseError| match operand.contains(' ') {
+                true => format!("rule '{operand}': {why}"),
+                false => format!("rule '{operand}': {why} (a rule is one operand: quote it)"),
             };
             let rule = Rule::parse(operand.split_ascii_whitespace()).map_err(in_rule)?;
             operands.add(rule).map_err(in_rule)?;
         }
         Ok(Source {
             file: matches.opt_str("f").map(PathBuf::from),
-            outputs: outputs.map_err(|mistake| format!("option -o: {mistake}"))?,
+            outputs: outputs.map_err(|why| format!("option -o: {why}"))?,
             copy: matches.opt_present("s"),
             rules: operands.rules,
         })
@@ -157,12 +157,12 @@ impl Source {
             Ok(text) => Config::parse(&text).map_err(bad)?,
             Err(Unreadable::Missing) if self.file.is_none() => Config::default(),
             Err(why) => {
-                let mistake = Mistake {
+                let error = ParseError {
                     word: String::new(),
                     reason: Reason::Unreadable,
                     help: why.sentence(),
                 };
-                return Err(bad(vec![BadLine { line: 0, mistake }]));
+                return Err(bad(vec![BadLine { line: 0, error }]));
             }
         };
         if !self.rules.is_empty() {

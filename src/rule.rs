@@ -121,20 +121,20 @@ impl Reason {
     }
 }
 
-/// A word that can't be right, and what would be.
+/// Why a word is refused, and what was expected instead.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Mistake {
+pub struct ParseError {
     /// The word as it was written; empty if one is missing.
     pub word: String,
-    /// The kind of mistake.
+    /// The kind of error, as a log line's token.
     pub reason: Reason,
-    /// What would be right.
+    /// What was expected, as a sentence.
     pub help: String,
 }
 
-impl Mistake {
-    pub(crate) fn new(word: &str, reason: Reason, help: impl Into<String>) -> Mistake {
-        Mistake {
+impl ParseError {
+    pub(crate) fn new(word: &str, reason: Reason, help: impl Into<String>) -> ParseError {
+        ParseError {
             word: word.into(),
             reason,
             help: help.into(),
@@ -143,7 +143,7 @@ impl Mistake {
 }
 
 /// `"10x/2s": the stall …`: control characters escaped, long words cut.
-impl fmt::Display for Mistake {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 60;
         if !self.word.is_empty() {
@@ -162,6 +162,8 @@ impl fmt::Display for Mistake {
         f.write_str(&self.help)
     }
 }
+
+impl std::error::Error for ParseError {}
 
 impl Rule {
     /// The stall within the window that counts as pressure, in microseconds.
@@ -237,8 +239,8 @@ impl Rule {
     }
 
     /// Reads `RESOURCE KIND STALL/WINDOW [key=value ...]`. What the kernel would
-    /// refuse, and what it accepts though it can never fire, is a mistake.
-    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Rule, Mistake> {
+    /// refuse, and what it accepts although it can never fire, is an error.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Rule, ParseError> {
         let mut words = words.into_iter();
         let mut next = |what: &str| {
             words.next().ok_or_else(|| {
@@ -246,12 +248,12 @@ impl Rule {
                     "{what} is missing: a rule is RESOURCE KIND STALL/WINDOW [key=value ...], \
                      for example memory full 10%/2s for=20s"
                 );
-                Mistake::new("", Reason::BadCount, help)
+                ParseError::new("", Reason::BadCount, help)
             })
         };
         let resource = next("the resource")?;
         let resource = Resource::parse(resource).ok_or_else(|| {
-            Mistake::new(
+            ParseError::new(
                 resource,
                 Reason::BadResource,
                 "a resource is cpu, memory, io or irq",
@@ -261,11 +263,11 @@ impl Rule {
         let kind = match (resource, Kind::parse(kind)) {
             (_, None) => {
                 let help = "the kind of pressure is some or full";
-                return Err(Mistake::new(kind, Reason::BadKind, help));
+                return Err(ParseError::new(kind, Reason::BadKind, help));
             }
             (Resource::Irq, Some(Kind::Some)) => {
                 let help = "irq pressure is only known as full";
-                return Err(Mistake::new(kind, Reason::BadKind, help));
+                return Err(ParseError::new(kind, Reason::BadKind, help));
             }
             (_, Some(kind)) => kind,
         };
@@ -289,37 +291,37 @@ impl Rule {
             let key = rule.set(word)?;
             if given.contains(&key) {
                 let help = format!("{key}= is given twice");
-                return Err(Mistake::new(word, Reason::BadKey, help));
+                return Err(ParseError::new(word, Reason::BadKey, help));
             }
             given.push(key);
         }
         if !rule.except.is_empty() && !rule.is_pattern() {
             let help =
                 "except= leaves cgroups out of a pattern: without * in cgroup= there are none";
-            return Err(Mistake::new("except=", Reason::BadKey, help));
+            return Err(ParseError::new("except=", Reason::BadKey, help));
         }
         if rule.is_pattern() && !rule.has_common_window() {
             let help = "with * in cgroup= the window must be 2s, 4s, 6s, 8s or 10s; only a rule \
                         that names one cgroup may have another";
-            return Err(Mistake::new(stall_word, Reason::BadWindow, help));
+            return Err(ParseError::new(stall_word, Reason::BadWindow, help));
         }
         let whole_system = rule.cgroup.as_ref().is_none_or(Pattern::is_root);
         if resource == Resource::Cpu && kind == Kind::Full && whole_system {
             let help = "the whole system is never fully stalled for CPU and the kernel always \
                         reads 0 there: watch cpu some, or name a cgroup";
-            return Err(Mistake::new("full", Reason::BadKind, help));
+            return Err(ParseError::new("full", Reason::BadKind, help));
         }
         Ok(rule)
     }
 
     /// Takes one `key=value`; the key that it set.
-    fn set<'a>(&mut self, word: &'a str) -> Result<&'a str, Mistake> {
+    fn set<'a>(&mut self, word: &'a str) -> Result<&'a str, ParseError> {
         const KEYS: &str = "the keys of a rule are level= name= for= clear= repeat= cgroup= \
                             except=";
         let Some((key, value)) = word.split_once('=') else {
-            return Err(Mistake::new(word, Reason::BadKey, KEYS));
+            return Err(ParseError::new(word, Reason::BadKey, KEYS));
         };
-        let bad = |help: String| Mistake::new(word, Reason::BadValue, help);
+        let bad = |help: String| ParseError::new(word, Reason::BadValue, help);
         let duration = || Micros::parse(value).map_err(|why| bad(why.to_string()));
         match key {
             "level" => self.level = level(value).map_err(bad)?,
@@ -332,7 +334,7 @@ impl Rule {
                 let patterns: Result<_, _> = value.split(',').map(pattern).collect();
                 self.except = patterns.map_err(bad)?;
             }
-            _ => return Err(Mistake::new(word, Reason::BadKey, KEYS)),
+            _ => return Err(ParseError::new(word, Reason::BadKey, KEYS)),
         }
         Ok(key)
     }
@@ -359,13 +361,13 @@ fn name(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-fn stall_and_window(word: &str) -> Result<(Threshold, Micros), Mistake> {
+fn stall_and_window(word: &str) -> Result<(Threshold, Micros), ParseError> {
     let Some((stall, window)) = word.split_once('/') else {
         let help = "here stands STALL/WINDOW, for example 10%/2s or 150ms/2s";
-        return Err(Mistake::new(word, Reason::BadStall, help));
+        return Err(ParseError::new(word, Reason::BadStall, help));
     };
-    let bad_window = |help: String| Mistake::new(word, Reason::BadWindow, help);
-    let bad_stall = |help: String| Mistake::new(word, Reason::BadStall, help);
+    let bad_window = |help: String| ParseError::new(word, Reason::BadWindow, help);
+    let bad_stall = |help: String| ParseError::new(word, Reason::BadStall, help);
     let window = Micros::parse(window).map_err(|why| bad_window(format!("the window: {why}")))?;
     if window < WINDOW_MIN || window > WINDOW_MAX {
         return Err(bad_window("a window is 500ms to 10s long".into()));
@@ -448,7 +450,7 @@ impl fmt::Display for Rule {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Rule, Mistake> {
+    fn parse(text: &str) -> Result<Rule, ParseError> {
         Rule::parse(text.split_whitespace())
     }
 
@@ -623,9 +625,9 @@ mod tests {
                 "cgroup=/a%00",
             ),
         ] {
-            let mistake = parse(text).err();
+            let error = parse(text).err();
             assert_eq!(
-                mistake.map(|m| (m.reason, m.word)),
+                error.map(|error| (error.reason, error.word)),
                 Some((reason, word.to_string())),
                 "{text}"
             );
@@ -633,9 +635,9 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_printable_and_short() {
+    fn an_error_is_printable_and_short() {
         let word = format!("\x1b[31m{}", "x".repeat(500));
-        let text = Mistake::new(&word, Reason::BadWord, "help").to_string();
+        let text = ParseError::new(&word, Reason::BadWord, "help").to_string();
         assert!(text.chars().all(|c| !c.is_control()), "{text:?}");
         assert!(text.len() < 120, "{text}");
     }

@@ -1,5 +1,5 @@
-//! The text of psilogd.conf(5): settings and rules, a line each. Every mistake
-//! is found at once, with its line and the word.
+//! The text of psilogd.conf(5): settings and rules, one per line. All errors are
+//! found at once, each with its line and the word.
 
 mod file;
 mod output;
@@ -7,7 +7,7 @@ mod settings;
 
 use std::fmt;
 
-use crate::rule::{Mistake, Reason, Rule};
+use crate::rule::{ParseError, Reason, Rule};
 
 pub use file::{BadLine, FILE_MAX};
 pub use output::{DEV_LOG, Output};
@@ -34,10 +34,10 @@ pub struct Config {
 
 impl Config {
     /// Adds a rule unless its name is taken.
-    pub fn add(&mut self, rule: Rule) -> Result<(), Mistake> {
+    pub fn add(&mut self, rule: Rule) -> Result<(), ParseError> {
         if self.rules.iter().any(|other| other.name == rule.name) {
             let help = "two rules have this name: give one of them another with name=";
-            return Err(Mistake::new(&rule.name, Reason::DuplicateName, help));
+            return Err(ParseError::new(&rule.name, Reason::DuplicateName, help));
         }
         self.rules.push(rule);
         Ok(())

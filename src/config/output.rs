@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::rule::{Mistake, Reason};
+use crate::rule::{ParseError, Reason};
 
 /// Where lines go.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ pub(super) const OUTPUT_HELP: &str =
 
 impl Output {
     /// Reads `syslog`, `syslog:PATH`, `udp:ADDRESS[:PORT]`, `kmsg`, `stdout`, `stderr`.
-    pub fn parse(word: &str) -> Result<Output, Mistake> {
+    pub fn parse(word: &str) -> Result<Output, ParseError> {
         match word.split_once(':') {
             None if word == "syslog" => Ok(Output::Syslog(DEV_LOG.into())),
             None if word == "kmsg" => Ok(Output::Kmsg),
@@ -38,21 +38,21 @@ impl Output {
             Some(("syslog", path)) => {
                 if !path.starts_with('/') {
                     let help = "the path of a socket begins with /, for example syslog:/dev/log";
-                    return Err(Mistake::new(word, Reason::BadValue, help));
+                    return Err(ParseError::new(word, Reason::BadValue, help));
                 }
                 // sun_path holds 108 bytes with its NUL (unix(7))
                 if path.len() > 107 {
                     let help = "the path of a socket is at most 107 bytes long";
-                    return Err(Mistake::new(word, Reason::BadValue, help));
+                    return Err(ParseError::new(word, Reason::BadValue, help));
                 }
                 Ok(Output::Syslog(path.into()))
             }
             Some(("udp", address)) => udp_address(address).map(Output::Udp).ok_or_else(|| {
                 let help = "an address is numeric (a look-up would block), for example \
                             udp:192.0.2.1, udp:192.0.2.1:514 or udp:[2001:db8::1]:514";
-                Mistake::new(word, Reason::BadValue, help)
+                ParseError::new(word, Reason::BadValue, help)
             }),
-            _ => Err(Mistake::new(word, Reason::BadValue, OUTPUT_HELP)),
+            _ => Err(ParseError::new(word, Reason::BadValue, OUTPUT_HELP)),
         }
     }
 }

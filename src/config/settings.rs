@@ -6,7 +6,7 @@ use syslog::Facility;
 
 use super::output::{DEV_LOG, OUTPUT_HELP, Output};
 use crate::line::LINE_MAX;
-use crate::rule::{Mistake, Reason};
+use crate::rule::{ParseError, Reason};
 use crate::time::Micros;
 
 /// What holds for all rules.
@@ -72,8 +72,8 @@ impl Settings {
         setting: Setting,
         value: &str,
         first: bool,
-    ) -> Result<(), Mistake> {
-        let bad = || Mistake::new(value, Reason::BadValue, setting.help());
+    ) -> Result<(), ParseError> {
+        let bad = || ParseError::new(value, Reason::BadValue, setting.help());
         let number = |least: usize, most: usize| {
             let number = value.parse::<usize>().ok();
             number
@@ -88,8 +88,8 @@ impl Settings {
             Setting::Output => self.add_output(value, first)?,
             Setting::Grace => {
                 let grace = Micros::parse(value);
-                self.grace =
-                    grace.map_err(|why| Mistake::new(value, Reason::BadValue, why.to_string()))?;
+                self.grace = grace
+                    .map_err(|why| ParseError::new(value, Reason::BadValue, why.to_string()))?;
             }
             Setting::RateLimit if value == "none" => self.rate_limit = None,
             Setting::RateLimit => self.rate_limit = Some(number(2, 1_000_000)? as u32),
@@ -101,14 +101,14 @@ impl Settings {
     }
 
     /// The first output replaces the one that holds unless set.
-    fn add_output(&mut self, value: &str, first: bool) -> Result<(), Mistake> {
+    fn add_output(&mut self, value: &str, first: bool) -> Result<(), ParseError> {
         let output = Output::parse(value)?;
         if first {
             self.outputs.clear();
         }
         if self.outputs.contains(&output) {
             let help = "this output is set twice";
-            return Err(Mistake::new(value, Reason::BadCount, help));
+            return Err(ParseError::new(value, Reason::BadCount, help));
         }
         self.outputs.push(output);
         Ok(())

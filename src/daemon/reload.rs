@@ -38,8 +38,8 @@ impl Daemon {
             self.sink.log(&Report::ReloadFailed {
                 file: bad.file.as_os_str().as_encoded_bytes(),
                 line: first.line,
-                reason: first.mistake.reason.token(),
-                word: first.mistake.word.as_bytes(),
+                reason: first.error.reason.token(),
+                word: first.error.word.as_bytes(),
             });
         }
     }
