@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::config::{BadLine, Config, FILE_MAX, Output};
+use crate::config::{Config, ConfigError, FILE_MAX, Output};
 use crate::rule::{ParseError, Reason, Rule};
 
 /// The configuration file that is read if it is there.
@@ -58,7 +58,7 @@ pub struct BadConfig {
     /// The file.
     pub file: PathBuf,
     /// What is wrong with it, line by line.
-    pub lines: Vec<BadLine>,
+    pub lines: Vec<ConfigError>,
 }
 
 fn options() -> Options {
@@ -162,7 +162,7 @@ impl Source {
                     reason: Reason::Unreadable,
                     help: why.sentence(),
                 };
-                return Err(bad(vec![BadLine { line: 0, error }]));
+                return Err(bad(vec![ConfigError { line: 0, error }]));
             }
         };
         if !self.rules.is_empty() {

@@ -1,5 +1,6 @@
 //! The text of a configuration file, line by line, and what is wrong with it.
 
+use std::error::Error;
 use std::fmt;
 
 use super::Config;
@@ -15,15 +16,15 @@ const ERRORS_MAX: usize = 20;
 
 /// What is wrong with a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BadLine {
+pub struct ConfigError {
     /// The line, counted from 1; 0 is the file as a whole.
     pub line: usize,
     /// What is wrong there.
     pub error: ParseError,
 }
 
-/// `7: "10x/2s": …`, to be put behind the file's name and a colon.
-impl fmt::Display for BadLine {
+/// `7: "10x/2s": …`; the file's name and a colon belong in front of it.
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => write!(f, " {}", self.error),
@@ -32,23 +33,29 @@ impl fmt::Display for BadLine {
     }
 }
 
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
 impl Config {
     /// Reads a configuration file's text.
     ///
     /// # Errors
     /// Everything that is wrong with it, up to 20 lines.
-    pub fn parse(text: &[u8]) -> Result<Config, Vec<BadLine>> {
+    pub fn parse(text: &[u8]) -> Result<Config, Vec<ConfigError>> {
         let mut reader = Reader::default();
         if text.len() > FILE_MAX {
             let help = "the file is longer than 1 MiB, so it is hardly a configuration";
-            return Err(vec![BadLine {
+            return Err(vec![ConfigError {
                 line: 0,
                 error: ParseError::new("", Reason::NotText, help),
             }]);
         }
         for (index, line) in text.split(|&b| b == b'\n').enumerate() {
             if let Err(error) = reader.line(line) {
-                reader.errors.push(BadLine {
+                reader.errors.push(ConfigError {
                     line: index + 1,
                     error,
                 });
@@ -69,7 +76,7 @@ impl Config {
 struct Reader {
     config: Config,
     given: Vec<Setting>,
-    errors: Vec<BadLine>,
+    errors: Vec<ConfigError>,
 }
 
 impl Reader {

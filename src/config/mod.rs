@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::rule::{ParseError, Reason, Rule};
 
-pub use file::{BadLine, FILE_MAX};
+pub use file::{ConfigError, FILE_MAX};
 pub use output::{DEV_LOG, Output};
 pub use settings::Settings;
 
