@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::line::Line;
-use crate::pressure::{BadPressure, Kind, Pressure, Resource, Stall};
+use crate::pressure::{Kind, Pressure, PressureError, Resource, Stall};
 use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
@@ -121,7 +121,7 @@ impl Trigger {
         let mut text = [0; 512];
         let length = self.file.read_at(&mut text, 0)?;
         let pressure = Pressure::parse(&text[..length]);
-        let bad = |_: BadPressure| io::Error::from_raw_os_error(libc::EIO);
+        let bad = |_: PressureError| io::Error::from_raw_os_error(libc::EIO);
         let none = || io::Error::from_raw_os_error(libc::EINVAL);
         pressure.map_err(bad)?.of(self.kind).ok_or_else(none)
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::pattern::CgroupPath;
-use crate::pressure::BadPressure;
+use crate::pressure::PressureError;
 use crate::report::Hint;
 
 /// Why psistat can't go on.
@@ -53,7 +53,7 @@ impl From<io::Error> for Failure {
 #[derive(Debug)]
 pub enum BadRead {
     /// The file is no pressure file.
-    Text(PathBuf, BadPressure),
+    Text(PathBuf, PressureError),
     /// The system refused it.
     Io(PathBuf, io::Error),
     /// There are no pressure files in this directory.
@@ -92,7 +92,9 @@ pub enum Missing {
 impl fmt::Display for BadRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BadRead::Text(path, why @ BadPressure::Empty) => write!(f, "{} {why}", path.display()),
+            BadRead::Text(path, why @ PressureError::Empty) => {
+                write!(f, "{} {why}", path.display())
+            }
             BadRead::Text(path, why) => write!(
                 f,
                 "{} {why}: expected what the kernel writes, some avg10=0.00 avg60=0.00 \

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirEntryExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use crate::pattern::Pattern;
-use crate::pressure::{BadPressure, Pressure, Resource};
+use crate::pressure::{Pressure, PressureError, Resource};
 use crate::roots::Roots;
 use crate::stat::{Group, Reading, Readings, Selection};
 use crate::sys;
@@ -335,10 +335,10 @@ fn refused(path: PathBuf, error: io::Error) -> BadRead {
 }
 
 /// The text of a file that was read this moment.
-fn reading(text: &[u8]) -> Result<Reading, BadPressure> {
+fn reading(text: &[u8]) -> Result<Reading, PressureError> {
     let at = sys::now();
     if text.len() == FILE_MAX {
-        return Err(BadPressure::Garbage);
+        return Err(PressureError::Garbage);
     }
     let pressure = Pressure::parse(text)?;
     Ok(Reading { at, pressure })
