@@ -90,9 +90,9 @@ impl States {
     }
 }
 
-/// A text that is no pattern.
+/// Why a text is not a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadPattern {
+pub enum PatternError {
     /// Nothing in it.
     Empty,
     /// `**` beside other characters.
@@ -107,38 +107,40 @@ pub enum BadPattern {
     TooLong,
 }
 
-impl fmt::Display for BadPattern {
+impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            BadPattern::Empty => {
+            PatternError::Empty => {
                 "a cgroup is a path below the cgroup2 mount, for example /system.slice/*"
             }
-            BadPattern::Deep => "** stands alone between slashes, for example /system.slice/**",
-            BadPattern::Wild => {
+            PatternError::Deep => "** stands alone between slashes, for example /system.slice/**",
+            PatternError::Wild => {
                 "only * and ** stand for something else; for a literal ? or [ write %3F or %5B"
             }
-            BadPattern::Escape => {
+            PatternError::Escape => {
                 "after % stand two hexadecimal digits, for example %20 for a space; not %00, and \
                  / is written as it is"
             }
-            BadPattern::Dots => "a cgroup's path has no . and no .. in it",
-            BadPattern::TooLong => {
+            PatternError::Dots => "a cgroup's path has no . and no .. in it",
+            PatternError::TooLong => {
                 "a pattern is at most 4000 bytes and 63 components long, a component 255 bytes"
             }
         })
     }
 }
 
+impl std::error::Error for PatternError {}
+
 impl Pattern {
     /// Reads a pattern in which `%XX` stands for any byte, as in `cgroup=`. Without
     /// a slash at its beginning it matches at any depth: `*.service` is
     /// `/**/*.service`.
-    pub fn parse(text: &[u8]) -> Result<Pattern, BadPattern> {
+    pub fn parse(text: &[u8]) -> Result<Pattern, PatternError> {
         if text.is_empty() {
-            return Err(BadPattern::Empty);
+            return Err(PatternError::Empty);
         }
         if text.len() > 4000 {
-            return Err(BadPattern::TooLong);
+            return Err(PatternError::TooLong);
         }
         let mut components = Vec::new();
         if text.first() != Some(&b'/') {
@@ -148,7 +150,7 @@ impl Pattern {
             components.push(component(part)?);
         }
         if components.len() > COMPONENTS_MAX {
-            return Err(BadPattern::TooLong);
+            return Err(PatternError::TooLong);
         }
         Ok(Pattern::of(components))
     }
@@ -269,35 +271,35 @@ impl Pattern {
     }
 }
 
-fn component(part: &[u8]) -> Result<Component, BadPattern> {
+fn component(part: &[u8]) -> Result<Component, PatternError> {
     if part == b"**" {
         return Ok(Component::Deep);
     }
     if part == b"." || part == b".." {
-        return Err(BadPattern::Dots);
+        return Err(PatternError::Dots);
     }
     if part.contains(&b'?') || part.contains(&b'[') {
-        return Err(BadPattern::Wild);
+        return Err(PatternError::Wild);
     }
     let mut glob = Vec::new();
     for (index, literal) in part.split(|&b| b == b'*').enumerate() {
         if index > 0 {
             if glob.last() == Some(&None) {
-                return Err(BadPattern::Deep);
+                return Err(PatternError::Deep);
             }
             glob.push(None);
         }
-        let literal = unescape(literal).ok_or(BadPattern::Escape)?;
+        let literal = unescape(literal).ok_or(PatternError::Escape)?;
         if literal.contains(&0) || literal.contains(&b'/') {
-            return Err(BadPattern::Escape);
+            return Err(PatternError::Escape);
         }
         glob.extend(literal.into_iter().map(Some));
     }
     if glob.len() > 255 {
-        return Err(BadPattern::TooLong);
+        return Err(PatternError::TooLong);
     }
     if glob == [Some(b'.')] || glob == [Some(b'.'), Some(b'.')] {
-        return Err(BadPattern::Dots);
+        return Err(PatternError::Dots);
     }
     Ok(Component::Glob(glob))
 }
@@ -397,24 +399,24 @@ mod tests {
     #[test]
     fn what_is_no_pattern_says_why() {
         for (text, why) in [
-            ("", BadPattern::Empty),
-            ("/a**", BadPattern::Deep),
-            ("***", BadPattern::Deep),
-            ("/a?", BadPattern::Wild),
-            ("/[ab]", BadPattern::Wild),
-            ("/a%2", BadPattern::Escape),
-            ("/a%2Fb", BadPattern::Escape),
-            ("/a%00", BadPattern::Escape),
-            ("/a%2*0", BadPattern::Escape),
-            ("/a/../b", BadPattern::Dots),
-            ("/%2E", BadPattern::Dots),
+            ("", PatternError::Empty),
+            ("/a**", PatternError::Deep),
+            ("***", PatternError::Deep),
+            ("/a?", PatternError::Wild),
+            ("/[ab]", PatternError::Wild),
+            ("/a%2", PatternError::Escape),
+            ("/a%2Fb", PatternError::Escape),
+            ("/a%00", PatternError::Escape),
+            ("/a%2*0", PatternError::Escape),
+            ("/a/../b", PatternError::Dots),
+            ("/%2E", PatternError::Dots),
         ] {
             assert_eq!(Pattern::parse(text.as_bytes()), Err(why), "{text}");
         }
         for long in ["/a".repeat(64), "x".repeat(256), "/a/".repeat(1400)] {
             assert_eq!(
                 Pattern::parse(long.as_bytes()),
-                Err(BadPattern::TooLong),
+                Err(PatternError::TooLong),
                 "{}",
                 long.len()
             );

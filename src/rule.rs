@@ -6,7 +6,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 pub use crate::pattern::CgroupPath;
-use crate::pattern::{BadPattern, Pattern};
+use crate::pattern::{Pattern, PatternError};
 use crate::pressure::{Kind, Percent, Resource};
 use crate::severity::Severity;
 use crate::time::Micros;
@@ -343,7 +343,7 @@ impl Rule {
 /// A pattern as a rule has it: from the mount on.
 fn pattern(text: &str) -> Result<Pattern, String> {
     if !text.starts_with('/') {
-        return Err(BadPattern::Empty.to_string());
+        return Err(PatternError::Empty.to_string());
     }
     Pattern::parse(text.as_bytes()).map_err(|why| why.to_string())
 }
