@@ -21,7 +21,7 @@ use crate::roots::Roots;
 use crate::rule::Place;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
-use crate::trigger::{BadTrigger, Trigger};
+use crate::trigger::{ArmError, Trigger};
 
 pub use greet::is_watched;
 
@@ -36,7 +36,7 @@ pub struct BadRule {
     /// Its name.
     pub name: String,
     /// Why.
-    pub why: BadTrigger,
+    pub why: ArmError,
 }
 
 /// Everything that psilogd holds.

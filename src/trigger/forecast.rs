@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::{BadTrigger, Trigger, hint};
+use super::{ArmError, Trigger, hint};
 use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
@@ -16,7 +16,7 @@ use crate::rule::Rule;
 ///
 /// # Errors
 /// As [`Trigger::arm`] has them, as far as they can be seen without the write.
-pub fn forecast(rule: &Rule, roots: &Roots, privileged: bool) -> Result<(), BadTrigger> {
+pub fn forecast(rule: &Rule, roots: &Roots, privileged: bool) -> Result<(), ArmError> {
     let plain = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
     let no_cgroups = || !roots.cgroup.as_deref().is_some_and(Path::is_dir);
     if rule.cgroup.is_some() && no_cgroups() {
@@ -50,7 +50,7 @@ pub fn forecast(rule: &Rule, roots: &Roots, privileged: bool) -> Result<(), BadT
             true => system_hint(&error, rule, roots),
             false => hint(&error, rule, roots, &path),
         };
-        return Err(BadTrigger { path, error, hint });
+        return Err(ArmError { path, error, hint });
     }
     match !privileged && !rule.has_common_window() {
         true => Err(bad(&path, libc::EINVAL, Hint::Window)),
@@ -58,8 +58,8 @@ pub fn forecast(rule: &Rule, roots: &Roots, privileged: bool) -> Result<(), BadT
     }
 }
 
-fn bad(path: &Path, errno: i32, hint: Hint) -> BadTrigger {
-    BadTrigger {
+fn bad(path: &Path, errno: i32, hint: Hint) -> ArmError {
+    ArmError {
         path: path.into(),
         error: io::Error::from_raw_os_error(errno),
         hint: Some(hint),
