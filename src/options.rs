@@ -1,6 +1,8 @@
 //! psilogd's command line.
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use getopts::{Matches, Options};
@@ -52,13 +54,31 @@ pub struct Source {
     rules: Vec<Rule>,
 }
 
-/// A configuration that can't be used.
+/// Why the configuration can't be loaded.
 #[derive(Debug)]
-pub struct BadConfig {
+pub struct LoadError {
     /// The file.
     pub file: PathBuf,
     /// What is wrong with it, line by line.
     pub lines: Vec<ConfigError>,
+}
+
+/// One line per error: `psilogd.conf:7: "10x/2s": …`.
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.lines.iter().enumerate() {
+            let before = if index == 0 { "" } else { "\n" };
+            write!(f, "{before}{}:{error}", self.file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for LoadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let first = self.lines.first()?;
+        Some(first)
+    }
 }
 
 fn options() -> Options {
@@ -147,9 +167,9 @@ impl Source {
     /// Reads the file and puts the command line over it: operands stand in place
     /// of its rules, `-o` in place of its outputs. No rules at all means the
     /// built-in ones.
-    pub fn load(&self) -> Result<Config, BadConfig> {
+    pub fn load(&self) -> Result<Config, LoadError> {
         let file = self.file.clone().unwrap_or_else(|| CONFIG_FILE.into());
-        let bad = |lines| BadConfig {
+        let bad = |lines| LoadError {
             file: file.clone(),
             lines,
         };

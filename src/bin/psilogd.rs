@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use psilogd::config::Config;
 use psilogd::daemon::{Daemon, is_watched};
-use psilogd::options::{Action, BadConfig, CommandLine, usage};
+use psilogd::options::{Action, CommandLine, LoadError, usage};
 use psilogd::printable::printable;
 use psilogd::roots::Roots;
 use psilogd::sys;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
     let config = match line.source.load() {
         Ok(config) => config,
-        Err(BadConfig { file, lines }) => {
+        Err(LoadError { file, lines }) => {
             for bad in lines {
                 complain(&format!("{}:{bad}", file.display()));
             }

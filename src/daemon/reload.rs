@@ -1,7 +1,7 @@
 //! SIGHUP: what is unchanged keeps its descriptor and its open episode.
 
 use super::{Daemon, close, stay_in_memory};
-use crate::options::BadConfig;
+use crate::options::LoadError;
 use crate::report::Report;
 use crate::sys;
 
@@ -33,7 +33,7 @@ impl Daemon {
     }
 
     /// The old configuration stays in force.
-    fn reject(&mut self, bad: &BadConfig) {
+    fn reject(&mut self, bad: &LoadError) {
         if let Some(first) = bad.lines.first() {
             self.sink.log(&Report::ReloadFailed {
                 file: bad.file.as_os_str().as_encoded_bytes(),
