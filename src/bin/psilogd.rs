@@ -62,9 +62,9 @@ fn main() -> ExitCode {
     if drill {
         return report_drill(&mut daemon);
     }
-    let bad = daemon.arm();
-    for bad in &bad {
-        complain(&format!("rule {} is not armed: {}", bad.name, bad.why));
+    let unarmed = daemon.arm();
+    for rule in &unarmed {
+        complain(&rule.to_string());
     }
     if !daemon.watches_anything() {
         daemon.finish();
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         return ExitCode::from(FAILURE);
     }
     if is_watched() {
-        for sentence in daemon.greet(&bad) {
+        for sentence in daemon.greet(&unarmed) {
             say(&sentence);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::{BadRule, Daemon};
+use super::{Daemon, UnarmedRule};
 use crate::alert::Alert;
 use crate::cgroup::{Change, Tree};
 use crate::episode::Sample;
@@ -16,7 +16,7 @@ use crate::trigger::{ArmError, Trigger};
 
 impl Daemon {
     /// Arms every rule; those that can't be are logged, returned, and passed over.
-    pub fn arm(&mut self) -> Vec<BadRule> {
+    pub fn arm(&mut self) -> Vec<UnarmedRule> {
         let settings = &self.config.settings;
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
         self.monitors
@@ -43,12 +43,12 @@ impl Daemon {
 
     /// Arms whatever the rules cover and is not armed yet; `bad` gets the first
     /// failure of each rule.
-    pub(super) fn arm_missing(&mut self, bad: &mut Vec<BadRule>) {
+    pub(super) fn arm_missing(&mut self, bad: &mut Vec<UnarmedRule>) {
         let mut first = |rule: &Rule, outcome: Result<(), ArmError>| {
             let known = bad.iter().any(|bad| bad.name == rule.name);
             if let (Err(why), false) = (outcome, known) {
                 let name = rule.name.clone();
-                bad.push(BadRule { name, why });
+                bad.push(UnarmedRule { name, why });
             }
         };
         // Watched first: what is created while we look is noticed.
