@@ -13,7 +13,7 @@ use crate::stat::{self, Row, json};
 use crate::sys;
 use crate::time::{Micros, Moment};
 
-use failure::{BadRead, Failure};
+use failure::{Failure, ReadError};
 use options::Settings;
 use reader::Reader;
 use screen::{Mode, Screen, Wake};
@@ -45,7 +45,7 @@ fn quietly(result: Result<End, Failure>) -> Result<End, Failure> {
     }
 }
 
-fn open(settings: &Settings) -> Result<Reader, BadRead> {
+fn open(settings: &Settings) -> Result<Reader, ReadError> {
     Reader::open(
         settings.selection,
         settings.pressure.as_deref(),

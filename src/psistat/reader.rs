@@ -14,7 +14,7 @@ use crate::roots::Roots;
 use crate::stat::{Group, Reading, Readings, Selection};
 use crate::sys;
 
-use super::failure::{BadRead, Missing};
+use super::failure::{Missing, ReadError};
 
 /// More than any pressure file has: two lines of at most 80 bytes.
 const FILE_MAX: usize = 512;
@@ -46,7 +46,7 @@ impl Reader {
         pressure: Option<&Path>,
         cgroups: Option<&Path>,
         patterns: &[Pattern],
-    ) -> Result<Reader, BadRead> {
+    ) -> Result<Reader, ReadError> {
         let mut reader = Reader {
             selection,
             kept: Vec::new(),
@@ -92,7 +92,7 @@ impl Reader {
     }
 
     /// Reads every group once; in ascending order of path.
-    pub fn read(&mut self) -> Result<Vec<Group>, BadRead> {
+    pub fn read(&mut self) -> Result<Vec<Group>, ReadError> {
         let mut groups = Vec::with_capacity(self.kept.len());
         for kept in &mut self.kept {
             groups.push(kept.read(self.selection)?);
@@ -119,16 +119,16 @@ impl Reader {
 
     /// The first reading: no cgroup at all is a mistake in the pattern, where later
     /// it is the way of cgroups.
-    pub fn read_first(&mut self) -> Result<Vec<Group>, BadRead> {
+    pub fn read_first(&mut self) -> Result<Vec<Group>, ReadError> {
         let groups = self.read()?;
         match groups.is_empty() {
-            true => Err(BadRead::NoMatch(self.mount.clone())),
+            true => Err(ReadError::NoMatch(self.mount.clone())),
             false => Ok(groups),
         }
     }
 
     /// Reads a cgroup that a walk found. It may have gone since.
-    fn read_found(&self, path: Vec<u8>, id: u64) -> Result<Group, BadRead> {
+    fn read_found(&self, path: Vec<u8>, id: u64) -> Result<Group, ReadError> {
         let mut file = self.mount.clone().into_os_string();
         file.push(OsStr::from_bytes(&path));
         file.push("/");
@@ -150,7 +150,7 @@ impl Reader {
                 continue;
             };
             let read = reading(&text[..length]);
-            let read = read.map_err(|why| BadRead::Text(name.to_path_buf(), why));
+            let read = read.map_err(|why| ReadError::Text(name.to_path_buf(), why));
             readings[resource as usize] = Some(read?);
         }
         Ok(Group {
@@ -209,7 +209,7 @@ impl Kept {
     }
 
     /// Opens what there is; whether that is anything.
-    fn open(&mut self, selection: Selection) -> Result<bool, BadRead> {
+    fn open(&mut self, selection: Selection) -> Result<bool, ReadError> {
         for resource in Resource::ALL {
             if selection[resource as usize] {
                 let name = self.file(resource);
@@ -231,7 +231,7 @@ impl Kept {
         all.iter().any(|file| file.exists())
     }
 
-    fn read(&mut self, selection: Selection) -> Result<Group, BadRead> {
+    fn read(&mut self, selection: Selection) -> Result<Group, ReadError> {
         // What went may have come back, but then it is another cgroup.
         if self.path.is_some() && self.files.iter().all(Option::is_none) {
             self.id = self.id.saturating_add(1);
@@ -246,7 +246,7 @@ impl Kept {
             match file.read_at(&mut text, 0) {
                 Ok(length) => {
                     let read = reading(&text[..length]);
-                    let read = read.map_err(|why| BadRead::Text(self.file(resource), why));
+                    let read = read.map_err(|why| ReadError::Text(self.file(resource), why));
                     readings[resource as usize] = Some(read?);
                 }
                 Err(error) if is_gone(&error) => {
@@ -267,11 +267,11 @@ impl Kept {
 
 /// Why there are no pressure files of the system in this directory, which `-P` may
 /// have named.
-fn no_system(path: PathBuf, named: bool) -> BadRead {
+fn no_system(path: PathBuf, named: bool) -> ReadError {
     if named {
         return match directory(&path, 'P') {
             Err(why) => why,
-            Ok(()) => BadRead::Missing(path, Missing::Others),
+            Ok(()) => ReadError::Missing(path, Missing::Others),
         };
     }
     let why = match (exists("/proc/self"), exists("/proc/stat")) {
@@ -279,20 +279,20 @@ fn no_system(path: PathBuf, named: bool) -> BadRead {
         (true, false) => Missing::ProcSubset,
         (true, true) => Missing::Psi,
     };
-    BadRead::Missing(path, why)
+    ReadError::Missing(path, why)
 }
 
 /// Why no cgroup2 mount is known.
-fn no_mount() -> BadRead {
+fn no_mount() -> ReadError {
     let mounts = "/proc/self/mountinfo";
     match exists(mounts) {
-        true => BadRead::NoMount,
-        false => BadRead::Missing(mounts.into(), Missing::Proc('C')),
+        true => ReadError::NoMount,
+        false => ReadError::Missing(mounts.into(), Missing::Proc('C')),
     }
 }
 
 /// Why the cgroup of this path, which would be this directory, has no files.
-fn no_cgroup(directory: PathBuf, path: Vec<u8>) -> BadRead {
+fn no_cgroup(directory: PathBuf, path: Vec<u8>) -> ReadError {
     let why = match std::fs::metadata(&directory) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             return refused(directory, error);
@@ -301,11 +301,11 @@ fn no_cgroup(directory: PathBuf, path: Vec<u8>) -> BadRead {
         Ok(found) if !found.is_dir() => Missing::CgroupFile(path),
         Ok(_) => Missing::CgroupOff(path),
     };
-    BadRead::Missing(directory, why)
+    ReadError::Missing(directory, why)
 }
 
 /// Whether it is a directory, as this option expects.
-fn directory(path: &Path, option: char) -> Result<(), BadRead> {
+fn directory(path: &Path, option: char) -> Result<(), ReadError> {
     let why = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => Missing::File(option),
@@ -314,7 +314,7 @@ fn directory(path: &Path, option: char) -> Result<(), BadRead> {
             _ => return Err(refused(path.into(), error)),
         },
     };
-    Err(BadRead::Missing(path.into(), why))
+    Err(ReadError::Missing(path.into(), why))
 }
 
 fn exists(path: &str) -> bool {
@@ -326,11 +326,11 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
 }
 
-fn refused(path: PathBuf, error: io::Error) -> BadRead {
+fn refused(path: PathBuf, error: io::Error) -> ReadError {
     match error.raw_os_error() {
-        Some(libc::EOPNOTSUPP) => BadRead::Missing(path, Missing::Psi),
-        Some(libc::EMFILE | libc::ENFILE) => BadRead::Descriptors,
-        _ => BadRead::Io(path, error),
+        Some(libc::EOPNOTSUPP) => ReadError::Missing(path, Missing::Psi),
+        Some(libc::EMFILE | libc::ENFILE) => ReadError::Descriptors,
+        _ => ReadError::Io(path, error),
     }
 }
 
