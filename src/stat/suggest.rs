@@ -1,7 +1,6 @@
-//! Rules for psilogd.conf from what was measured. Every rule that could be
-//! proposed is run over the readings as they come, by the very machine that
-//! psilogd runs, so how often it would have fired is counted and not guessed,
-//! and memory stays the same however long it takes.
+//! Rules for psilogd.conf from measured pressure. Every candidate is run over the
+//! readings as they arrive, by the state machine of psilogd itself, so the number of
+//! its episodes is counted and not guessed. Memory does not grow with time.
 
 use std::io::Write;
 
@@ -15,47 +14,47 @@ use crate::time::Micros;
 /// How often counters are read: the window of the built-in rules.
 pub const WINDOW: Micros = Micros::secs(2);
 
-/// The thresholds that are tried, in percent of the window.
+/// The thresholds that are tried, in percent of the window: the rungs.
 const LADDER: [u32; 10] = [5, 10, 20, 30, 40, 50, 60, 70, 80, 90];
 
-/// A tenth of a percent each, and one for 100 %.
+/// One bucket per tenth of a percent, and one for 100 %.
 const BUCKETS: usize = 1001;
 
-/// Less than this hasn't seen the backup.
+/// A shorter measurement has probably missed the backup.
 const SHORT: Micros = Micros::secs(12 * 3600);
 const DAY: Micros = Micros::secs(24 * 3600);
 
-/// A rule to be proposed, but for its threshold.
-struct Plan {
+/// A rule that may be proposed, without its threshold.
+struct Candidate {
     resource: Resource,
     kind: Kind,
     /// Its keys, as the built-in rules have them.
     keys: &'static str,
-    /// No lower threshold is proposed, however idle the host was: what is under
-    /// it nobody wants to be told.
+    /// The lowest threshold that is proposed, in percent, however idle the host was:
+    /// pressure below it is not worth a line.
     floor: u32,
 }
 
-const PLANS: [Plan; 4] = [
-    Plan {
+const CANDIDATES: [Candidate; 4] = [
+    Candidate {
         resource: Resource::Memory,
         kind: Kind::Full,
         keys: "for=20s level=warning name=memory",
         floor: 10,
     },
-    Plan {
+    Candidate {
         resource: Resource::Io,
         kind: Kind::Full,
         keys: "for=30m level=warning name=io",
         floor: 20,
     },
-    Plan {
+    Candidate {
         resource: Resource::Cpu,
         kind: Kind::Some,
         keys: "for=5m level=notice name=cpu",
         floor: 50,
     },
-    Plan {
+    Candidate {
         resource: Resource::Irq,
         kind: Kind::Full,
         keys: "for=2m level=notice name=irq",
@@ -63,20 +62,20 @@ const PLANS: [Plan; 4] = [
     },
 ];
 
-/// Beside the memory rule stands one of level crit, at twice its threshold and
-/// never under this.
+/// The memory rule is accompanied by one of level crit, at twice its threshold and
+/// never below this, in percent.
 const CRITICAL_FLOOR: u32 = 40;
 const CRITICAL_KEYS: &str = "for=20s level=crit name=memory-critical";
 
-/// One threshold of the ladder.
-struct Step {
+/// A candidate at one threshold of the ladder.
+struct Rung {
     percent: u32,
     episode: Episode,
     fired: u32,
     longest: Micros,
 }
 
-impl Step {
+impl Rung {
     fn feed(&mut self, now: Sample) {
         let event = match self.episode.phase() {
             Phase::Quiet => self.episode.checked(now.at, now.total),
@@ -87,7 +86,7 @@ impl Step {
         if let Some(Event::Begin(_)) = event {
             self.fired = self.fired.saturating_add(1);
         }
-        // While it is still under way as well: ^C may come at any time.
+        // Open episodes count too: ^C may stop the measurement at any time.
         let figures = match event {
             Some(Event::Begin(figures) | Event::Still(figures) | Event::End(figures)) => {
                 Some(figures)
@@ -100,25 +99,25 @@ impl Step {
     }
 }
 
-/// What was measured of one plan.
-struct Course {
-    plan: &'static Plan,
+/// The measurement of one candidate.
+struct Measured {
+    candidate: &'static Candidate,
     first: Sample,
     last: Sample,
-    /// Intervals by their share.
+    /// The number of intervals by their share.
     buckets: Vec<u32>,
     intervals: u32,
     worst: Percent,
-    ladder: Vec<Step>,
+    ladder: Vec<Rung>,
 }
 
-/// Everything measured so far.
+/// All measurements so far.
 pub struct Suggestion {
     cgroup: Option<CgroupPath>,
-    courses: Vec<Course>,
+    measured: Vec<Measured>,
 }
 
-/// When it was measured, as text for the heading.
+/// The time of the measurement, as text for the heading.
 #[derive(Clone, Copy, Debug)]
 pub struct Period<'a> {
     /// The first reading.
@@ -132,42 +131,52 @@ impl Suggestion {
     pub fn new(path: Option<Vec<u8>>) -> Suggestion {
         Suggestion {
             cgroup: path.map(CgroupPath::of),
-            courses: Vec::new(),
+            measured: Vec::new(),
         }
     }
 
-    /// Takes one file's reading; they should lie [`WINDOW`] or a little more apart.
+    /// Takes the reading of one file; readings should be [`WINDOW`] or a little more
+    /// apart.
     pub fn feed(&mut self, resource: Resource, reading: Reading) {
-        for plan in PLANS.iter().filter(|plan| plan.resource == resource) {
-            let Some(stall) = reading.pressure.of(plan.kind) else {
+        for candidate in CANDIDATES
+            .iter()
+            .filter(|candidate| candidate.resource == resource)
+        {
+            let Some(stall) = reading.pressure.of(candidate.kind) else {
                 continue;
             };
             let now = Sample {
                 at: reading.at,
                 total: stall.total,
             };
-            let known = |course: &&mut Course| std::ptr::eq(course.plan, plan);
-            match self.courses.iter_mut().find(known) {
-                Some(course) => course.feed(now),
-                None => self.courses.push(Course::new(plan, &self.cgroup, now)),
+            let known = |measured: &&mut Measured| std::ptr::eq(measured.candidate, candidate);
+            match self.measured.iter_mut().find(known) {
+                Some(measured) => measured.feed(now),
+                None => self
+                    .measured
+                    .push(Measured::new(candidate, &self.cgroup, now)),
             }
         }
     }
 
-    /// How long was watched.
+    /// The longest measurement.
     fn watched(&self) -> Micros {
-        let lengths = self.courses.iter().map(Course::watched);
+        let lengths = self.measured.iter().map(Measured::watched);
         lengths.max().unwrap_or_default()
     }
 
-    /// Writes the rules as a configuration, the figures as its comments.
+    /// Writes the rules as a configuration with the figures in its comments.
     pub fn write(&self, out: &mut Vec<u8>, period: Period<'_>) {
         // Writing to a Vec does not fail.
         let _ = self.text(out, period);
     }
 
     fn text(&self, out: &mut Vec<u8>, period: Period<'_>) -> std::io::Result<()> {
-        let intervals = self.courses.iter().map(|course| course.intervals).max();
+        let intervals = self
+            .measured
+            .iter()
+            .map(|measured| measured.intervals)
+            .max();
         let intervals = intervals.unwrap_or_default();
         if intervals == 0 {
             return writeln!(
@@ -196,15 +205,15 @@ impl Suggestion {
               # fired      how many episodes a rule of that threshold would have logged\n\
               # longest_s  the longest of them, in seconds\n",
         );
-        for plan in &PLANS {
-            let known = |course: &&Course| std::ptr::eq(course.plan, plan);
-            match self.courses.iter().find(known) {
-                Some(course) => course.text(out, &self.cgroup, watched)?,
+        for candidate in &CANDIDATES {
+            let known = |measured: &&Measured| std::ptr::eq(measured.candidate, candidate);
+            match self.measured.iter().find(known) {
+                Some(measured) => measured.text(out, &self.cgroup, watched)?,
                 None => writeln!(
                     out,
                     "\n# {} {}: not watched, or not known to this kernel",
-                    plan.resource.name(),
-                    plan.kind.name(),
+                    candidate.resource.name(),
+                    candidate.kind.name(),
                 )?,
             }
         }
@@ -212,9 +221,14 @@ impl Suggestion {
     }
 }
 
-/// The rule of a plan; None is a mistake in this file, which a test looks for.
-fn rule(plan: &Plan, percent: u32, keys: &str, cgroup: &Option<CgroupPath>) -> Option<Rule> {
-    let head = [plan.resource.name(), plan.kind.name(), "1%/2s"];
+/// The rule of a candidate. None is an error in this file, which a test would find.
+fn rule(
+    candidate: &Candidate,
+    percent: u32,
+    keys: &str,
+    cgroup: &Option<CgroupPath>,
+) -> Option<Rule> {
+    let head = [candidate.resource.name(), candidate.kind.name(), "1%/2s"];
     let mut rule = Rule::parse(head.into_iter().chain(keys.split(' '))).ok()?;
     rule.threshold = Threshold::Share(Percent(percent * 100));
     rule.window = WINDOW;
@@ -222,25 +236,25 @@ fn rule(plan: &Plan, percent: u32, keys: &str, cgroup: &Option<CgroupPath>) -> O
     Some(rule)
 }
 
-impl Course {
-    fn new(plan: &'static Plan, cgroup: &Option<CgroupPath>, now: Sample) -> Course {
-        let step = |percent| {
-            let rule = rule(plan, percent, plan.keys, cgroup)?;
-            Some(Step {
+impl Measured {
+    fn new(candidate: &'static Candidate, cgroup: &Option<CgroupPath>, now: Sample) -> Measured {
+        let rung = |percent| {
+            let rule = rule(candidate, percent, candidate.keys, cgroup)?;
+            Some(Rung {
                 percent,
                 episode: Episode::new(&rule, now, false),
                 fired: 0,
                 longest: Micros::ZERO,
             })
         };
-        Course {
-            plan,
+        Measured {
+            candidate,
             first: now,
             last: now,
             buckets: vec![0; BUCKETS],
             intervals: 0,
             worst: Percent(0),
-            ladder: LADDER.into_iter().filter_map(step).collect(),
+            ladder: LADDER.into_iter().filter_map(rung).collect(),
         }
     }
 
@@ -257,8 +271,8 @@ impl Course {
             self.intervals = self.intervals.saturating_add(1);
             self.worst = self.worst.max(share);
         }
-        for step in &mut self.ladder {
-            step.feed(now);
+        for rung in &mut self.ladder {
+            rung.feed(now);
         }
     }
 
@@ -266,7 +280,7 @@ impl Course {
         self.last.at.since(self.first.at)
     }
 
-    /// The share that `part` of 1000 intervals did not exceed, to a tenth.
+    /// The share that `part` of 1000 intervals did not exceed, in tenths of a percent.
     fn percentile(&self, part: u64) -> u32 {
         let rank = (u64::from(self.intervals) * part).div_ceil(1000).max(1);
         let mut seen = 0;
@@ -282,8 +296,8 @@ impl Course {
     /// The lowest threshold from `floor` on that would have fired at most
     /// `allowed` times.
     fn lowest(&self, floor: u32, allowed: u64) -> Option<u32> {
-        let quiet = |step: &&Step| step.percent >= floor && u64::from(step.fired) <= allowed;
-        self.ladder.iter().find(quiet).map(|step| step.percent)
+        let quiet = |rung: &&Rung| rung.percent >= floor && u64::from(rung.fired) <= allowed;
+        self.ladder.iter().find(quiet).map(|rung| rung.percent)
     }
 
     fn text(
@@ -292,8 +306,8 @@ impl Course {
         cgroup: &Option<CgroupPath>,
         watched: Micros,
     ) -> std::io::Result<()> {
-        let (resource, kind) = (self.plan.resource.name(), self.plan.kind.name());
-        let sustain = rule(self.plan, 1, self.plan.keys, cgroup).map(|rule| rule.sustain);
+        let (resource, kind) = (self.candidate.resource.name(), self.candidate.kind.name());
+        let sustain = rule(self.candidate, 1, self.candidate.keys, cgroup).map(|rule| rule.sustain);
         write!(out, "\n# {resource} {kind}")?;
         if let Some(sustain) = sustain {
             write!(out, ", for={sustain}")?;
@@ -306,35 +320,35 @@ impl Course {
         out.extend_from_slice(b"  max ");
         super::hundredths(out, self.worst, 0);
         write!(out, "\n# threshold")?;
-        for step in &self.ladder {
-            write!(out, "{:>5}%", step.percent)?;
+        for rung in &self.ladder {
+            write!(out, "{:>5}%", rung.percent)?;
         }
         write!(out, "\n# fired    ")?;
-        for step in &self.ladder {
-            write!(out, "{:>6}", step.fired)?;
+        for rung in &self.ladder {
+            write!(out, "{:>6}", rung.fired)?;
         }
         write!(out, "\n# longest_s")?;
-        for step in &self.ladder {
-            write!(out, "{:>6}", step.longest.0 / 1_000_000)?;
+        for rung in &self.ladder {
+            write!(out, "{:>6}", rung.longest.0 / 1_000_000)?;
         }
         out.push(b'\n');
         // One line a day from a rule is news, more is noise.
         let days = watched.0 / DAY.0;
-        let Some(chosen) = self.lowest(self.plan.floor, days) else {
+        let Some(chosen) = self.lowest(self.candidate.floor, days) else {
             return writeln!(
                 out,
                 "# No rule: even the highest threshold would have fired too often. This pressure\n\
                  # is there to be removed, not to be logged."
             );
         };
-        if let Some(rule) = rule(self.plan, chosen, self.plan.keys, cgroup) {
+        if let Some(rule) = rule(self.candidate, chosen, self.candidate.keys, cgroup) {
             writeln!(out, "{rule}")?;
         }
-        if self.plan.resource == Resource::Memory {
+        if self.candidate.resource == Resource::Memory {
             let floor = CRITICAL_FLOOR.max(chosen.saturating_mul(2));
             let critical = self
                 .lowest(floor, 0)
-                .and_then(|percent| rule(self.plan, percent, CRITICAL_KEYS, cgroup));
+                .and_then(|percent| rule(self.candidate, percent, CRITICAL_KEYS, cgroup));
             if let Some(rule) = critical {
                 writeln!(out, "{rule}")?;
             }
