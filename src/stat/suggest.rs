@@ -2,7 +2,7 @@
 //! readings as they arrive, by the state machine of psilogd itself, so the number of
 //! its episodes is counted and not guessed. Memory does not grow with time.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::Reading;
 use crate::episode::{Episode, Event, Phase, Sample};
@@ -171,7 +171,7 @@ impl Suggestion {
         let _ = self.text(out, period);
     }
 
-    fn text(&self, out: &mut Vec<u8>, period: Period<'_>) -> std::io::Result<()> {
+    fn text(&self, out: &mut Vec<u8>, period: Period<'_>) -> io::Result<()> {
         let intervals = self
             .measured
             .iter()
@@ -181,30 +181,11 @@ impl Suggestion {
         if intervals == 0 {
             return writeln!(
                 out,
-                "# Nothing was measured: it takes two readings, {WINDOW} apart."
+                "# Nothing was measured: two readings are needed, {WINDOW} apart."
             );
         }
         let watched = self.watched();
-        writeln!(out, "# Suggested by psistat {}.", env!("CARGO_PKG_VERSION"))?;
-        writeln!(
-            out,
-            "# Watched for {} s, from {} to {}: {intervals} windows of {WINDOW}.",
-            watched.0 / 1_000_000,
-            period.from,
-            period.to,
-        )?;
-        if watched < SHORT {
-            out.extend_from_slice(
-                b"# That is short: a day with its peak and its backup says more.\n",
-            );
-        }
-        out.extend_from_slice(
-            b"#\n\
-              # pct        share of a window that was stalled; half of the windows were at\n\
-              #            or under p50, and so on\n\
-              # fired      how many episodes a rule of that threshold would have logged\n\
-              # longest_s  the longest of them, in seconds\n",
-        );
+        heading(out, period, intervals, watched)?;
         for candidate in &CANDIDATES {
             let known = |measured: &&Measured| std::ptr::eq(measured.candidate, candidate);
             match self.measured.iter().find(known) {
@@ -219,6 +200,36 @@ impl Suggestion {
         }
         Ok(())
     }
+}
+
+/// When and how long was measured, and what the figures below mean.
+fn heading(
+    out: &mut Vec<u8>,
+    period: Period<'_>,
+    intervals: u32,
+    watched: Micros,
+) -> io::Result<()> {
+    writeln!(out, "# Suggested by psistat {}.", env!("CARGO_PKG_VERSION"))?;
+    writeln!(
+        out,
+        "# Watched for {} s, from {} to {}: {intervals} windows of {WINDOW}.",
+        watched.0 / 1_000_000,
+        period.from,
+        period.to,
+    )?;
+    if watched < SHORT {
+        out.extend_from_slice(
+            b"# That is short: measure a whole day, with its peak and its backup.\n",
+        );
+    }
+    out.extend_from_slice(
+        b"#\n\
+          # pct        share of a window that was stalled; p50: half of the windows had\n\
+          #            at most this share, and so on\n\
+          # fired      how many episodes a rule of that threshold would have logged\n\
+          # longest_s  the longest of them, in seconds\n",
+    );
+    Ok(())
 }
 
 /// The rule of a candidate. None is an error in this file, which a test would find.
@@ -300,18 +311,25 @@ impl Measured {
         self.ladder.iter().find(quiet).map(|rung| rung.percent)
     }
 
+    /// The figures as comments, then the rules.
     fn text(
         &self,
         out: &mut Vec<u8>,
         cgroup: &Option<CgroupPath>,
         watched: Micros,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         let (resource, kind) = (self.candidate.resource.name(), self.candidate.kind.name());
         let sustain = rule(self.candidate, 1, self.candidate.keys, cgroup).map(|rule| rule.sustain);
         write!(out, "\n# {resource} {kind}")?;
         if let Some(sustain) = sustain {
             write!(out, ", for={sustain}")?;
         }
+        self.figures(out)?;
+        self.rules(out, cgroup, watched)
+    }
+
+    /// The percentiles, then the ladder: one column per threshold.
+    fn figures(&self, out: &mut Vec<u8>) -> io::Result<()> {
         write!(out, "\n# pct      ")?;
         for (name, part) in [("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999)] {
             let tenths = self.percentile(part);
@@ -332,13 +350,23 @@ impl Measured {
             write!(out, "{:>6}", rung.longest.0 / 1_000_000)?;
         }
         out.push(b'\n');
-        // One line a day from a rule is news, more is noise.
+        Ok(())
+    }
+
+    /// The proposed rule, and beside that of memory one of level crit.
+    fn rules(
+        &self,
+        out: &mut Vec<u8>,
+        cgroup: &Option<CgroupPath>,
+        watched: Micros,
+    ) -> io::Result<()> {
+        // One line per day and rule is news, more is noise.
         let days = watched.0 / DAY.0;
         let Some(chosen) = self.lowest(self.candidate.floor, days) else {
             return writeln!(
                 out,
-                "# No rule: even the highest threshold would have fired too often. This pressure\n\
-                 # is there to be removed, not to be logged."
+                "# No rule: even the highest threshold would have fired too often. Reduce this\n\
+                 # pressure instead of logging it."
             );
         };
         if let Some(rule) = rule(self.candidate, chosen, self.candidate.keys, cgroup) {
@@ -358,180 +386,4 @@ impl Measured {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::line;
-    use super::*;
-    use crate::config::Config;
-    use crate::pressure::Pressure;
-    use crate::time::Moment;
-
-    const PERIOD: Period<'_> = Period {
-        from: "2026-01-01 00:00:00",
-        to: "2026-01-02 00:00:00",
-    };
-
-    /// Feeds one reading every 2 s; `stalled` is what each window of a resource
-    /// adds, in percent.
-    fn watch(windows: u64, stalled: impl Fn(Resource, u64) -> u64) -> Suggestion {
-        let mut suggestion = Suggestion::new(None);
-        let mut totals = [0; 4];
-        for window in 0..=windows {
-            for resource in Resource::ALL {
-                let total = &mut totals[resource as usize];
-                if window > 0 {
-                    *total += stalled(resource, window) * 20_000;
-                }
-                let at = Moment(7_000_000 + window * 2_000_000);
-                let pressure = Pressure {
-                    some: (resource != Resource::Irq).then(|| line(*total)).flatten(),
-                    full: line(*total),
-                };
-                suggestion.feed(resource, Reading { at, pressure });
-            }
-        }
-        suggestion
-    }
-
-    fn text(suggestion: &Suggestion) -> String {
-        let mut out = Vec::new();
-        suggestion.write(&mut out, PERIOD);
-        String::from_utf8(out).unwrap()
-    }
-
-    fn rules(suggestion: &Suggestion) -> Vec<(String, String)> {
-        let config = Config::parse(text(suggestion).as_bytes()).unwrap();
-        let rule = |rule: &Rule| (rule.name.clone(), rule.threshold.to_string());
-        config.rules.iter().map(rule).collect()
-    }
-
-    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        let own = |(name, threshold): &(&str, &str)| (name.to_string(), threshold.to_string());
-        expected.iter().map(own).collect()
-    }
-
-    #[test]
-    fn an_idle_host_gets_the_floors() {
-        let idle = watch(1000, |_, _| 0);
-        let expected = [
-            ("memory", "10%"),
-            ("memory-critical", "40%"),
-            ("io", "20%"),
-            ("cpu", "50%"),
-            ("irq", "20%"),
-        ];
-        assert_eq!(rules(&idle), pairs(&expected));
-    }
-
-    /// What is normal on this host is not told: here an hour of io at 35 % and
-    /// memory at 25 %.
-    #[test]
-    fn what_is_usual_does_not_fire() {
-        let busy = watch(5_400, |resource, window| match resource {
-            Resource::Io if (1_800..3_600).contains(&window) => 35,
-            Resource::Memory if (1_800..3_600).contains(&window) => 25,
-            _ => 1,
-        });
-        let expected = [
-            ("memory", "30%"),
-            ("memory-critical", "60%"),
-            ("io", "40%"),
-            ("cpu", "50%"),
-            ("irq", "20%"),
-        ];
-        assert_eq!(rules(&busy), pairs(&expected));
-    }
-
-    /// An hour at 45 %: counted once at every threshold up to 40 %, with its length.
-    #[test]
-    fn the_figures_are_those_of_the_machine() {
-        let host = watch(5_400, |resource, window| match resource {
-            Resource::Memory if (1_800..3_600).contains(&window) => 45,
-            _ => 0,
-        });
-        let text = text(&host);
-        let block = text.split("\n\n").find(|block| block.contains("memory"));
-        let expected = "\
-# memory full, for=20s
-# pct        p50 0.0  p90 45.0  p99 45.0  p99.9 45.0  max 45.00
-# threshold    5%   10%   20%   30%   40%   50%   60%   70%   80%   90%
-# fired         1     1     1     1     1     0     0     0     0     0
-# longest_s  3600  3600  3600  3600  3600     0     0     0     0     0
-memory full 50%/2s level=warning name=memory for=20s clear=1m repeat=10m";
-        assert_eq!(block, Some(expected));
-    }
-
-    #[test]
-    fn pressure_that_never_ends_gets_no_rule() {
-        let pressed = watch(43_200, |resource, window| match resource {
-            // on for two minutes, off for two: hundreds of episodes
-            Resource::Memory => window / 60 % 2 * 99,
-            _ => 0,
-        });
-        let names: Vec<_> = rules(&pressed).into_iter().map(|rule| rule.0).collect();
-        assert_eq!(names, ["io", "cpu", "irq"]);
-        assert!(text(&pressed).contains("No rule"));
-    }
-
-    /// One episode a day is allowed once a day was watched, but not to crit.
-    #[test]
-    fn a_nightly_backup_is_news_once_a_day() {
-        let host = |windows| {
-            watch(windows, |resource, window| match resource {
-                Resource::Io if (3_600..5_400).contains(&window) => 65,
-                _ => 0,
-            })
-        };
-        let threshold = |suggestion: &Suggestion| {
-            let mut rules = rules(suggestion).into_iter();
-            rules.find(|rule| rule.0 == "io").map(|rule| rule.1)
-        };
-        assert_eq!(threshold(&host(43_200)), Some("20%".into()));
-        assert_eq!(threshold(&host(20_000)), Some("70%".into()));
-    }
-
-    #[test]
-    fn nothing_measured_is_said_and_reads_back() {
-        for windows in [None, Some(0)] {
-            let suggestion = match windows {
-                None => Suggestion::new(None),
-                Some(windows) => watch(windows, |_, _| 0),
-            };
-            assert!(text(&suggestion).starts_with("# Nothing was measured"));
-            assert_eq!(rules(&suggestion), []);
-        }
-    }
-
-    #[test]
-    fn rules_of_a_cgroup_name_it() {
-        let mut suggestion = Suggestion::new(Some(b"/a b".to_vec()));
-        for second in [0, 2, 4] {
-            let at = Moment(second * 1_000_000);
-            let pressure = Pressure {
-                some: line(0),
-                full: line(0),
-            };
-            suggestion.feed(Resource::Memory, Reading { at, pressure });
-        }
-        let config = Config::parse(text(&suggestion).as_bytes()).unwrap();
-        let paths: Vec<_> = config
-            .rules
-            .iter()
-            .map(|rule| rule.cgroup.as_ref().and_then(Pattern::plain))
-            .collect();
-        assert_eq!(paths, [Some(b"/a b".to_vec()), Some(b"/a b".to_vec())]);
-    }
-
-    #[test]
-    fn percentiles_are_ranks() {
-        let host = watch(1000, |resource, window| match resource {
-            // 1 to 100 percent, ten windows each
-            Resource::Cpu => (window - 1) / 10 + 1,
-            _ => 0,
-        });
-        let text = text(&host);
-        assert!(
-            text.contains("p50 50.0  p90 90.0  p99 99.0  p99.9 100.0  max 100.00"),
-            "{text}"
-        );
-    }
-}
+mod tests;
