@@ -83,12 +83,12 @@ fn table() -> Outcome {
         (
             &["-n", "io some 1%/2s cgroup=*.service"],
             2,
-            "a cgroup is a path below the cgroup2 mount",
+            "expected a path below the cgroup2 mount",
         ),
         (
             &["-n", "io some 1%/2s cgroup=/a**"],
             2,
-            "** stands alone between slashes",
+            "** must be alone between slashes",
         ),
         (
             &["-n", "io some 1%/2s cgroup=/a except=/b"],
@@ -98,7 +98,7 @@ fn table() -> Outcome {
         (
             &["-n", "io some 1%/2s cgroup=/* except=/b,"],
             2,
-            "a cgroup is a path below the cgroup2 mount",
+            "expected a path below the cgroup2 mount",
         ),
         (
             &["-n", "io some 3s/2s"],
