@@ -1,4 +1,4 @@
-//! Microseconds, the kernel's own unit for stalls and windows: lengths
+//! Microseconds, the kernel's unit for stalls and windows: lengths
 //! ([`Micros`]) with the grammar that rules use, and points on
 //! CLOCK_MONOTONIC ([`Moment`]). Arithmetic saturates, nothing here panics.
 
@@ -9,8 +9,8 @@ use std::ops::{Add, Sub};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub struct Micros(pub u64);
 
-/// The longest duration that a rule or a setting may name: one year. It keeps
-/// every sum of two durations and a moment far from the end of a u64.
+/// The longest duration of a rule or a setting: one year. It keeps every sum of two
+/// durations and a moment far below the largest u64.
 pub const LONGEST: Micros = Micros(366 * 24 * 3_600_000_000);
 
 const UNITS: [(&str, u64); 5] = [
@@ -35,11 +35,9 @@ pub enum DurationError {
 impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            DurationError::Number => {
-                "a duration is a whole number and a unit, for example 500ms, 20s or 2m"
-            }
-            DurationError::Unit => "the unit of a duration is us, ms, s, m or h, for example 20s",
-            DurationError::TooLong => "a duration is at most one year (8784h)",
+            DurationError::Number => "expected a duration, e.g. 500ms, 20s or 2m",
+            DurationError::Unit => "expected a whole number and a unit us, ms, s, m or h, e.g. 20s",
+            DurationError::TooLong => "the duration must be at most one year (8784h)",
         })
     }
 }
@@ -47,7 +45,7 @@ impl fmt::Display for DurationError {
 impl std::error::Error for DurationError {}
 
 impl Micros {
-    /// No time at all.
+    /// Zero.
     pub const ZERO: Micros = Micros(0);
 
     /// `n` seconds.
@@ -112,8 +110,8 @@ impl Sub for Micros {
     }
 }
 
-/// A point in time: microseconds of CLOCK_MONOTONIC, which stands still in
-/// suspend as the kernel's trigger windows do (they run on sched_clock).
+/// A point in time: microseconds of CLOCK_MONOTONIC, which stops during suspend like
+/// the kernel's trigger windows (they use sched_clock).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Moment(pub u64);
 
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_says_why() {
+    fn other_texts_are_refused_with_a_reason() {
         for (text, why) in [
             ("", DurationError::Number),
             ("s", DurationError::Number),

@@ -4,28 +4,28 @@ use std::error::Error;
 use std::fmt;
 use std::fmt::Write as _;
 
-/// What was wrong with a word, as a token for `reason=` on a log line.
+/// What is wrong with a word, as a token for `reason=` of a log line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// A word that begins no rule and no setting.
+    /// A word that begins neither a rule nor a setting.
     BadWord,
     /// Not cpu, memory, io, irq.
     BadResource,
-    /// Not some or full, or one that this resource can't fire.
+    /// Not some or full, or one that can't fire for this resource.
     BadKind,
-    /// STALL is no duration or share, or out of range.
+    /// STALL is neither a duration nor a share, or is out of range.
     BadStall,
-    /// WINDOW is no duration, or out of range.
+    /// WINDOW is not a duration, or is out of range.
     BadWindow,
-    /// A key that is unknown, or given twice.
+    /// A key that is unknown, or given more than once.
     BadKey,
-    /// A key's or a setting's value.
+    /// The value of a key or a setting.
     BadValue,
-    /// A word is missing, or there is one too many.
+    /// A word is missing, or is one too many.
     BadCount,
-    /// Two rules of one name.
+    /// Two rules have one name.
     DuplicateName,
-    /// Bytes that are not text, a CR LF, a line too long.
+    /// Bytes that are not text, CR LF, or a line that is too long.
     NotText,
     /// The file can't be read.
     Unreadable,
@@ -53,7 +53,7 @@ impl Reason {
 /// Why a word is refused, and what was expected instead.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParseError {
-    /// The word as it was written; empty if one is missing.
+    /// The word as it was written; empty if it is missing.
     pub word: String,
     /// The kind of error, as a log line's token.
     pub reason: Reason,
@@ -71,7 +71,7 @@ impl ParseError {
     }
 }
 
-/// `"10x/2s": the stall …`: control characters escaped, long words cut.
+/// `"10x/2s": the stall …`, with control characters escaped and long words truncated.
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 60;

@@ -1,6 +1,6 @@
-//! What to watch: one rule, in the grammar that the configuration file and the
-//! command line share (psilogd.conf(5)). [`Rule::parse`] and Display are
-//! inverse, so what `psilogd -n` prints can be read back.
+//! One rule: what to watch and when to log it, in the grammar of psilogd.conf(5), which
+//! the configuration file and the command line share. [`Rule::parse`] and Display are
+//! inverse, so the output of `psilogd -n` can be read back.
 
 mod display;
 mod error;
@@ -22,48 +22,48 @@ pub const WINDOW_MAX: Micros = Micros::secs(10);
 /// Without CAP_SYS_RESOURCE a window is a multiple of this, the period of the kernel's
 /// averages (psi_trigger_create).
 pub const WINDOW_STEP: Micros = Micros::secs(2);
-/// Bytes in a rule's name.
+/// The longest name of a rule, in bytes.
 pub const NAME_MAX: usize = 32;
-/// `still` lines never lie further apart than this, unless `repeat=` says so.
+/// The longest time between two `still` lines, unless `repeat=` is longer.
 pub const REPEAT_MAX: Micros = Micros::secs(6 * 3600);
 
-/// The stall that a window must hold to wake us.
+/// The stall within a window that fires the trigger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Threshold {
-    /// As a length of time: `150ms`.
+    /// A length of time: `150ms`.
     Time(Micros),
-    /// As a share of the window: `10%`.
+    /// A share of the window: `10%`.
     Share(Percent),
 }
 
-/// A rule: what to watch, from when on it counts, and how it is told.
+/// A rule: what to watch, and when and how to log it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rule {
     /// What tasks wait for.
     pub resource: Resource,
-    /// Some of them, or all.
+    /// Whether some tasks wait, or all of them.
     pub kind: Kind,
     /// The stall within `window` that counts as pressure.
     pub threshold: Threshold,
     /// The window, 500 ms to 10 s.
     pub window: Micros,
-    /// Severity of its lines.
+    /// The severity of its lines.
     pub level: Severity,
-    /// What its lines call it; unique among the rules in force.
+    /// Its name in `rule=` of its lines; unique among the rules in force.
     pub name: String,
     /// `for=`: how long pressure must be sustained before it is logged.
     pub sustain: Micros,
-    /// `clear=`: how long it must be gone before it has ended.
+    /// `clear=`: how long pressure must be absent before the episode ends.
     pub clear: Micros,
-    /// `repeat=`: the first *still* comes so long after *begin*; zero means none.
+    /// `repeat=`: the time from *begin* to the first *still*; zero means no *still*.
     pub repeat: Micros,
-    /// The cgroups to watch, one or all that match; None is the whole system.
+    /// `cgroup=`: the cgroups to watch, one or all that match; None is the whole system.
     pub cgroup: Option<Pattern>,
-    /// `except=`: cgroups that match, but are left out.
+    /// `except=`: matching cgroups that are not watched.
     pub except: Vec<Pattern>,
 }
 
-/// What a line is about, for its `cgroup=`.
+/// What a line reports on, for its `cgroup=`.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
     /// The whole system.
@@ -93,21 +93,21 @@ impl Rule {
         }
     }
 
-    /// Whether it watches whatever cgroups match, and not one that it names.
+    /// Whether it watches all cgroups that match a pattern, rather than one.
     pub fn is_pattern(&self) -> bool {
         let pattern = self.cgroup.as_ref();
         pattern.is_some_and(|pattern| pattern.plain().is_none())
     }
 
-    /// Whether its window is one that the kernel takes without CAP_SYS_RESOURCE.
+    /// Whether the kernel accepts its window without CAP_SYS_RESOURCE.
     pub fn has_common_window(&self) -> bool {
         self.window.0 % WINDOW_STEP.0 == 0
     }
 
     /// Whether its triggers are opened with CAP_SYS_RESOURCE, where psilogd has it.
-    /// On kernels that are in use that capability makes arming a cgroup's trigger a
-    /// race against the cgroup's removal, which crashes the host (psilogd.conf(5),
-    /// CAVEATS); so only one that is named, with a window that needs it, is.
+    /// On kernels in use that capability makes arming a cgroup's trigger a race against
+    /// the cgroup's removal, which crashes the host (psilogd.conf(5), CAVEATS). So only
+    /// a named cgroup whose window needs the capability is armed with it.
     pub fn wants_capability(&self) -> bool {
         self.cgroup.is_none() || (!self.is_pattern() && !self.has_common_window())
     }
@@ -119,7 +119,7 @@ impl Rule {
             && !self.except.iter().any(|except| except.matches(path))
     }
 
-    /// Whether it can watch something below this path.
+    /// Whether it can watch any cgroup below this path.
     pub fn reaches_below(&self, path: &[u8]) -> bool {
         let pattern = self.cgroup.as_ref();
         pattern.is_some_and(|pattern| pattern.reaches_below(path))
@@ -133,8 +133,8 @@ impl Rule {
         self.cgroup == other.cgroup || covered(self, plain(other)) || covered(other, plain(self))
     }
 
-    /// Whether the other rule differs at most in the cgroups that it watches, so
-    /// that what is armed for one serves the other.
+    /// Whether the other rule differs at most in the cgroups that it watches, so that
+    /// triggers armed for one serve the other.
     pub fn is_same_alarm(&self, other: &Rule) -> bool {
         self.name == other.name
             && (self.resource, self.kind, self.level) == (other.resource, other.kind, other.level)
@@ -142,7 +142,7 @@ impl Rule {
             && (self.sustain, self.clear, self.repeat) == (other.sustain, other.clear, other.repeat)
     }
 
-    /// What it watches, as a line names it.
+    /// What it watches, for the lines that are not about one cgroup.
     pub fn place(&self) -> Place<'_> {
         self.cgroup.as_ref().map_or(Place::System, Place::Pattern)
     }

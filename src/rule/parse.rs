@@ -12,39 +12,16 @@ const CLEAR: Micros = Micros::secs(60);
 const REPEAT: Micros = Micros::secs(600);
 
 impl Rule {
-    /// Reads `RESOURCE KIND STALL/WINDOW [key=value ...]`. What the kernel would
-    /// refuse, and what it accepts although it can never fire, is an error.
+    /// Reads `RESOURCE KIND STALL/WINDOW [key=value ...]`.
+    ///
+    /// # Errors
+    /// The first word that is refused. A rule is also refused if the kernel would refuse
+    /// it, or would accept it although it can never fire.
     pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Rule, ParseError> {
         let mut words = words.into_iter();
-        let mut next = |what: &str| {
-            words.next().ok_or_else(|| {
-                let help = format!(
-                    "{what} is missing: a rule is RESOURCE KIND STALL/WINDOW [key=value ...], \
-                     for example memory full 10%/2s for=20s"
-                );
-                ParseError::new("", Reason::BadCount, help)
-            })
-        };
-        let resource = next("the resource")?;
-        let resource = Resource::parse(resource).ok_or_else(|| {
-            ParseError::new(
-                resource,
-                Reason::BadResource,
-                "a resource is cpu, memory, io or irq",
-            )
-        })?;
-        let kind = next("some or full")?;
-        let kind = match (resource, Kind::parse(kind)) {
-            (_, None) => {
-                let help = "the kind of pressure is some or full";
-                return Err(ParseError::new(kind, Reason::BadKind, help));
-            }
-            (Resource::Irq, Some(Kind::Some)) => {
-                let help = "irq pressure is only known as full";
-                return Err(ParseError::new(kind, Reason::BadKind, help));
-            }
-            (_, Some(kind)) => kind,
-        };
+        let mut next = |what: &str| words.next().ok_or_else(|| missing(what));
+        let resource = resource(next("the resource")?)?;
+        let kind = kind(next("some or full")?, resource)?;
         let stall_word = next("STALL/WINDOW")?;
         let (threshold, window) = stall_and_window(stall_word)?;
         let mut rule = Rule {
@@ -60,38 +37,48 @@ impl Rule {
             cgroup: None,
             except: Vec::new(),
         };
+        rule.set_all(words)?;
+        rule.check(stall_word)?;
+        Ok(rule)
+    }
+
+    /// Takes every `key=value`, each key once.
+    fn set_all<'a>(&mut self, words: impl Iterator<Item = &'a str>) -> Result<(), ParseError> {
         let mut given: Vec<&str> = Vec::new();
         for word in words {
-            let key = rule.set(word)?;
+            let key = self.set(word)?;
             if given.contains(&key) {
-                let help = format!("{key}= is given twice");
+                let help = format!("{key}= is given more than once");
                 return Err(ParseError::new(word, Reason::BadKey, help));
             }
             given.push(key);
         }
-        if !rule.except.is_empty() && !rule.is_pattern() {
-            let help =
-                "except= leaves cgroups out of a pattern: without * in cgroup= there are none";
-            return Err(ParseError::new("except=", Reason::BadKey, help));
-        }
-        if rule.is_pattern() && !rule.has_common_window() {
-            let help = "with * in cgroup= the window must be 2s, 4s, 6s, 8s or 10s; only a rule \
-                        that names one cgroup may have another";
-            return Err(ParseError::new(stall_word, Reason::BadWindow, help));
-        }
-        let whole_system = rule.cgroup.as_ref().is_none_or(Pattern::is_root);
-        if resource == Resource::Cpu && kind == Kind::Full && whole_system {
-            let help = "the whole system is never fully stalled for CPU and the kernel always \
-                        reads 0 there: watch cpu some, or name a cgroup";
-            return Err(ParseError::new("full", Reason::BadKind, help));
-        }
-        Ok(rule)
+        Ok(())
     }
 
-    /// Takes one `key=value`; the key that it set.
+    /// Refuses a combination of words that are right one by one.
+    fn check(&self, stall_word: &str) -> Result<(), ParseError> {
+        if !self.except.is_empty() && !self.is_pattern() {
+            let help = "except= excludes cgroups from a pattern: it needs a cgroup= with * in it";
+            return Err(ParseError::new("except=", Reason::BadKey, help));
+        }
+        if self.is_pattern() && !self.has_common_window() {
+            let help = "with * in cgroup= the window must be 2s, 4s, 6s, 8s or 10s; other windows \
+                        need a rule that names one cgroup";
+            return Err(ParseError::new(stall_word, Reason::BadWindow, help));
+        }
+        let whole_system = self.cgroup.as_ref().is_none_or(Pattern::is_root);
+        if self.resource == Resource::Cpu && self.kind == Kind::Full && whole_system {
+            let help = "for the whole system the kernel always reports 0 as cpu full: use cpu \
+                        some, or name a cgroup";
+            return Err(ParseError::new("full", Reason::BadKind, help));
+        }
+        Ok(())
+    }
+
+    /// Takes one `key=value` and returns its key.
     fn set<'a>(&mut self, word: &'a str) -> Result<&'a str, ParseError> {
-        const KEYS: &str = "the keys of a rule are level= name= for= clear= repeat= cgroup= \
-                            except=";
+        const KEYS: &str = "expected level=, name=, for=, clear=, repeat=, cgroup= or except=";
         let Some((key, value)) = word.split_once('=') else {
             return Err(ParseError::new(word, Reason::BadKey, KEYS));
         };
@@ -114,7 +101,29 @@ impl Rule {
     }
 }
 
-/// A pattern as a rule has it: from the mount on.
+fn missing(what: &str) -> ParseError {
+    let help = format!(
+        "{what} is missing: expected RESOURCE KIND STALL/WINDOW [key=value ...], e.g. memory full \
+         10%/2s for=20s"
+    );
+    ParseError::new("", Reason::BadCount, help)
+}
+
+fn resource(word: &str) -> Result<Resource, ParseError> {
+    let help = "expected cpu, memory, io or irq";
+    Resource::parse(word).ok_or_else(|| ParseError::new(word, Reason::BadResource, help))
+}
+
+fn kind(word: &str, resource: Resource) -> Result<Kind, ParseError> {
+    let help = match (resource, Kind::parse(word)) {
+        (_, None) => "expected some or full",
+        (Resource::Irq, Some(Kind::Some)) => "the kernel records irq pressure only as full",
+        (_, Some(kind)) => return Ok(kind),
+    };
+    Err(ParseError::new(word, Reason::BadKind, help))
+}
+
+/// A pattern of absolute paths; a rule has no other.
 fn pattern(text: &str) -> Result<Pattern, String> {
     if !text.starts_with('/') {
         return Err(PatternError::Empty.to_string());
@@ -124,27 +133,27 @@ fn pattern(text: &str) -> Result<Pattern, String> {
 
 fn level(text: &str) -> Result<Severity, String> {
     Severity::parse(text)
-        .ok_or_else(|| "a level is emerg, alert, crit, err, warning, notice, info or debug".into())
+        .ok_or_else(|| "expected emerg, alert, crit, err, warning, notice, info or debug".into())
 }
 
 fn name(text: &str) -> Result<String, String> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     if text.is_empty() || text.len() > NAME_MAX || !text.bytes().all(fits) {
-        return Err("a name is 1 to 32 of the characters A-Z a-z 0-9 _ . -".into());
+        return Err("a name has 1 to 32 characters, each one of A-Z a-z 0-9 _ . -".into());
     }
     Ok(text.into())
 }
 
 fn stall_and_window(word: &str) -> Result<(Threshold, Micros), ParseError> {
     let Some((stall, window)) = word.split_once('/') else {
-        let help = "here stands STALL/WINDOW, for example 10%/2s or 150ms/2s";
+        let help = "expected STALL/WINDOW, e.g. 10%/2s or 150ms/2s";
         return Err(ParseError::new(word, Reason::BadStall, help));
     };
     let bad_window = |help: String| ParseError::new(word, Reason::BadWindow, help);
     let bad_stall = |help: String| ParseError::new(word, Reason::BadStall, help);
     let window = Micros::parse(window).map_err(|why| bad_window(format!("the window: {why}")))?;
     if window < WINDOW_MIN || window > WINDOW_MAX {
-        return Err(bad_window("a window is 500ms to 10s long".into()));
+        return Err(bad_window("the window must be 500ms to 10s".into()));
     }
     let threshold = match stall.strip_suffix('%') {
         Some(share) => Threshold::Share(percent(share).map_err(bad_stall)?),
@@ -152,10 +161,12 @@ fn stall_and_window(word: &str) -> Result<(Threshold, Micros), ParseError> {
             let stall =
                 Micros::parse(stall).map_err(|why| bad_stall(format!("the stall: {why}")))?;
             if stall == Micros::ZERO {
-                return Err(bad_stall("a stall is longer than 0".into()));
+                return Err(bad_stall("the stall must be greater than 0".into()));
             }
             if stall > window {
-                return Err(bad_stall("the stall is longer than its window".into()));
+                return Err(bad_stall(
+                    "the stall must not be longer than the window".into(),
+                ));
             }
             Threshold::Time(stall)
         }
@@ -163,10 +174,10 @@ fn stall_and_window(word: &str) -> Result<(Threshold, Micros), ParseError> {
     Ok((threshold, window))
 }
 
-/// `10`, `0.5`, `12.25`: over 0, at most 100, in hundredths.
+/// `10`, `0.5`, `12.25`: more than 0, at most 100, with at most two decimals.
 fn percent(text: &str) -> Result<Percent, String> {
-    const HELP: &str = "a share of the window is over 0% and at most 100%, with at most two \
-                        decimals, for example 10% or 0.5%";
+    const HELP: &str = "expected more than 0% and at most 100%, with at most two decimals, e.g. \
+                        10% or 0.5%";
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(decimals) || decimals.len() > 2 || whole.len() > 4 {

@@ -70,7 +70,7 @@ fn which_cgroups_a_rule_covers() {
 }
 
 #[test]
-fn only_the_system_and_a_named_cgroup_with_a_window_that_needs_it_get_the_capability() {
+fn the_capability_is_for_the_system_and_named_cgroups_whose_window_needs_it() {
     for (text, expected) in [
         ("io full 10%/2s", true),
         ("io full 10%/500ms", true),
@@ -87,7 +87,7 @@ fn only_the_system_and_a_named_cgroup_with_a_window_that_needs_it_get_the_capabi
 }
 
 #[test]
-fn what_can_not_be_right_is_refused() {
+fn wrong_rules_are_refused_with_their_word() {
     for (text, reason, word) in [
         ("", Reason::BadCount, ""),
         ("cpu", Reason::BadCount, ""),

@@ -58,9 +58,9 @@ fn table() -> Outcome {
         (
             &["-n", "disk some 10%/2s"],
             2,
-            "\"disk\": a resource is cpu, memory, io or irq",
+            "\"disk\": expected cpu, memory, io or irq",
         ),
-        (&["-n", "cpu full 10%/2s"], 2, "always reads 0"),
+        (&["-n", "cpu full 10%/2s"], 2, "always reports 0"),
         (&["-n", ""], 2, "the resource is missing"),
         (
             &["-n", "io some 1%/2s", "io some 2%/2s"],
@@ -79,7 +79,7 @@ fn table() -> Outcome {
             2,
             "\"10%/1s\": with * in cgroup= the window must be 2s, 4s",
         ),
-        (&["-n", "cpu full 10%/2s cgroup=/"], 2, "always reads 0"),
+        (&["-n", "cpu full 10%/2s cgroup=/"], 2, "always reports 0"),
         (
             &["-n", "io some 1%/2s cgroup=*.service"],
             2,
@@ -93,7 +93,7 @@ fn table() -> Outcome {
         (
             &["-n", "io some 1%/2s cgroup=/a except=/b"],
             2,
-            "without * in cgroup= there are none",
+            "it needs a cgroup= with * in it",
         ),
         (
             &["-n", "io some 1%/2s cgroup=/* except=/b,"],
@@ -103,7 +103,7 @@ fn table() -> Outcome {
         (
             &["-n", "io some 3s/2s"],
             2,
-            "the stall is longer than its window",
+            "the stall must not be longer than the window",
         ),
     ] {
         let mut args = args.to_vec();
