@@ -7,9 +7,9 @@ use super::Config;
 use super::settings::Setting;
 use crate::rule::{ParseError, Reason, Rule};
 
-/// A configuration file is at most this long; more is another file by mistake.
+/// The longest configuration file, in bytes; a longer one is another file by mistake.
 pub const FILE_MAX: usize = 1 << 20;
-/// A line is at most this long: a cgroup's path of 4000 bytes, escaped.
+/// The longest line, in bytes: a cgroup's path of 4000 bytes, escaped.
 const TEXT_LINE_MAX: usize = 16 << 10;
 /// Errors that are reported at most; one is enough to refuse the file.
 const ERRORS_MAX: usize = 20;
@@ -47,7 +47,7 @@ impl Config {
     pub fn parse(text: &[u8]) -> Result<Config, Vec<ConfigError>> {
         let mut reader = Reader::default();
         if text.len() > FILE_MAX {
-            let help = "the file is longer than 1 MiB, so it is hardly a configuration";
+            let help = "the file is longer than 1 MiB, the most for a configuration";
             return Err(vec![ConfigError {
                 line: 0,
                 error: ParseError::new("", Reason::NotText, help),
@@ -93,9 +93,8 @@ impl Reader {
             Some(word) => match Setting::ALL.iter().find(|setting| setting.name() == word) {
                 Some(setting) => self.setting(*setting, words.skip(1)),
                 None => {
-                    let help = "a rule begins with cpu, memory, io or irq, a setting is \
-                                facility, output, grace, rate_limit, queue, max_line or \
-                                max_triggers";
+                    let help = "expected a rule (cpu, memory, io or irq) or a setting (facility, \
+                                output, grace, rate_limit, queue, max_line or max_triggers)";
                     Err(ParseError::new(word, Reason::BadWord, help))
                 }
             },
@@ -109,16 +108,16 @@ impl Reader {
     ) -> Result<(), ParseError> {
         let (name, help) = (setting.name(), setting.help());
         let Some(value) = words.next() else {
-            let help = format!("{name} has no value: {help}");
+            let help = format!("the value of {name} is missing: {help}");
             return Err(ParseError::new("", Reason::BadCount, help));
         };
         if let Some(word) = words.next() {
-            let help = format!("{name} has one value: {help}");
+            let help = format!("{name} takes one value: {help}");
             return Err(ParseError::new(word, Reason::BadCount, help));
         }
         let first = !self.given.contains(&setting);
         if !first && setting != Setting::Output {
-            let help = format!("{name} is set twice");
+            let help = format!("{name} is set more than once");
             return Err(ParseError::new(value, Reason::BadCount, help));
         }
         self.config.settings.set(setting, value, first)?;
@@ -135,22 +134,22 @@ fn text(line: &[u8]) -> Result<&str, ParseError> {
     }
     if line.ends_with(b"\r") {
         return Err(bad(
-            "the line ends in CR LF: save the file with Unix line ends",
+            "the line ends in CR LF: save the file with Unix line endings",
         ));
     }
     if line.starts_with(b"\xef\xbb\xbf") {
         return Err(bad(
-            "the file begins with a byte order mark: save it as plain UTF-8",
+            "the file begins with a byte order mark: save it as UTF-8 without one",
         ));
     }
     let line = std::str::from_utf8(line)
-        .map_err(|_| bad("the line is not UTF-8 text; in cgroup= write such a byte as %XX"))?;
+        .map_err(|_| bad("the line is not UTF-8; in cgroup= write other bytes as %XX"))?;
     match line
         .split([' ', '\t'])
         .find(|word| word.contains(char::is_control))
     {
         Some(word) => {
-            let help = "a control character: a configuration is plain text";
+            let help = "control characters are not allowed";
             Err(ParseError::new(word, Reason::NotText, help))
         }
         None => Ok(line),
@@ -163,8 +162,8 @@ mod tests {
     use crate::time::Micros;
 
     #[test]
-    fn comments_and_blank_lines_are_passed_over() {
-        let text = b"# a comment\n\n  \t \nmemory full 10%/2s # behind a rule\n grace 0\n";
+    fn comments_and_blank_lines_are_ignored() {
+        let text = b"# a comment\n\n  \t \nmemory full 10%/2s # after a rule\n grace 0\n";
         let config = Config::parse(text);
         assert_eq!(
             config.map(|c| (c.rules.len(), c.settings.grace)),

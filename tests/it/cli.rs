@@ -30,7 +30,7 @@ fn table() -> Outcome {
         (&["-nt"], 0, ""),
         // what only looks wins over what sends
         (&["--check", "--drill", "-o", "syslog:/nonexistent"], 0, ""),
-        (&["--check", "--output=nowhere"], 2, "an output is syslog"),
+        (&["--check", "--output=nowhere"], 2, "expected syslog"),
         (&["--check", "--config", "/nonexistent"], 2, "no such file"),
         (&["--check", "--config"], 2, "Argument to option 'config'"),
         (&["--check=yes"], 2, "'check' does not take an argument"),
@@ -46,10 +46,10 @@ fn table() -> Outcome {
         (
             &["-n", "-o", "nowhere"],
             2,
-            "option -o: \"nowhere\": an output is syslog",
+            "option -o: \"nowhere\": expected syslog",
         ),
-        (&["-n", "-o", "syslog:log"], 2, "begins with /"),
-        (&["-n", "-o", "syslog:"], 2, "begins with /"),
+        (&["-n", "-o", "syslog:log"], 2, "must begin with /"),
+        (&["-n", "-o", "syslog:"], 2, "must begin with /"),
         (
             &["-n", "cpu", "some", "10%/2s"],
             2,
@@ -65,7 +65,7 @@ fn table() -> Outcome {
         (
             &["-n", "io some 1%/2s", "io some 2%/2s"],
             2,
-            "another with name=",
+            "rename one of them with name=",
         ),
         (
             &["-n", "io some 1%/2s name=a", "io some 2%/2s name=b"],
