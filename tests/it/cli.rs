@@ -31,7 +31,11 @@ fn table() -> Outcome {
         // what only looks wins over what sends
         (&["--check", "--drill", "-o", "syslog:/nonexistent"], 0, ""),
         (&["--check", "--output=nowhere"], 2, "expected syslog"),
-        (&["--check", "--config", "/nonexistent"], 2, "no such file"),
+        (
+            &["--check", "--config", "/nonexistent"],
+            2,
+            "the file does not exist",
+        ),
         (&["--check", "--config"], 2, "Argument to option 'config'"),
         (&["--check=yes"], 2, "'check' does not take an argument"),
         (&["-x"], 2, "Unrecognized option: 'x'"),
@@ -40,9 +44,13 @@ fn table() -> Outcome {
         (
             &["-n", "-f", "/nonexistent"],
             2,
-            "/nonexistent: there is no such file",
+            "/nonexistent: the file does not exist",
         ),
-        (&["-n", "-f", "/"], 2, "/: it is a directory, not a file"),
+        (
+            &["-n", "-f", "/"],
+            2,
+            "/: expected a file, found a directory",
+        ),
         (
             &["-n", "-o", "nowhere"],
             2,
@@ -53,7 +61,7 @@ fn table() -> Outcome {
         (
             &["-n", "cpu", "some", "10%/2s"],
             2,
-            "a rule is one operand: quote it",
+            "a rule must be one operand: quote it",
         ),
         (
             &["-n", "disk some 10%/2s"],
@@ -167,7 +175,7 @@ fn unarmable_system() -> Outcome {
     let fast = [&check[..], &["io full 10%/500ms"]].concat();
     let (status, _, errors) = support::run(&fast);
     assert_eq!(status, Some(0), "{errors}");
-    let warned = errors.contains("a window is a multiple of 2s");
+    let warned = errors.contains("a window must be a multiple of 2s");
     assert_eq!(warned, !psilogd::sys::has_sys_resource(), "{errors}");
     done()
 }
@@ -217,7 +225,7 @@ fn escaped() -> Outcome {
     assert_eq!(status, Some(2));
     assert_eq!(
         errors,
-        "psilogd: /nonexistent\\u{1b}]0;x\\u{7}: there is no such file\n"
+        "psilogd: /nonexistent\\u{1b}]0;x\\u{7}: the file does not exist\n"
     );
     let (status, _, errors) = support::run(&["-n", "-f", "/dev/null", "io\x1b[2J"]);
     assert_eq!(status, Some(2));

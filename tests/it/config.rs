@@ -272,9 +272,9 @@ fn files() -> Outcome {
     let missing = scratch.0.join("none").to_str().expect("text").to_string();
     let directory = scratch.0.to_str().expect("text");
     for (file, expected) in [
-        (missing.as_str(), "there is no such file"),
-        (directory, "it is a directory, not a file"),
-        (pipe, "it is a pipe, a socket or a device, not a file"),
+        (missing.as_str(), "the file does not exist"),
+        (directory, "expected a file, found a directory"),
+        (pipe, "expected a file, found a pipe, a socket or a device"),
         ("/dev/zero", "the file is longer than 1 MiB"),
     ] {
         let (status, _, errors) = support::run(&["-n", "-f", file]);
@@ -284,7 +284,7 @@ fn files() -> Outcome {
             Some(&*format!(
                 "psilogd: {file}: {expected}{}",
                 if file == "/dev/zero" {
-                    ", so it is hardly a configuration"
+                    ", the most for a configuration"
                 } else {
                     ""
                 }
@@ -319,7 +319,7 @@ fn unreadable() -> Outcome {
     let output = command.args(["-n", "-f", &file]).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    let expected = format!("psilogd: {file}: it can't be read: Permission denied");
+    let expected = format!("psilogd: {file}: the file can't be read: Permission denied");
     assert!(errors.starts_with(&expected), "{errors}");
     done()
 }
