@@ -13,13 +13,13 @@ use crate::stat::Selection;
 use crate::stat::table::Limits;
 use crate::time::Micros;
 
-/// Below this psistat would measure itself.
+/// The shortest interval; below it psistat would measure itself.
 const INTERVAL_MIN: Micros = Micros::millis(10);
-/// `--record` where no interval is given.
+/// The interval of `--record` if none is given.
 const RECORD_INTERVAL: Micros = Micros::millis(100);
-/// More than a terminal has lines.
+/// The most rows of `-n`; more than any terminal has lines.
 const TOP_MAX: usize = 10_000;
-/// What `-n` shows where no `-g` says otherwise.
+/// What `-n` shows without `-g`.
 const EVERY_CGROUP: &[u8] = b"**";
 
 const LIMITS: Limits = Limits {
@@ -32,7 +32,7 @@ const LIMITS: Limits = Limits {
 pub enum Action {
     /// Show figures.
     Show(Settings),
-    /// Watch for so long, then print rules.
+    /// Measure for this time, then print rules.
     Suggest(Settings, Micros),
     /// Write counters to this file until stopped.
     Record(Settings, PathBuf),
@@ -45,27 +45,27 @@ pub enum Action {
 /// How and what to show.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// From one reading to the next; None is one reading.
+    /// The time from one reading to the next; None is a single reading.
     pub interval: Option<Micros>,
-    /// So many readings; None is no end.
+    /// The number of readings; None is no limit.
     pub count: Option<u64>,
-    /// `-a`: the kernel's averages too.
+    /// `-a`: also the kernel's averages.
     pub averages: bool,
     /// `-j`: JSON lines.
     pub json: bool,
-    /// `-w`: lines longer than the terminal's.
+    /// `-w`: lines may be longer than the terminal is wide.
     pub wide: bool,
     /// `-t`: time stamps.
     pub time: bool,
     /// `-m`: no colours.
     pub plain: bool,
-    /// `-c`: where colours begin.
+    /// `-c`: the limits of the colours.
     pub limits: Limits,
     /// `-r`: which resources.
     pub selection: Selection,
     /// `-g`: which cgroups; none is the whole system.
     pub patterns: Vec<Pattern>,
-    /// `-n`: only the most-stalled ones.
+    /// `-n`: how many of the most-stalled cgroups.
     pub top: Option<usize>,
     /// `-P`: the directory of the system's pressure files.
     pub pressure: Option<PathBuf>,
@@ -73,33 +73,33 @@ pub struct Settings {
     pub cgroups: Option<PathBuf>,
 }
 
-/// Whether an option has an argument, and what `-h` calls it.
+/// Whether an option takes an argument, and its name in `-h`.
 enum Takes {
     Nothing,
     Argument(&'static str),
-    /// Given as often as wanted.
+    /// One argument each time; the option may be repeated.
     Arguments(&'static str),
 }
 
 use Takes::{Argument, Arguments, Nothing};
 
-/// The letter, the long name, the argument and what `-h` says.
+/// The letter, the long name, the argument and the description of `-h`.
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
 const OPTIONS: [Known; 15] = [
-    ("a", "averages", Nothing, "the kernel's averages (10, 60, 300 s) as well"),
-    ("c", "color", Argument("YELLOW,RED"), "colours from so many percent on (10,50)"),
-    ("g", "cgroup", Arguments("CGROUP"), "a cgroup, or a pattern of them: * and **"),
-    ("j", "json", Nothing, "JSON, one object per line"),
-    ("m", "no-color", Nothing, "monochrome: no colours"),
-    ("n", "top", Argument("N"), "the N most-stalled cgroups"),
-    ("r", "resource", Argument("RESOURCE,..."), "only these of cpu,memory,io,irq"),
-    ("t", "timestamp", Nothing, "the time of every reading"),
-    ("w", "wide", Nothing, "wide: neither fold nor cut to the terminal"),
-    ("C", "cgroup-root", Argument("DIR"), "cgroups are below DIR"),
-    ("P", "pressure", Argument("DIR"), "pressure files are in DIR, not /proc/pressure"),
-    ("", "suggest", Argument("DURATION"), "watch, then print rules for psilogd.conf"),
+    ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
+    ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
+    ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
+    ("j", "json", Nothing, "print JSON, one object per line"),
+    ("m", "no-color", Nothing, "use no colours"),
+    ("n", "top", Argument("N"), "show the N most-stalled cgroups"),
+    ("r", "resource", Argument("RESOURCE,..."), "show only these of cpu,memory,io,irq"),
+    ("t", "timestamp", Nothing, "show the time of every reading"),
+    ("w", "wide", Nothing, "do not fit lines to the terminal"),
+    ("C", "cgroup-root", Argument("DIR"), "root of the cgroup2 hierarchy"),
+    ("P", "pressure", Argument("DIR"), "read DIR instead of /proc/pressure"),
+    ("", "suggest", Argument("DURATION"), "measure, then print rules for psilogd.conf"),
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
     ("h", "help", Nothing, "print this help"),
     ("V", "version", Nothing, "print the version"),
@@ -117,7 +117,7 @@ fn options() -> Options {
     options
 }
 
-/// An option by both its names, `-g, --cgroup`; what is none, as it was given.
+/// An option by both its names, `-g, --cgroup`; an unknown one as it was given.
 fn named(name: &str) -> String {
     match OPTIONS
         .iter()
@@ -130,11 +130,11 @@ fn named(name: &str) -> String {
     }
 }
 
-/// What is wrong with the options as such.
+/// A sentence about an option that is unknown, repeated or wrong in its argument.
 fn misuse(fail: Fail) -> String {
     match fail {
-        Fail::ArgumentMissing(name) => format!("option {}: its argument is missing", named(&name)),
-        Fail::UnrecognizedOption(name) => format!("there is no option {}", named(&name)),
+        Fail::ArgumentMissing(name) => format!("option {}: the argument is missing", named(&name)),
+        Fail::UnrecognizedOption(name) => format!("unknown option {}", named(&name)),
         Fail::OptionDuplicated(name) => format!("option {}: given more than once", named(&name)),
         Fail::UnexpectedArgument(name) => format!("option {}: takes no argument", named(&name)),
         Fail::OptionMissing(name) => format!("option {}: is missing", named(&name)),
@@ -152,10 +152,13 @@ pub fn usage() -> String {
 }
 
 impl Action {
-    /// Reads the arguments; what is wrong with them, as a sentence.
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// A sentence about the first argument that is wrong.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
-        // getopts takes text only, but the name of a cgroup may be any bytes: what
-        // isn't UTF-8 becomes the %XX that -g reads.
+        // getopts takes text only, but the name of a cgroup may be any bytes: those that
+        // aren't UTF-8 become the %XX that -g reads.
         let args = args.into_iter().map(|arg| text(arg.into_vec()));
         let matches = options().parse(args).map_err(misuse)?;
         if matches.opt_present("h") {
@@ -194,17 +197,17 @@ fn text(bytes: Vec<u8>) -> String {
 
 fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
     if matches.free.len() > 1 {
-        return Err("with --record there is no count: it goes on until it is stopped".into());
+        return Err("--record takes no count: it runs until it is stopped".into());
     }
     if matches.opt_present("suggest") {
-        return Err("--suggest does not go with --record".into());
+        return Err("--suggest can't be used with --record".into());
     }
     if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
         .into_iter()
         .find(|option| matches.opt_present(option))
     {
         return Err(format!(
-            "option {} does not go with --record, which shows nothing",
+            "option {} can't be used with --record, which shows nothing",
             named(other)
         ));
     }
@@ -216,14 +219,14 @@ fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
 fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micros, String> {
     let length = duration(length).map_err(|why| wrong("suggest", length, why))?;
     if !matches.free.is_empty() {
-        return Err("with --suggest there is no interval: readings are 2 s apart".into());
+        return Err("--suggest takes no interval: it reads every 2 s".into());
     }
     if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
         .into_iter()
         .find(|option| matches.opt_present(option))
     {
         return Err(format!(
-            "option {} does not go with --suggest, which prints a configuration",
+            "option {} can't be used with --suggest, which prints a configuration",
             named(other)
         ));
     }
@@ -231,37 +234,14 @@ fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micro
     match settings.patterns.as_slice() {
         [] => Ok(length),
         [one] if plain(one) => Ok(length),
-        _ => Err("with --suggest, -g is one cgroup and no pattern".into()),
+        _ => Err("with --suggest, -g must be one cgroup and not a pattern".into()),
     }
 }
 
 impl Settings {
     fn new(matches: &Matches) -> Result<Settings, String> {
-        let mut patterns = Vec::new();
-        for word in matches.opt_strs("g") {
-            let pattern = Pattern::parse(word.as_bytes());
-            patterns.push(pattern.map_err(|why| wrong("g", &word, why))?);
-        }
         let top = option(matches, "n", top)?;
-        if top.is_some() && patterns.is_empty() {
-            patterns.extend(Pattern::parse(EVERY_CGROUP));
-        }
-        let mut operands = matches.free.iter();
-        let (first, second) = (operands.next(), operands.next());
-        if let Some(word) = operands.next() {
-            return Err(format!(
-                "\"{word}\": too many operands; expected at most an interval and a count"
-            ));
-        }
-        let interval = match first {
-            None => None,
-            Some(word) => Some(interval(word).map_err(|why| format!("\"{word}\": {why}"))?),
-        };
-        let count = match (second, interval) {
-            (Some(word), _) => Some(count(word).map_err(|why| format!("\"{word}\": {why}"))?),
-            (None, Some(_)) => None,
-            (None, None) => Some(1),
-        };
+        let (interval, count) = operands(&matches.free)?;
         Ok(Settings {
             interval,
             count,
@@ -272,7 +252,7 @@ impl Settings {
             plain: matches.opt_present("m"),
             limits: option(matches, "c", limits)?.unwrap_or(LIMITS),
             selection: option(matches, "r", selection)?.unwrap_or([true; 4]),
-            patterns,
+            patterns: patterns(matches, top.is_some())?,
             top,
             pressure: matches.opt_str("P").map(PathBuf::from),
             cgroups: matches.opt_str("C").map(PathBuf::from),
@@ -280,7 +260,36 @@ impl Settings {
     }
 }
 
-/// What is wrong with an option's argument.
+/// The patterns of `-g`; with `-n` alone, every cgroup.
+fn patterns(matches: &Matches, top: bool) -> Result<Vec<Pattern>, String> {
+    let mut patterns = Vec::new();
+    for word in matches.opt_strs("g") {
+        let pattern = Pattern::parse(word.as_bytes());
+        patterns.push(pattern.map_err(|why| wrong("g", &word, why))?);
+    }
+    if top && patterns.is_empty() {
+        patterns.extend(Pattern::parse(EVERY_CGROUP));
+    }
+    Ok(patterns)
+}
+
+/// The interval and the count.
+fn operands(words: &[String]) -> Result<(Option<Micros>, Option<u64>), String> {
+    let bad = |word: &String, why: String| format!("\"{word}\": {why}");
+    match words {
+        [] => Ok((None, Some(1))),
+        [step] => Ok((Some(interval(step).map_err(|why| bad(step, why))?), None)),
+        [step, times] => Ok((
+            Some(interval(step).map_err(|why| bad(step, why))?),
+            Some(count(times).map_err(|why| bad(times, why))?),
+        )),
+        [_, _, word, ..] => Err(format!(
+            "\"{word}\": too many operands; expected at most an interval and a count"
+        )),
+    }
+}
+
+/// A sentence about an option's argument.
 fn wrong(name: &str, word: &str, why: impl fmt::Display) -> String {
     format!("option {}: \"{word}\": {why}", named(name))
 }
@@ -295,7 +304,7 @@ fn option<T>(
     matches.opt_str(name).map(read).transpose()
 }
 
-/// Digits and at most `places` behind a point, as a whole number of its units.
+/// Digits and at most `places` after a point, as a whole number of the last place.
 fn decimal(text: &str, places: usize) -> Option<u64> {
     let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
@@ -315,15 +324,15 @@ fn duration(word: &str) -> Result<Micros, String> {
         return Micros::parse(&format!("{length}us")).map_err(|why| why.to_string());
     }
     Micros::parse(word).map_err(|_| {
-        "a length of time is seconds (1, 0.5) or a whole number and a unit (500ms, 2s, 1m, 24h), \
-         at most a year"
+        "expected seconds (1, 0.5), or a whole number and a unit (500ms, 2s, 1m, 24h), at most one \
+         year"
             .into()
     })
 }
 
 fn interval(word: &str) -> Result<Micros, String> {
     match duration(word)? {
-        interval if interval < INTERVAL_MIN => Err("an interval is at least 10ms".into()),
+        interval if interval < INTERVAL_MIN => Err("the interval must be at least 10ms".into()),
         interval => Ok(interval),
     }
 }
@@ -331,14 +340,14 @@ fn interval(word: &str) -> Result<Micros, String> {
 fn count(word: &str) -> Result<u64, String> {
     match word.parse::<u64>() {
         Ok(count @ 1..) => Ok(count),
-        _ => Err("a count is a whole number from 1 on".into()),
+        _ => Err("expected a count of at least 1".into()),
     }
 }
 
 fn top(word: &str) -> Result<usize, String> {
     match word.parse::<usize>() {
         Ok(n @ 1..=TOP_MAX) => Ok(n),
-        _ => Err("a number of cgroups is 1 to 10000".into()),
+        _ => Err("expected 1 to 10000 cgroups".into()),
     }
 }
 
@@ -353,8 +362,7 @@ fn limits(word: &str) -> Result<Limits, String> {
     match both {
         Some((yellow, red)) if yellow <= red => Ok(Limits { yellow, red }),
         _ => Err(
-            "expected YELLOW,RED, two percentages of 0 to 100, the smaller first, e.g. 10,50"
-                .into(),
+            "expected YELLOW,RED, e.g. 10,50: percentages of 0 to 100, the smaller first".into(),
         ),
     }
 }
@@ -365,7 +373,7 @@ fn selection(word: &str) -> Result<Selection, String> {
         match Resource::parse(name) {
             Some(resource) => selection[resource as usize] = true,
             None => {
-                return Err("resources are cpu, memory, io and irq, with commas between".into());
+                return Err("expected cpu, memory, io or irq, separated by commas".into());
             }
         }
     }

@@ -72,7 +72,7 @@ fn every_option_has_a_long_name_that_means_the_same() {
 }
 
 #[test]
-fn a_name_that_is_no_text_is_taken() {
+fn a_name_that_is_not_text_is_accepted() {
     let args = [b"-g".to_vec(), b"/a\xff*".to_vec()].map(OsString::from_vec);
     let Ok(Action::Show(settings)) = Action::parse(args) else {
         panic!("refused");
@@ -81,12 +81,12 @@ fn a_name_that_is_no_text_is_taken() {
 }
 
 #[test]
-fn what_can_not_be_right_is_refused() {
+fn wrong_arguments_are_refused() {
     for (line, word) in [
         ("x", "\"x\""),
         ("0", "at least 10ms"),
         ("1us", "at least 10ms"),
-        ("-1", "no option -1"),
+        ("-1", "unknown option -1"),
         ("1.0000001", "\"1.0000001\""),
         (".", "\".\""),
         ("1.5s", "\"1.5s\""),
@@ -105,18 +105,18 @@ fn what_can_not_be_right_is_refused() {
         ("-n x", "-n"),
         ("-n 10001", "-n"),
         ("-g /a**", "-g"),
-        ("-x", "no option -x"),
-        ("--record", "--record: its argument is missing"),
-        ("-g", "-g, --cgroup: its argument is missing"),
-        ("--frob", "no option --frob"),
+        ("-x", "unknown option -x"),
+        ("--record", "--record: the argument is missing"),
+        ("-g", "-g, --cgroup: the argument is missing"),
+        ("--frob", "unknown option --frob"),
         ("--json=x", "-j, --json: takes no argument"),
         ("--top 3 -n 4", "-n, --top: given more than once"),
         ("--resource disk", "-r, --resource: \"disk\""),
-        ("--record f 1 2", "no count"),
+        ("--record f 1 2", "takes no count"),
         ("--record f --json", "-j, --json"),
         ("--record f --suggest 1h", "--suggest"),
         ("--suggest x", "--suggest"),
-        ("--suggest 24h 1", "no interval"),
+        ("--suggest 24h 1", "takes no interval"),
         ("--suggest 24h -j", "-j"),
         ("--suggest 24h -g **", "one cgroup"),
         ("--suggest 24h -g /a -g /b", "one cgroup"),
@@ -127,7 +127,7 @@ fn what_can_not_be_right_is_refused() {
 }
 
 #[test]
-fn records_are_ten_a_second_unless_told() {
+fn records_are_ten_per_second_by_default() {
     for (line, interval) in [("--record /f", 100), ("--record /f -g ** 0.5", 500)] {
         match parse(line) {
             Ok(Action::Record(settings, file)) => {
