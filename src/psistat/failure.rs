@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Display, Path, PathBuf};
 
 use crate::pattern::CgroupPath;
 use crate::pressure::PressureError;
@@ -177,27 +177,39 @@ impl Missing {
                 "{path} holds no pressure files (cpu, memory, io, irq): -P expects {}",
                 expected('P')
             ),
-            Missing::Cgroup(cgroup) => write!(
+            Missing::Cgroup(cgroup) | Missing::CgroupFile(cgroup) | Missing::CgroupOff(cgroup) => {
+                let cgroup = CgroupPath::of(cgroup.clone());
+                self.of_cgroup(f, &cgroup, path)
+            }
+        }
+    }
+
+    fn of_cgroup(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        cgroup: &CgroupPath,
+        path: Display<'_>,
+    ) -> fmt::Result {
+        match self {
+            Missing::CgroupFile(_) => write!(
                 f,
-                "there is no cgroup {}, which would be {path}: psistat -g '**' lists all of them",
-                CgroupPath::of(cgroup.clone())
+                "there is no cgroup {cgroup}: {path} is a file, and a cgroup is a directory"
             ),
-            Missing::CgroupFile(cgroup) => write!(
+            Missing::CgroupOff(_) => write!(
                 f,
-                "there is no cgroup {}: {path} is a file, and a cgroup is a directory",
-                CgroupPath::of(cgroup.clone())
+                "the cgroup {cgroup} has no pressure files: write 1 to {path}/cgroup.pressure, or \
+                 boot with psi=1"
             ),
-            Missing::CgroupOff(cgroup) => write!(
+            _ => write!(
                 f,
-                "the cgroup {} has no pressure files: write 1 to {path}/cgroup.pressure, or boot \
-                 with psi=1",
-                CgroupPath::of(cgroup.clone())
+                "there is no cgroup {cgroup}, which would be {path}: psistat -g '**' lists all of \
+                 them"
             ),
         }
     }
 }
 
-/// What the directory of `-P` or `-C` is to be.
+/// The directory that `-P` or `-C` expects.
 fn expected(option: char) -> &'static str {
     match option {
         'C' => "the cgroup2 mount, usually /sys/fs/cgroup",
@@ -205,7 +217,7 @@ fn expected(option: char) -> &'static str {
     }
 }
 
-/// An error of the system, in words that don't need its number.
+/// The text of a system's error without its number.
 struct Why<'a>(&'a io::Error);
 
 impl fmt::Display for Why<'_> {
@@ -221,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_have_no_numbers() {
+    fn errors_are_written_without_numbers() {
         let error = io::Error::from_raw_os_error(libc::ENOSPC);
         assert_eq!(Why(&error).to_string(), "No space left on device");
     }
