@@ -98,13 +98,25 @@ fn events() -> Outcome {
             .map(String::from)
             .collect()
     };
-    let events = words(&source("report.rs"), "pub const fn event", "pub fn level");
+    let report = source("report/mod.rs");
+    let heading = report.split("pub fn heading").nth(1).expect("the table");
+    let heading = heading.split("\n    }\n").next().expect("a body");
+    // the first text of every tuple
+    let events: Vec<String> = heading
+        .split('(')
+        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+        .map(String::from)
+        .collect();
     let hints = words(
-        &source("trigger.rs"),
+        &source("report/words.rs"),
         "pub const fn token",
         "const fn sentence",
     );
-    let reasons = words(&source("rule.rs"), "pub const fn token", "/// A word that");
+    let reasons = words(
+        &source("rule/error.rs"),
+        "pub const fn token",
+        "/// Why a word",
+    );
     assert!(events.len() >= 15 && hints.len() >= 12 && reasons.len() >= 11);
     for word in events.iter().chain(&hints).chain(&reasons) {
         assert!(page.contains(&format!(".It Cm {word}\n")), "{word}");
