@@ -81,7 +81,7 @@ impl Hint {
             Hint::Cgroup2 => "no cgroup2 hierarchy is mounted",
             Hint::NoCgroup => "the cgroup does not exist yet; it is armed when it is created",
             Hint::CgroupPressure => {
-                "the cgroup has no pressure files: write 1 to its cgroup.pressure, or boot psi=1"
+                "the cgroup has no pressure files: set its cgroup.pressure to 1, or boot with psi=1"
             }
             Hint::Owner => {
                 "the cgroup belongs to another user: run as root or with CAP_DAC_OVERRIDE"

@@ -231,7 +231,7 @@ fn without_proc() -> Outcome {
         (
             "mkdir /proc/self",
             "1",
-            "/proc/pressure: /proc shows processes only",
+            "/proc/pressure: /proc shows only processes",
         ),
         (
             "mkdir /proc/self && : > /proc/stat",
