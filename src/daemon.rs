@@ -6,6 +6,8 @@ mod drill;
 mod greet;
 mod reload;
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -21,7 +23,7 @@ use crate::roots::Roots;
 use crate::rule::Place;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
-use crate::trigger::{BadTrigger, Trigger};
+use crate::trigger::{ArmError, Trigger};
 
 pub use greet::is_watched;
 
@@ -32,11 +34,24 @@ const CGROUPS: usize = 1;
 const OUTPUTS: usize = 2;
 
 /// A rule that could not be armed at start.
-pub struct BadRule {
+#[derive(Debug)]
+pub struct UnarmedRule {
     /// Its name.
     pub name: String,
     /// Why.
-    pub why: BadTrigger,
+    pub why: ArmError,
+}
+
+impl fmt::Display for UnarmedRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule {} is not armed: {}", self.name, self.why)
+    }
+}
+
+impl Error for UnarmedRule {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.why)
+    }
 }
 
 /// Everything that psilogd holds.

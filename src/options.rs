@@ -1,14 +1,16 @@
 //! psilogd's command line.
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::config::{BadLine, Config, FILE_MAX, Output};
-use crate::rule::{Mistake, Reason, Rule};
+use crate::config::{Config, ConfigError, FILE_MAX, Output};
+use crate::rule::{ParseError, Reason, Rule};
 
-/// The configuration file that is read if it is there.
+/// The configuration file that is read unless another is named; it need not exist.
 pub const CONFIG_FILE: &str = "/etc/psilogd.conf";
 
 /// What psilogd was asked to do.
@@ -18,7 +20,7 @@ pub enum Action {
     Run,
     /// Print the effective configuration.
     Check,
-    /// Send a test begin and end.
+    /// Send a test begin and end, and report the result.
     Drill,
     /// Print how psilogd is used.
     Help,
@@ -33,38 +35,61 @@ pub struct CommandLine {
     pub action: Action,
     /// Debug lines.
     pub verbose: bool,
-    /// Where the configuration comes from.
+    /// The source of the configuration.
     pub source: Source,
-    /// `-C`: where cgroups are, if not below the cgroup2 mount.
+    /// `-C`: the root of the cgroup2 hierarchy, unless it is the first mount.
     pub cgroups: Option<PathBuf>,
 }
 
-/// Where the configuration comes from: at start and, on SIGHUP, again.
+/// The source of the configuration, read at the start and on SIGHUP.
 #[derive(Debug, Default)]
 pub struct Source {
     /// The file that was named; None is [`CONFIG_FILE`], which need not exist.
     file: Option<PathBuf>,
-    /// `-o`: in place of the file's outputs.
+    /// `-o`: replaces the outputs of the file.
     outputs: Vec<Output>,
-    /// `-s`: standard error as one more output.
+    /// `-s`: standard error as an additional output.
     copy: bool,
-    /// Operands: in place of the file's rules.
+    /// Operands: replace the rules of the file.
     rules: Vec<Rule>,
 }
 
-/// A configuration that can't be used.
+/// Why the configuration can't be loaded.
 #[derive(Debug)]
-pub struct BadConfig {
+pub struct LoadError {
     /// The file.
     pub file: PathBuf,
-    /// Every mistake in it.
-    pub lines: Vec<BadLine>,
+    /// What is wrong with it, line by line.
+    pub lines: Vec<ConfigError>,
+}
+
+/// One line per error: `psilogd.conf:7: "10x/2s": …`.
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.lines.iter().enumerate() {
+            let before = if index == 0 { "" } else { "\n" };
+            write!(f, "{before}{}:{error}", self.file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for LoadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let first = self.lines.first()?;
+        Some(first)
+    }
 }
 
 fn options() -> Options {
     let mut options = Options::new();
-    options.optopt("C", "cgroup-root", "cgroups are below DIR", "DIR");
-    options.optopt("f", "config", "read FILE, not /etc/psilogd.conf", "FILE");
+    options.optopt("C", "cgroup-root", "root of the cgroup2 hierarchy", "DIR");
+    options.optopt(
+        "f",
+        "config",
+        "read FILE instead of /etc/psilogd.conf",
+        "FILE",
+    );
     options.optmulti(
         "o",
         "output",
@@ -72,18 +97,14 @@ fn options() -> Options {
         "OUTPUT",
     );
     options.optflag("n", "check", "check the configuration, print it and exit");
-    options.optflag("t", "", "the same as -n");
+    options.optflag("t", "", "same as -n");
     options.optflag(
         "",
         "drill",
-        "send a test begin and end, report what became of them and exit",
+        "send a test begin and end, report the result and exit",
     );
     options.optflag("s", "stderr", "copy every line to standard error");
-    options.optflag(
-        "v",
-        "verbose",
-        "log every crossing and every reading as well",
-    );
+    options.optflag("v", "verbose", "also log every crossing and every reading");
     options.optflag("h", "help", "print this help");
     options.optflag("V", "version", "print the version");
     options
@@ -98,13 +119,16 @@ pub fn usage() -> String {
 }
 
 impl CommandLine {
-    /// Reads the arguments; what is wrong with them, as a sentence.
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// A sentence about the first argument that is wrong.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CommandLine, String> {
         let matches = options().parse(args).map_err(|fail| fail.to_string())?;
         let action = match () {
             () if matches.opt_present("h") => Action::Help,
             () if matches.opt_present("V") => Action::Version,
-            // the harmless one of two
+            // with --drill too: the one that sends nothing
             () if matches.opt_present("n") || matches.opt_present("t") => Action::Check,
             () if matches.opt_present("drill") => Action::Drill,
             () => Action::Run,
@@ -124,32 +148,31 @@ impl Source {
         let outputs: Result<Vec<_>, _> = outputs.iter().map(|word| Output::parse(word)).collect();
         let mut operands = Config::default();
         for operand in &matches.free {
-            let in_rule = |mistake: Mistake| match operand.contains(' ') {
-                true => format!("rule '{operand}': {mistake}"),
-                false => format!("rule '{operand}': {mistake} (a rule is one operand: quote it)"),
+            let in_rule = |why: ParseError| match operand.contains(' ') {
+                true => format!("rule '{operand}': {why}"),
+                false => format!("rule '{operand}': {why} (a rule must be one operand: quote it)"),
             };
             let rule = Rule::parse(operand.split_ascii_whitespace()).map_err(in_rule)?;
             operands.add(rule).map_err(in_rule)?;
         }
         Ok(Source {
             file: matches.opt_str("f").map(PathBuf::from),
-            outputs: outputs.map_err(|mistake| format!("option -o: {mistake}"))?,
+            outputs: outputs.map_err(|why| format!("option -o: {why}"))?,
             copy: matches.opt_present("s"),
             rules: operands.rules,
         })
     }
 
-    /// From now on, standard error is one more output, as with `-s`.
+    /// Makes standard error an additional output from now on, as with `-s`.
     pub fn copy_to_stderr(&mut self) {
         self.copy = true;
     }
 
-    /// Reads the file and puts the command line over it: operands stand in place
-    /// of its rules, `-o` in place of its outputs. No rules at all means the
-    /// built-in ones.
-    pub fn load(&self) -> Result<Config, BadConfig> {
+    /// Reads the file and applies the command line: operands replace its rules, `-o`
+    /// replaces its outputs. Without any rules the built-in ones apply.
+    pub fn load(&self) -> Result<Config, LoadError> {
         let file = self.file.clone().unwrap_or_else(|| CONFIG_FILE.into());
-        let bad = |lines| BadConfig {
+        let bad = |lines| LoadError {
             file: file.clone(),
             lines,
         };
@@ -157,12 +180,12 @@ impl Source {
             Ok(text) => Config::parse(&text).map_err(bad)?,
             Err(Unreadable::Missing) if self.file.is_none() => Config::default(),
             Err(why) => {
-                let mistake = Mistake {
+                let error = ParseError {
                     word: String::new(),
                     reason: Reason::Unreadable,
                     help: why.sentence(),
                 };
-                return Err(bad(vec![BadLine { line: 0, mistake }]));
+                return Err(bad(vec![ConfigError { line: 0, error }]));
             }
         };
         if !self.rules.is_empty() {
@@ -188,16 +211,16 @@ enum Unreadable {
 impl Unreadable {
     fn sentence(self) -> String {
         match self {
-            Unreadable::Missing => "there is no such file".into(),
-            Unreadable::Kind(kind) => format!("it is {kind}, not a file"),
-            Unreadable::Error(error) => format!("it can't be read: {error}"),
+            Unreadable::Missing => "the file does not exist".into(),
+            Unreadable::Kind(kind) => format!("expected a file, found {kind}"),
+            Unreadable::Error(error) => format!("the file can't be read: {error}"),
         }
     }
 }
 
-/// A configuration file's bytes: at most one more than a configuration may have.
-/// A pipe is refused, because SIGHUP reads again and must not block; /dev/null
-/// stands for no configuration.
+/// The bytes of a configuration file, up to one more than a configuration may have.
+/// A pipe is refused, because SIGHUP reads again and must not block; /dev/null is an
+/// empty configuration.
 fn read(file: &std::path::Path) -> Result<Vec<u8>, Unreadable> {
     use std::io::Read;
     use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};

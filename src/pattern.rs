@@ -1,20 +1,18 @@
-//! Patterns of cgroups: `/system.slice/*.service`, `/kubepods.slice/**`. `*`
-//! stands for any bytes of one component, `**` for any components. How such names
-//! are written, too: `%XX` stands for any byte. Pure: a pattern is stepped through
-//! a path one component at a time, so that a walk down the tree enters only what
-//! can still match.
+//! Patterns of cgroups: `/system.slice/*.service`, `/kubepods.slice/**`. `*` matches
+//! any bytes within one component, `**` any components. In names and patterns `%XX`
+//! is the byte of that value. Pure: a pattern advances through a path one component
+//! at a time, so that a walk of the tree enters only what can still match.
 
 use std::fmt;
 
-/// The states of a pattern are the bits of a u64, one a component and one for
-/// the end.
+/// The states of a pattern are the bits of a u64: one per component, one for the end.
 const COMPONENTS_MAX: usize = 63;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Component {
     /// `*` is None.
     Glob(Vec<Option<u8>>),
-    /// `**`: at the end of a pattern one component or more, else none or more.
+    /// `**`: one component or more at the end of a pattern, else none or more.
     Deep,
 }
 
@@ -22,8 +20,7 @@ enum Component {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pattern {
     components: Vec<Component>,
-    /// As [`Pattern::parse`] reads it back; kept, since lines are written without
-    /// allocation.
+    /// The canonical text. It is kept because lines are written without allocation.
     text: String,
 }
 
@@ -32,8 +29,8 @@ pub struct Pattern {
 pub struct CgroupPath(Vec<u8>);
 
 impl CgroupPath {
-    /// A path as directory entries spell it, to be printed: `/`, or `/` and names
-    /// without a slash at the end.
+    /// A path in the spelling of directory entries, to be printed: `/`, or `/` and
+    /// names without a slash at the end.
     pub(crate) fn of(bytes: Vec<u8>) -> CgroupPath {
         CgroupPath(bytes)
     }
@@ -50,7 +47,7 @@ impl fmt::Display for CgroupPath {
     }
 }
 
-/// Bytes that stand for themselves in a value of a log line, and so in `cgroup=`.
+/// Whether a byte needs no escape in a value of a log line, and so in `cgroup=`.
 pub const fn is_plain(byte: u8) -> bool {
     matches!(byte, 0x21..=0x7e) && !matches!(byte, b'"' | b'=' | b'%')
 }
@@ -63,7 +60,7 @@ fn literal(out: &mut impl fmt::Write, byte: u8) -> fmt::Result {
     }
 }
 
-/// `%XX` becomes its byte; None where no two hexadecimal digits follow a `%`.
+/// Replaces each `%XX` by its byte; None if a `%` lacks its two hexadecimal digits.
 pub(crate) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
@@ -79,66 +76,65 @@ pub(crate) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// How far a path has come in a pattern: a set of places in it.
+/// The positions in a pattern that a path may have reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct States(u64);
 
 impl States {
-    /// Nothing below here can match.
+    /// Whether neither this directory nor anything below it can match.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
 
-/// A text that is no pattern.
+/// Why a text is not a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadPattern {
-    /// Nothing in it.
+pub enum PatternError {
+    /// It is empty.
     Empty,
     /// `**` beside other characters.
     Deep,
     /// `?` or `[`.
     Wild,
-    /// A `%` without two hexadecimal digits, or one that stands for `/` or NUL.
+    /// A `%` without two hexadecimal digits, or an escaped `/` or NUL.
     Escape,
     /// `.` or `..`.
     Dots,
-    /// Too long, or too many components.
+    /// It is too long, or has too many components.
     TooLong,
 }
 
-impl fmt::Display for BadPattern {
+impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            BadPattern::Empty => {
-                "a cgroup is a path below the cgroup2 mount, for example /system.slice/*"
+            PatternError::Empty => "expected a path below the cgroup2 mount, e.g. /system.slice/*",
+            PatternError::Deep => "** must be alone between slashes, e.g. /system.slice/**",
+            PatternError::Wild => {
+                "only * and ** are wildcards; write a literal ? or [ as %3F or %5B"
             }
-            BadPattern::Deep => "** stands alone between slashes, for example /system.slice/**",
-            BadPattern::Wild => {
-                "only * and ** stand for something else; for a literal ? or [ write %3F or %5B"
+            PatternError::Escape => {
+                "expected two hexadecimal digits after %, e.g. %20 for a space; %00 and %2F are \
+                 not allowed"
             }
-            BadPattern::Escape => {
-                "after % stand two hexadecimal digits, for example %20 for a space; not %00, and \
-                 / is written as it is"
-            }
-            BadPattern::Dots => "a cgroup's path has no . and no .. in it",
-            BadPattern::TooLong => {
-                "a pattern is at most 4000 bytes and 63 components long, a component 255 bytes"
+            PatternError::Dots => "the path of a cgroup has no component . or ..",
+            PatternError::TooLong => {
+                "a pattern has at most 4000 bytes and 63 components, a component at most 255 bytes"
             }
         })
     }
 }
 
+impl std::error::Error for PatternError {}
+
 impl Pattern {
-    /// Reads a pattern in which `%XX` stands for any byte, as in `cgroup=`. Without
-    /// a slash at its beginning it matches at any depth: `*.service` is
-    /// `/**/*.service`.
-    pub fn parse(text: &[u8]) -> Result<Pattern, BadPattern> {
+    /// Reads a pattern as in `cgroup=`, with `%XX` for any byte. Without a slash at its
+    /// beginning it matches at any depth: `*.service` is `/**/*.service`.
+    pub fn parse(text: &[u8]) -> Result<Pattern, PatternError> {
         if text.is_empty() {
-            return Err(BadPattern::Empty);
+            return Err(PatternError::Empty);
         }
         if text.len() > 4000 {
-            return Err(BadPattern::TooLong);
+            return Err(PatternError::TooLong);
         }
         let mut components = Vec::new();
         if text.first() != Some(&b'/') {
@@ -148,7 +144,7 @@ impl Pattern {
             components.push(component(part)?);
         }
         if components.len() > COMPONENTS_MAX {
-            return Err(BadPattern::TooLong);
+            return Err(PatternError::TooLong);
         }
         Ok(Pattern::of(components))
     }
@@ -189,7 +185,7 @@ impl Pattern {
         self.components.is_empty()
     }
 
-    /// Where a path stands.
+    /// The states after the whole path.
     fn at(&self, path: &[u8]) -> States {
         let names = path.split(|&b| b == b'/').filter(|name| !name.is_empty());
         names.fold(self.start(), |states, name| self.step(states, name))
@@ -200,8 +196,7 @@ impl Pattern {
         self.goes_on(self.at(path))
     }
 
-    /// The path that this is if nothing in it stands for anything else, with the
-    /// slash at its beginning; `/` is the mount.
+    /// The absolute path that this is if it has no wildcards; `/` is the mount.
     pub fn plain(&self) -> Option<Vec<u8>> {
         let mut path = Vec::new();
         for component in &self.components {
@@ -219,12 +214,12 @@ impl Pattern {
         Some(path)
     }
 
-    /// Where the mount itself stands in the pattern.
+    /// The states of the mount itself.
     pub fn start(&self) -> States {
         self.skip(1)
     }
 
-    /// Where the child `name` of a directory at `states` stands.
+    /// The states of the child `name` of a directory at `states`.
     pub fn step(&self, states: States, name: &[u8]) -> States {
         let mut next = 0;
         for (at, component) in self.components.iter().enumerate() {
@@ -256,7 +251,7 @@ impl Pattern {
         self.accepts(self.at(path))
     }
 
-    /// Adds the places behind a `**` that may stand for nothing. In ascending
+    /// Adds the positions behind each `**` that may match no component. In ascending
     /// order, so that a chain of them is skipped in one pass.
     fn skip(&self, mut states: u64) -> States {
         for (at, component) in self.components.iter().enumerate() {
@@ -269,41 +264,41 @@ impl Pattern {
     }
 }
 
-fn component(part: &[u8]) -> Result<Component, BadPattern> {
+fn component(part: &[u8]) -> Result<Component, PatternError> {
     if part == b"**" {
         return Ok(Component::Deep);
     }
     if part == b"." || part == b".." {
-        return Err(BadPattern::Dots);
+        return Err(PatternError::Dots);
     }
     if part.contains(&b'?') || part.contains(&b'[') {
-        return Err(BadPattern::Wild);
+        return Err(PatternError::Wild);
     }
     let mut glob = Vec::new();
     for (index, literal) in part.split(|&b| b == b'*').enumerate() {
         if index > 0 {
             if glob.last() == Some(&None) {
-                return Err(BadPattern::Deep);
+                return Err(PatternError::Deep);
             }
             glob.push(None);
         }
-        let literal = unescape(literal).ok_or(BadPattern::Escape)?;
+        let literal = unescape(literal).ok_or(PatternError::Escape)?;
         if literal.contains(&0) || literal.contains(&b'/') {
-            return Err(BadPattern::Escape);
+            return Err(PatternError::Escape);
         }
         glob.extend(literal.into_iter().map(Some));
     }
     if glob.len() > 255 {
-        return Err(BadPattern::TooLong);
+        return Err(PatternError::TooLong);
     }
     if glob == [Some(b'.')] || glob == [Some(b'.'), Some(b'.')] {
-        return Err(BadPattern::Dots);
+        return Err(PatternError::Dots);
     }
     Ok(Component::Glob(glob))
 }
 
-/// The usual way without recursion: on a mismatch the last `*` takes one byte
-/// more, which is at most the product of both lengths.
+/// Without recursion: on a mismatch the last `*` takes one byte more, so the steps are
+/// at most the product of both lengths.
 fn glob_matches(glob: &[Option<u8>], name: &[u8]) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut retry = None;
@@ -334,161 +329,4 @@ fn glob_matches(glob: &[Option<u8>], name: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn matches(pattern: &str, path: &[u8]) -> bool {
-        Pattern::parse(pattern.as_bytes()).unwrap().matches(path)
-    }
-
-    #[test]
-    fn what_matches() {
-        for (pattern, path) in [
-            ("/", &b"/"[..]),
-            ("/a/b", b"/a/b"),
-            ("//a//b/", b"/a/b"),
-            ("/a%20b/%2A%25", b"/a b/*%"),
-            ("/%FF", b"/\xff"),
-            ("/*", b"/a"),
-            ("/a*", b"/a"),
-            ("/a*b*c", b"/a.b.b.c"),
-            ("/a*b*c", b"/abbbc"),
-            ("/system.slice/*.service", b"/system.slice/cron.service"),
-            ("/*/*", b"/a/b"),
-            ("**", b"/a"),
-            ("**", b"/a/b/c"),
-            ("/**", b"/a"),
-            ("/a/**", b"/a/b/c"),
-            ("/a/**/z", b"/a/z"),
-            ("/a/**/z", b"/a/b/c/z"),
-            ("/a/**/**/z", b"/a/z"),
-            ("/**/b/**/d*", b"/a/b/c/b/dx"),
-            ("*.service", b"/system.slice/cron.service"),
-            ("b/c", b"/a/b/c"),
-            ("a", b"/a"),
-        ] {
-            assert!(matches(pattern, path), "{pattern}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_match() {
-        for (pattern, path) in [
-            ("/", &b"/a"[..]),
-            ("/a", b"/"),
-            ("/a", b"/ab"),
-            ("/a", b"/a/b"),
-            ("/*", b"/"),
-            ("/*", b"/a/b"),
-            ("/a*b", b"/a/b"),
-            ("/a*b", b"/abc"),
-            ("/system.slice/*.service", b"/system.slice/a/b.service"),
-            ("**", b"/"),
-            ("/a/**", b"/a"),
-            ("/a/**", b"/b/c"),
-            ("/a/**/z", b"/a/b"),
-            ("/**/*", b"/"),
-            ("b/c", b"/b/x/c"),
-        ] {
-            assert!(!matches(pattern, path), "{pattern}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_pattern_says_why() {
-        for (text, why) in [
-            ("", BadPattern::Empty),
-            ("/a**", BadPattern::Deep),
-            ("***", BadPattern::Deep),
-            ("/a?", BadPattern::Wild),
-            ("/[ab]", BadPattern::Wild),
-            ("/a%2", BadPattern::Escape),
-            ("/a%2Fb", BadPattern::Escape),
-            ("/a%00", BadPattern::Escape),
-            ("/a%2*0", BadPattern::Escape),
-            ("/a/../b", BadPattern::Dots),
-            ("/%2E", BadPattern::Dots),
-        ] {
-            assert_eq!(Pattern::parse(text.as_bytes()), Err(why), "{text}");
-        }
-        for long in ["/a".repeat(64), "x".repeat(256), "/a/".repeat(1400)] {
-            assert_eq!(
-                Pattern::parse(long.as_bytes()),
-                Err(BadPattern::TooLong),
-                "{}",
-                long.len()
-            );
-        }
-        assert!(Pattern::parse("/a".repeat(63).as_bytes()).is_ok());
-    }
-
-    #[test]
-    fn parse_and_text_are_inverse() {
-        for (text, canonical) in [
-            ("/", "/"),
-            ("//a//b/", "/a/b"),
-            ("*.service", "/**/*.service"),
-            ("/a/**/b*c", "/a/**/b*c"),
-            ("/%2a%20%41/%2C,#/\u{e9}", "/%2A%20A/%2C%2C%23/%C3%A9"),
-        ] {
-            let pattern = Pattern::parse(text.as_bytes()).unwrap();
-            assert_eq!(pattern.text(), canonical);
-            assert_eq!(Pattern::parse(canonical.as_bytes()), Ok(pattern));
-        }
-        let odd = CgroupPath::of(b"/a b/*".to_vec());
-        assert_eq!(Pattern::path(&odd).plain().as_deref(), Some(odd.bytes()));
-        assert_eq!(Pattern::path(&odd).text(), odd.to_string());
-    }
-
-    #[test]
-    fn a_plain_pattern_is_a_path() {
-        let plain = |text: &[u8]| Pattern::parse(text).unwrap().plain();
-        assert_eq!(plain(b"/a%20b//c/"), Some(b"/a b/c".to_vec()));
-        assert_eq!(plain(b"/"), Some(b"/".to_vec()));
-        for text in [&b"a"[..], b"/a*", b"/a/**", b"**"] {
-            assert_eq!(plain(text), None);
-        }
-    }
-
-    /// A walk enters what can still match and nothing else.
-    #[test]
-    fn a_walk_is_pruned() {
-        let pattern = Pattern::parse(b"/a/*/c").unwrap();
-        let root = pattern.start();
-        assert!(pattern.goes_on(root) && !pattern.accepts(root));
-        assert!(pattern.step(root, b"b").is_empty());
-        let below = pattern.step(pattern.step(root, b"a"), b"x");
-        assert!(pattern.goes_on(below));
-        let end = pattern.step(below, b"c");
-        assert!(pattern.accepts(end) && !pattern.goes_on(end));
-    }
-
-    /// Against a matcher that tries everything, over every short text.
-    #[test]
-    fn globs_agree_with_the_obvious_way() {
-        fn obvious(glob: &[Option<u8>], name: &[u8]) -> bool {
-            match glob.split_first() {
-                None => name.is_empty(),
-                Some((None, rest)) => (0..=name.len()).any(|n| obvious(rest, &name[n..])),
-                Some((Some(b), rest)) => name.first() == Some(b) && obvious(rest, &name[1..]),
-            }
-        }
-        let words = |letters: &[u8], most: u32| -> Vec<Vec<u8>> {
-            let base = letters.len();
-            (0..=most)
-                .flat_map(|length| (0..base.pow(length)).map(move |n| (length, n)))
-                .map(|(length, n)| {
-                    let digit = |at: u32| letters[n / base.pow(at) % base];
-                    (0..length).map(digit).collect()
-                })
-                .collect()
-        };
-        let names = words(b"ab", 5);
-        for glob in words(b"ab*", 5) {
-            let glob: Vec<_> = glob.iter().map(|&b| (b != b'*').then_some(b)).collect();
-            for name in &names {
-                assert_eq!(glob_matches(&glob, name), obvious(&glob, name), "{glob:?}");
-            }
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! What the kernel says of pressure: the resources, the two kinds, and the text
-//! of a pressure file (Documentation/accounting/psi.rst, psi_show() in
+//! The kernel's pressure figures: the resources, the two kinds, and the text of a
+//! pressure file (Documentation/accounting/psi.rst, psi_show() in
 //! kernel/sched/psi.c).
 
 use std::fmt;
@@ -100,36 +100,38 @@ pub struct Pressure {
     pub full: Option<Stall>,
 }
 
-/// A text that is not a pressure file.
+/// Why a text is not a pressure file, to be read behind the file's name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadPressure {
-    /// Not a line in it.
+pub enum PressureError {
+    /// It has no lines.
     Empty,
-    /// The last line has no end: the file was cut.
+    /// The last line has no line end: the file was cut.
     Truncated,
     /// A line is not `some|full avg10=N.NN avg60=N.NN avg300=N.NN total=N`.
     Garbage,
 }
 
-impl fmt::Display for BadPressure {
+impl fmt::Display for PressureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            BadPressure::Empty => "is empty, so the kernel keeps no pressure figures there",
-            BadPressure::Truncated => "ends in the middle of a line",
-            BadPressure::Garbage => "is not a pressure file",
+            PressureError::Empty => "is empty: the kernel records no pressure there",
+            PressureError::Truncated => "ends in the middle of a line",
+            PressureError::Garbage => "is not a pressure file",
         })
     }
 }
 
+impl std::error::Error for PressureError {}
+
 impl Pressure {
     /// Reads the text of a pressure file. Lines and keys that a later kernel
-    /// may add are passed over; the known ones have to be right.
-    pub fn parse(text: &[u8]) -> Result<Pressure, BadPressure> {
+    /// may add are ignored; the known ones must be valid.
+    pub fn parse(text: &[u8]) -> Result<Pressure, PressureError> {
         if text.is_empty() {
-            return Err(BadPressure::Empty);
+            return Err(PressureError::Empty);
         }
         let Some((b'\n', text)) = text.split_last() else {
-            return Err(BadPressure::Truncated);
+            return Err(PressureError::Truncated);
         };
         let mut pressure = Pressure::default();
         for line in text.split(|&b| b == b'\n') {
@@ -139,10 +141,10 @@ impl Pressure {
                 Some(b"full") => &mut pressure.full,
                 _ => continue,
             };
-            *slot = Some(stall(words).ok_or(BadPressure::Garbage)?);
+            *slot = Some(stall(words).ok_or(PressureError::Garbage)?);
         }
         if pressure == Pressure::default() {
-            return Err(BadPressure::Garbage);
+            return Err(PressureError::Garbage);
         }
         Ok(pressure)
     }
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_there_is_none() {
+    fn a_missing_line_is_none() {
         let irq = Pressure::parse(b"full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
         assert_eq!(
             irq.map(|p| (p.some, p.full.map(|s| s.total))),
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_later_kernel_may_add_is_passed_over() {
+    fn what_a_later_kernel_may_add_is_ignored() {
         let text = b"some avg10=0.00 avg60=0.00 avg300=0.00 avg900=0.00 total=5\nmost total=9\n";
         assert_eq!(
             Pressure::parse(text).map(|p| p.some.map(|s| s.total)),
@@ -252,32 +254,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pressure_file() {
+    fn other_texts_are_refused_with_a_reason() {
         for (text, why) in [
-            (&b""[..], BadPressure::Empty),
-            (b"some avg10=0.00 avg60=0.00", BadPressure::Truncated),
-            (b"some avg10=0.00 avg60=0.00\n", BadPressure::Garbage),
-            (b"\n", BadPressure::Garbage),
-            (b"\xff\xfe\0\n", BadPressure::Garbage),
+            (&b""[..], PressureError::Empty),
+            (b"some avg10=0.00 avg60=0.00", PressureError::Truncated),
+            (b"some avg10=0.00 avg60=0.00\n", PressureError::Garbage),
+            (b"\n", PressureError::Garbage),
+            (b"\xff\xfe\0\n", PressureError::Garbage),
             (
                 b"some avg10=x avg60=0.00 avg300=0.00 total=5\n",
-                BadPressure::Garbage,
+                PressureError::Garbage,
             ),
             (
                 b"some avg10=0.0 avg60=0.00 avg300=0.00 total=5\n",
-                BadPressure::Garbage,
+                PressureError::Garbage,
             ),
             (
                 b"some avg10=0.00 avg60=0.00 avg300=0.00 total=-5\n",
-                BadPressure::Garbage,
+                PressureError::Garbage,
             ),
             (
                 b"some avg10=0.00 avg60=0.00 avg300=0.00 total=18446744073709551616\n",
-                BadPressure::Garbage,
+                PressureError::Garbage,
             ),
             (
                 b"some avg10=0.00  avg60=0.00 avg300=0.00 total=5\n",
-                BadPressure::Garbage,
+                PressureError::Garbage,
             ),
         ] {
             assert_eq!(Pressure::parse(text), Err(why), "{}", text.escape_ascii());

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::line::Line;
+use crate::pattern::Pattern;
 use crate::pressure::Resource;
 use crate::stat::record::Writer;
 use crate::stat::suggest::{Period, Suggestion, WINDOW};
@@ -13,7 +14,7 @@ use crate::stat::{self, Row, json};
 use crate::sys;
 use crate::time::{Micros, Moment};
 
-use failure::{BadRead, Failure};
+use failure::{Failure, ReadError};
 use options::Settings;
 use reader::Reader;
 use screen::{Mode, Screen, Wake};
@@ -25,19 +26,19 @@ pub mod screen;
 
 /// `2026-11-22 18:58:46`
 const STAMP: usize = 19;
-/// `.123`, where readings lie less than whole seconds apart.
+/// `.123`, if the interval is not in whole seconds.
 const FRACTION: usize = 4;
 
-/// How psistat came to its end.
+/// Why psistat ends without an error.
 #[derive(Debug)]
 pub enum End {
-    /// All was shown that was asked for, or nobody reads it any more.
+    /// Everything was shown, or standard output was closed.
     Done,
-    /// This signal asked for it; to be raised again, so that a shell sees it.
+    /// This signal; it is raised again, so that a shell sees it.
     Signal(libc::c_int),
 }
 
-/// A closed pipe is an end like any other.
+/// A closed pipe is not an error.
 fn quietly(result: Result<End, Failure>) -> Result<End, Failure> {
     match result {
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::Done),
@@ -45,7 +46,7 @@ fn quietly(result: Result<End, Failure>) -> Result<End, Failure> {
     }
 }
 
-fn open(settings: &Settings) -> Result<Reader, BadRead> {
+fn open(settings: &Settings) -> Result<Reader, ReadError> {
     Reader::open(
         settings.selection,
         settings.pressure.as_deref(),
@@ -54,7 +55,7 @@ fn open(settings: &Settings) -> Result<Reader, BadRead> {
     )
 }
 
-/// Shows figures until there were enough.
+/// Shows as many readings as were asked for.
 pub fn show(settings: &Settings) -> Result<End, Failure> {
     quietly(show_all(settings))
 }
@@ -65,7 +66,7 @@ fn show_all(settings: &Settings) -> Result<End, Failure> {
         start: sys::now(),
         step: settings.interval.unwrap_or(Micros::ZERO),
     };
-    // Before the screen is touched: a sentence on it would be lost.
+    // Before the screen is touched, where an error message would be lost.
     let mut before = reader.read_first()?;
     let mut view = View::new(settings)?;
     view.show(&stat::since_boot(&before))?;
@@ -95,7 +96,7 @@ struct Grid {
 }
 
 impl Grid {
-    /// The first point after `now`; those that were missed are left out.
+    /// The first point after `now`; missed points are skipped.
     fn next(&self, now: Moment) -> Moment {
         let passed = now.since(self.start).0.checked_div(self.step.0);
         let steps = passed.unwrap_or_default().saturating_add(1);
@@ -115,7 +116,7 @@ struct View<'a> {
     lines: usize,
     /// Rows until the next header.
     until_header: usize,
-    /// What was shown last, to be laid out anew.
+    /// The last page, for a new layout when the size changes.
     last: Option<(String, Vec<Row>)>,
     shown: u64,
 }
@@ -134,30 +135,18 @@ impl<'a> View<'a> {
         let look = Look {
             selection: settings.selection,
             averages: settings.averages,
-            // In a page it stands above.
-            time: if settings.time && !screen.has_pages() {
-                stamp
-            } else {
-                0
-            },
+            time: 0, // measure() sets it
             names: !settings.patterns.is_empty(),
             colours: (screen.takes_colours() && !settings.plain).then_some(settings.limits),
             width: None,
             cut: screen.is_terminal(),
             mark: None,
         };
-        // One group is a row under the last one, as in vmstat(8); several are a
-        // block with its own head, as in iostat(1).
-        let many = match settings.patterns.as_slice() {
-            [] => false,
-            [one] => one.plain().is_none(),
-            _ => true,
-        };
         let mut view = View {
             settings,
             screen,
             look,
-            many,
+            many: is_many(&settings.patterns),
             stamp,
             lines: 0,
             until_header: 0,
@@ -168,11 +157,12 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
+    /// Fits the look to the size of the terminal.
     fn measure(&mut self) {
         let (columns, lines) = self.screen.size();
         self.look.width = (!self.settings.wide).then_some(columns);
         self.lines = lines;
-        // Above many rows the time stands once.
+        // Pages and tables of many rows have the time once, above.
         self.look.time = 0;
         let once = self.screen.has_pages() || self.many && self.look.form() == Form::Row;
         if self.settings.time && !once {
@@ -232,7 +222,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The first rows are marked. A row that others follow under the same head is
+    /// The mark of the first rows. A row that others follow under the same header is
     /// marked as the first.
     fn mark(&self, rows: &[Row]) -> Option<&'static str> {
         rows.first().filter(|row| row.since_boot)?;
@@ -271,7 +261,7 @@ impl<'a> View<'a> {
         out.extend_from_slice(title.get(..columns).unwrap_or(title).as_bytes());
         out.push(b'\n');
         self.look.header(&mut out);
-        // The last line stays free, or the screen would scroll.
+        // The last line is left empty, or the screen would scroll.
         let room = self.lines.saturating_sub(2 + self.look.header_lines());
         for row in rows.iter().take((room / self.look.row_lines()).max(1)) {
             self.look.row(&mut out, "", row);
@@ -283,11 +273,21 @@ impl<'a> View<'a> {
         self.screen.page(&out)
     }
 
-    /// The terminal has another size now, or lost what was on it.
+    /// Draws again: the size of the terminal changed, or its contents were lost.
     fn resize(&mut self) -> io::Result<()> {
         self.measure();
         self.until_header = 0;
         self.page()
+    }
+}
+
+/// Whether a reading may be several rows. One row is written under the last one, as in
+/// vmstat(8); several are a table with a header of their own, as in iostat(1).
+fn is_many(patterns: &[Pattern]) -> bool {
+    match patterns {
+        [] => false,
+        [one] => one.plain().is_none(),
+        _ => true,
     }
 }
 
@@ -349,20 +349,24 @@ fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
             Wake::Signal(_) | Wake::Quit => break,
         }
     }
-    let (mut first, mut last) = ([0; STAMP + FRACTION], [0; STAMP + FRACTION]);
-    let period = Period {
-        from: stamp_of(from, &mut first).get(..STAMP).unwrap_or_default(),
-        to: stamp_of(sys::wall(), &mut last)
-            .get(..STAMP)
-            .unwrap_or_default(),
-    };
-    let mut out = Vec::with_capacity(4096);
-    suggestion.write(&mut out, period);
-    screen.write(&out)?;
+    screen.write(&suggested(&suggestion, from))?;
     Ok(End::Done)
 }
 
-/// What is kept back of a record before it is written.
+/// The text of a suggestion whose measurement began at `from`.
+fn suggested(suggestion: &Suggestion, from: Micros) -> Vec<u8> {
+    let (mut first, mut last) = ([0; STAMP + FRACTION], [0; STAMP + FRACTION]);
+    let (first, last) = (stamp_of(from, &mut first), stamp_of(sys::wall(), &mut last));
+    let period = Period {
+        from: first.get(..STAMP).unwrap_or_default(),
+        to: last.get(..STAMP).unwrap_or_default(),
+    };
+    let mut out = Vec::with_capacity(4096);
+    suggestion.write(&mut out, period);
+    out
+}
+
+/// The bytes of a record that are collected before they are written.
 const RECORD_BUFFER: usize = 4096;
 
 /// Writes counters to a file until a signal stops it.
@@ -372,10 +376,10 @@ pub fn record(settings: &Settings, file: &Path) -> Result<End, Failure> {
     let refused = |error| Failure::Record(file.into(), error);
     let mut record = File::create(file).map_err(refused)?;
     let mut screen = Screen::new(Mode::Last)?;
-    // Nothing depends on whether anybody sees it.
+    // A closed standard error is no reason to fail.
     let _ = writeln!(
         io::stderr(),
-        "psistat: reading so often takes the events of triggers that were registered without \
+        "psistat: reading this often takes events from triggers that were armed without \
          CAP_SYS_RESOURCE"
     );
     let grid = Grid {
@@ -405,7 +409,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_grid_does_not_drift_and_leaves_out_what_was_missed() {
+    fn the_grid_does_not_drift_and_skips_missed_points() {
         let grid = Grid {
             start: Moment(100),
             step: Micros(10),

@@ -1,4 +1,4 @@
-//! Microseconds, the kernel's own unit for stalls and windows: lengths
+//! Microseconds, the kernel's unit for stalls and windows: lengths
 //! ([`Micros`]) with the grammar that rules use, and points on
 //! CLOCK_MONOTONIC ([`Moment`]). Arithmetic saturates, nothing here panics.
 
@@ -9,8 +9,8 @@ use std::ops::{Add, Sub};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub struct Micros(pub u64);
 
-/// The longest duration that a rule or a setting may name: one year. It keeps
-/// every sum of two durations and a moment far from the end of a u64.
+/// The longest duration of a rule or a setting: one year. It keeps every sum of two
+/// durations and a moment far below the largest u64.
 pub const LONGEST: Micros = Micros(366 * 24 * 3_600_000_000);
 
 const UNITS: [(&str, u64); 5] = [
@@ -23,7 +23,7 @@ const UNITS: [(&str, u64); 5] = [
 
 /// Why a text is not a duration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadDuration {
+pub enum DurationError {
     /// It does not begin with a whole number.
     Number,
     /// The number is not followed by one of us, ms, s, m, h.
@@ -32,20 +32,20 @@ pub enum BadDuration {
     TooLong,
 }
 
-impl fmt::Display for BadDuration {
+impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            BadDuration::Number => {
-                "a duration is a whole number and a unit, for example 500ms, 20s or 2m"
-            }
-            BadDuration::Unit => "the unit of a duration is us, ms, s, m or h, for example 20s",
-            BadDuration::TooLong => "a duration is at most one year (8784h)",
+            DurationError::Number => "expected a duration, e.g. 500ms, 20s or 2m",
+            DurationError::Unit => "expected a whole number and a unit us, ms, s, m or h, e.g. 20s",
+            DurationError::TooLong => "the duration must be at most one year (8784h)",
         })
     }
 }
 
+impl std::error::Error for DurationError {}
+
 impl Micros {
-    /// No time at all.
+    /// Zero.
     pub const ZERO: Micros = Micros(0);
 
     /// `n` seconds.
@@ -59,11 +59,11 @@ impl Micros {
     }
 
     /// Reads `20s`, `500ms`, `2m`, … A bare `0` needs no unit.
-    pub fn parse(text: &str) -> Result<Micros, BadDuration> {
+    pub fn parse(text: &str) -> Result<Micros, DurationError> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         if number.is_empty() {
-            return Err(BadDuration::Number);
+            return Err(DurationError::Number);
         }
         if unit.is_empty() && number.bytes().all(|b| b == b'0') {
             return Ok(Micros::ZERO);
@@ -71,12 +71,12 @@ impl Micros {
         let scale = UNITS
             .iter()
             .find(|(name, _)| *name == unit)
-            .ok_or(BadDuration::Unit)?
+            .ok_or(DurationError::Unit)?
             .1;
-        let number: u64 = number.parse().map_err(|_| BadDuration::TooLong)?;
+        let number: u64 = number.parse().map_err(|_| DurationError::TooLong)?;
         match number.checked_mul(scale) {
             Some(us) if us <= LONGEST.0 => Ok(Micros(us)),
-            _ => Err(BadDuration::TooLong),
+            _ => Err(DurationError::TooLong),
         }
     }
 }
@@ -110,8 +110,8 @@ impl Sub for Micros {
     }
 }
 
-/// A point in time: microseconds of CLOCK_MONOTONIC, which stands still in
-/// suspend as the kernel's trigger windows do (they run on sched_clock).
+/// A point in time: microseconds of CLOCK_MONOTONIC, which stops during suspend like
+/// the kernel's trigger windows (they use sched_clock).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Moment(pub u64);
 
@@ -162,18 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_says_why() {
+    fn other_texts_are_refused_with_a_reason() {
         for (text, why) in [
-            ("", BadDuration::Number),
-            ("s", BadDuration::Number),
-            ("-1s", BadDuration::Number),
-            ("5", BadDuration::Unit),
-            ("5sec", BadDuration::Unit),
-            ("1.5s", BadDuration::Unit),
-            ("5S", BadDuration::Unit),
-            ("9000h", BadDuration::TooLong),
-            ("18446744073709551616us", BadDuration::TooLong),
-            ("18446744073709551615h", BadDuration::TooLong),
+            ("", DurationError::Number),
+            ("s", DurationError::Number),
+            ("-1s", DurationError::Number),
+            ("5", DurationError::Unit),
+            ("5sec", DurationError::Unit),
+            ("1.5s", DurationError::Unit),
+            ("5S", DurationError::Unit),
+            ("9000h", DurationError::TooLong),
+            ("18446744073709551616us", DurationError::TooLong),
+            ("18446744073709551615h", DurationError::TooLong),
         ] {
             assert_eq!(Micros::parse(text), Err(why), "{text}");
         }

@@ -1,8 +1,9 @@
-//! A rule and a pressure file become an armed descriptor; reading it; what an
-//! errno means and what would help.
+//! Arms a rule on a pressure file, reads it, and turns an errno into the cause and
+//! its remedy.
 
 mod forecast;
 
+use std::error::Error;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::line::Line;
-use crate::pressure::{BadPressure, Kind, Pressure, Resource, Stall};
+use crate::pressure::{Kind, Pressure, PressureError, Resource, Stall};
 use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
@@ -19,17 +20,17 @@ use crate::sys;
 
 pub use forecast::forecast;
 
-/// A rule that could not be armed, or a pressure file that could not be read.
+/// Why a rule could not be armed, or a pressure file not be read.
 #[derive(Debug)]
-pub struct BadTrigger {
+pub struct ArmError {
     path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     pub error: io::Error,
     /// What would help.
     pub hint: Option<Hint>,
 }
 
-impl BadTrigger {
+impl ArmError {
     /// errno(3); EIO for a file that is no pressure file.
     pub fn errno(&self) -> i32 {
         self.error.raw_os_error().unwrap_or(libc::EIO)
@@ -37,13 +38,19 @@ impl BadTrigger {
 }
 
 /// `/proc/pressure/io: No such file or directory: …`
-impl fmt::Display for BadTrigger {
+impl fmt::Display for ArmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path.display(), self.error)?;
         match self.hint {
             Some(hint) => write!(f, ": {}", hint.sentence()),
             None => Ok(()),
         }
+    }
+}
+
+impl Error for ArmError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
     }
 }
 
@@ -57,21 +64,21 @@ pub struct Trigger {
 
 impl Trigger {
     /// Opens the rule's pressure file, reads the baseline and arms the trigger;
-    /// in this order, since the first events of an unprivileged trigger are
-    /// false and only growth since before it was armed can tell.
+    /// in this order, since the first events of an unprivileged trigger are false,
+    /// and only the growth since before it was armed shows which.
     pub fn arm(
         rule: &Rule,
         cgroup: Option<&[u8]>,
         roots: &Roots,
-    ) -> Result<(Trigger, Stall), BadTrigger> {
+    ) -> Result<(Trigger, Stall), ArmError> {
         let Some(path) = roots.file(rule.resource, cgroup) else {
-            return Err(BadTrigger {
+            return Err(ArmError {
                 path: "cgroup2".into(),
                 error: io::Error::from_raw_os_error(libc::ENOENT),
                 hint: Some(Hint::Cgroup2),
             });
         };
-        let bad = |error, hint| BadTrigger {
+        let bad = |error, hint| ArmError {
             path: path.clone(),
             error,
             hint,
@@ -100,7 +107,8 @@ impl Trigger {
         })
     }
 
-    /// Whether it was opened with CAP_SYS_RESOURCE: nobody can steal its events.
+    /// Whether it was opened with CAP_SYS_RESOURCE: no other reader of the
+    /// file can take its events.
     pub fn is_privileged(&self) -> bool {
         self.privileged
     }
@@ -121,7 +129,7 @@ impl Trigger {
         let mut text = [0; 512];
         let length = self.file.read_at(&mut text, 0)?;
         let pressure = Pressure::parse(&text[..length]);
-        let bad = |_: BadPressure| io::Error::from_raw_os_error(libc::EIO);
+        let bad = |_: PressureError| io::Error::from_raw_os_error(libc::EIO);
         let none = || io::Error::from_raw_os_error(libc::EINVAL);
         pressure.map_err(bad)?.of(self.kind).ok_or_else(none)
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use psilogd::config::Config;
 use psilogd::daemon::{Daemon, is_watched};
-use psilogd::options::{Action, BadConfig, CommandLine, usage};
+use psilogd::options::{Action, CommandLine, LoadError, usage};
 use psilogd::printable::printable;
 use psilogd::roots::Roots;
 use psilogd::sys;
@@ -12,7 +12,7 @@ use psilogd::trigger::forecast;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Nothing could be armed, or the system refused something basic.
+/// No rule could be armed, or the system refused something basic.
 const FAILURE: u8 = 1;
 /// The command line or the configuration is wrong: a restart would not help.
 const USAGE: u8 = 2;
@@ -33,24 +33,25 @@ fn main() -> ExitCode {
     }
     let config = match line.source.load() {
         Ok(config) => config,
-        Err(BadConfig { file, lines }) => {
-            for bad in lines {
-                complain(&format!("{}:{bad}", file.display()));
+        Err(LoadError { file, lines }) => {
+            for error in lines {
+                complain(&format!("{}:{error}", file.display()));
             }
             return ExitCode::from(USAGE);
         }
     };
-    for (short, long) in config.differing_windows() {
-        complain(&format!(
-            "warning: rules {} and {} watch one group with windows of {} and {}: with \
-             CAP_SYS_RESOURCE the short one blinds the long one, so give both one window",
-            short.name, long.name, short.window, long.window
-        ));
+    warn_of_windows(&config);
+    match line.action {
+        Action::Check => {
+            warn_of_unarmable(&line, &config);
+            print(&config.to_string())
+        }
+        _ => start(line, config),
     }
-    if let Action::Check = line.action {
-        warn_of_unarmable(&line, &config);
-        return print(&config.to_string());
-    }
+}
+
+/// Makes a drill, or arms the rules and watches until a signal.
+fn start(line: CommandLine, config: Config) -> ExitCode {
     let drill = matches!(line.action, Action::Drill);
     let mut daemon = match Daemon::new(line, config) {
         Ok(daemon) => daemon,
@@ -62,9 +63,9 @@ fn main() -> ExitCode {
     if drill {
         return report_drill(&mut daemon);
     }
-    let bad = daemon.arm();
-    for bad in &bad {
-        complain(&format!("rule {} is not armed: {}", bad.name, bad.why));
+    let unarmed = daemon.arm();
+    for rule in &unarmed {
+        complain(&rule.to_string());
     }
     if !daemon.watches_anything() {
         daemon.finish();
@@ -72,15 +73,26 @@ fn main() -> ExitCode {
         return ExitCode::from(FAILURE);
     }
     if is_watched() {
-        for sentence in daemon.greet(&bad) {
+        for sentence in daemon.greet(&unarmed) {
             say(&sentence);
         }
     }
     daemon.run()
 }
 
-/// What could not be armed now. It is no mistake in the configuration, which may be
-/// meant for another kernel or a service with another privilege.
+/// Warns of rules that blind one another.
+fn warn_of_windows(config: &Config) {
+    for (short, long) in config.differing_windows() {
+        complain(&format!(
+            "warning: rules {} and {} watch one group with windows of {} and {}: with \
+             CAP_SYS_RESOURCE the short one blinds the long one, so give both the same window",
+            short.name, long.name, short.window, long.window
+        ));
+    }
+}
+
+/// Warns of rules that could not be armed now. That is no error: the configuration may
+/// be for another kernel, or for a service with other privileges.
 fn warn_of_unarmable(line: &CommandLine, config: &Config) {
     let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
     let privileged = sys::has_sys_resource();
@@ -94,11 +106,11 @@ fn warn_of_unarmable(line: &CommandLine, config: &Config) {
     }
 }
 
-/// Where lines are written to standard output, the report stays out of it.
+/// The report is on standard error if standard output gets the lines.
 fn report_drill(daemon: &mut Daemon) -> ExitCode {
     use std::io::Write;
     let Some(drill) = daemon.drill() else {
-        complain("there is no rule to make a drill of");
+        complain("the drill needs a rule, and none is configured");
         return ExitCode::from(FAILURE);
     };
     let written = match drill.on_stdout {
@@ -114,13 +126,13 @@ fn report_drill(daemon: &mut Daemon) -> ExitCode {
     }
 }
 
-/// What is wrong, on standard error.
+/// A message on standard error.
 fn complain(sentence: &str) {
     say(&format!("psilogd: {sentence}"));
 }
 
-/// A line on standard error; a closed one is no reason to fail. File names and
-/// words of the configuration may be in it.
+/// A line on standard error, with control characters of file names and configured words
+/// escaped. A closed standard error is no reason to fail.
 fn say(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{}", printable(line));

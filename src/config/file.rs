@@ -1,64 +1,73 @@
 //! The text of a configuration file, line by line, and what is wrong with it.
 
+use std::error::Error;
 use std::fmt;
 
 use super::Config;
 use super::settings::Setting;
-use crate::rule::{Mistake, Reason, Rule};
+use crate::rule::{ParseError, Reason, Rule};
 
-/// A configuration file is at most this long; more is another file by mistake.
+/// The longest configuration file, in bytes; a longer one is another file by mistake.
 pub const FILE_MAX: usize = 1 << 20;
-/// A line is at most this long: a cgroup's path of 4000 bytes, escaped.
+/// The longest line, in bytes: a cgroup's path of 4000 bytes, escaped.
 const TEXT_LINE_MAX: usize = 16 << 10;
-/// More mistakes than this are not told, one is enough to be refused.
-const MISTAKES_MAX: usize = 20;
+/// Errors that are reported at most; one is enough to refuse the file.
+const ERRORS_MAX: usize = 20;
 
-/// A mistake and the line that it stands on, counted from 1; 0 is the file as a
-/// whole.
+/// What is wrong with a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BadLine {
-    /// The line.
+pub struct ConfigError {
+    /// The line, counted from 1; 0 is the file as a whole.
     pub line: usize,
-    /// The mistake.
-    pub mistake: Mistake,
+    /// What is wrong there.
+    pub error: ParseError,
 }
 
-/// `7: "10x/2s": …`, to be put behind the file's name and a colon.
-impl fmt::Display for BadLine {
+/// `7: "10x/2s": …`; the file's name and a colon belong in front of it.
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            0 => write!(f, " {}", self.mistake),
-            line => write!(f, "{line}: {}", self.mistake),
+            0 => write!(f, " {}", self.error),
+            line => write!(f, "{line}: {}", self.error),
         }
     }
 }
 
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
 impl Config {
-    /// Reads a configuration file's text, or tells every mistake in it.
-    pub fn parse(text: &[u8]) -> Result<Config, Vec<BadLine>> {
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, up to 20 lines.
+    pub fn parse(text: &[u8]) -> Result<Config, Vec<ConfigError>> {
         let mut reader = Reader::default();
         if text.len() > FILE_MAX {
-            let help = "the file is longer than 1 MiB, so it is hardly a configuration";
-            return Err(vec![BadLine {
+            let help = "the file is longer than 1 MiB, the most for a configuration";
+            return Err(vec![ConfigError {
                 line: 0,
-                mistake: Mistake::new("", Reason::NotText, help),
+                error: ParseError::new("", Reason::NotText, help),
             }]);
         }
         for (index, line) in text.split(|&b| b == b'\n').enumerate() {
-            if let Err(mistake) = reader.line(line) {
-                reader.mistakes.push(BadLine {
+            if let Err(error) = reader.line(line) {
+                reader.errors.push(ConfigError {
                     line: index + 1,
-                    mistake,
+                    error,
                 });
             }
-            if reader.mistakes.len() == MISTAKES_MAX {
+            if reader.errors.len() == ERRORS_MAX {
                 break;
             }
         }
-        if reader.mistakes.is_empty() {
+        if reader.errors.is_empty() {
             Ok(reader.config)
         } else {
-            Err(reader.mistakes)
+            Err(reader.errors)
         }
     }
 }
@@ -67,11 +76,11 @@ impl Config {
 struct Reader {
     config: Config,
     given: Vec<Setting>,
-    mistakes: Vec<BadLine>,
+    errors: Vec<ConfigError>,
 }
 
 impl Reader {
-    fn line(&mut self, line: &[u8]) -> Result<(), Mistake> {
+    fn line(&mut self, line: &[u8]) -> Result<(), ParseError> {
         let line = text(line)?;
         let mut words = line
             .split([' ', '\t'])
@@ -84,10 +93,9 @@ impl Reader {
             Some(word) => match Setting::ALL.iter().find(|setting| setting.name() == word) {
                 Some(setting) => self.setting(*setting, words.skip(1)),
                 None => {
-                    let help = "a rule begins with cpu, memory, io or irq, a setting is \
-                                facility, output, grace, rate_limit, queue, max_line or \
-                                max_triggers";
-                    Err(Mistake::new(word, Reason::BadWord, help))
+                    let help = "expected a rule (cpu, memory, io or irq) or a setting (facility, \
+                                output, grace, rate_limit, queue, max_line or max_triggers)";
+                    Err(ParseError::new(word, Reason::BadWord, help))
                 }
             },
         }
@@ -97,20 +105,20 @@ impl Reader {
         &mut self,
         setting: Setting,
         mut words: impl Iterator<Item = &'a str>,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), ParseError> {
         let (name, help) = (setting.name(), setting.help());
         let Some(value) = words.next() else {
-            let help = format!("{name} has no value: {help}");
-            return Err(Mistake::new("", Reason::BadCount, help));
+            let help = format!("the value of {name} is missing: {help}");
+            return Err(ParseError::new("", Reason::BadCount, help));
         };
         if let Some(word) = words.next() {
-            let help = format!("{name} has one value: {help}");
-            return Err(Mistake::new(word, Reason::BadCount, help));
+            let help = format!("{name} takes one value: {help}");
+            return Err(ParseError::new(word, Reason::BadCount, help));
         }
         let first = !self.given.contains(&setting);
         if !first && setting != Setting::Output {
-            let help = format!("{name} is set twice");
-            return Err(Mistake::new(value, Reason::BadCount, help));
+            let help = format!("{name} is set more than once");
+            return Err(ParseError::new(value, Reason::BadCount, help));
         }
         self.config.settings.set(setting, value, first)?;
         self.given.push(setting);
@@ -118,31 +126,31 @@ impl Reader {
     }
 }
 
-/// A line as text, or what makes it none.
-fn text(line: &[u8]) -> Result<&str, Mistake> {
-    let bad = |help: &str| Mistake::new("", Reason::NotText, help);
+/// A line as text.
+fn text(line: &[u8]) -> Result<&str, ParseError> {
+    let bad = |help: &str| ParseError::new("", Reason::NotText, help);
     if line.len() > TEXT_LINE_MAX {
         return Err(bad("the line is longer than 16 KiB"));
     }
     if line.ends_with(b"\r") {
         return Err(bad(
-            "the line ends in CR LF: save the file with Unix line ends",
+            "the line ends in CR LF: save the file with Unix line endings",
         ));
     }
     if line.starts_with(b"\xef\xbb\xbf") {
         return Err(bad(
-            "the file begins with a byte order mark: save it as plain UTF-8",
+            "the file begins with a byte order mark: save it as UTF-8 without one",
         ));
     }
     let line = std::str::from_utf8(line)
-        .map_err(|_| bad("the line is not UTF-8 text; in cgroup= write such a byte as %XX"))?;
+        .map_err(|_| bad("the line is not UTF-8; in cgroup= write other bytes as %XX"))?;
     match line
         .split([' ', '\t'])
         .find(|word| word.contains(char::is_control))
     {
         Some(word) => {
-            let help = "a control character: a configuration is plain text";
-            Err(Mistake::new(word, Reason::NotText, help))
+            let help = "control characters are not allowed";
+            Err(ParseError::new(word, Reason::NotText, help))
         }
         None => Ok(line),
     }
@@ -154,8 +162,8 @@ mod tests {
     use crate::time::Micros;
 
     #[test]
-    fn comments_and_blank_lines_are_passed_over() {
-        let text = b"# a comment\n\n  \t \nmemory full 10%/2s # behind a rule\n grace 0\n";
+    fn comments_and_blank_lines_are_ignored() {
+        let text = b"# a comment\n\n  \t \nmemory full 10%/2s # after a rule\n grace 0\n";
         let config = Config::parse(text);
         assert_eq!(
             config.map(|c| (c.rules.len(), c.settings.grace)),
@@ -164,12 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_line() {
+    fn every_error_has_its_line() {
         let text = b"rate_limit 1\nmemory full 10%/2s\nnonsense\nmemory full 20%/2s\n";
         let lines = Config::parse(text).err().unwrap_or_default();
         let lines: Vec<_> = lines
             .iter()
-            .map(|bad| (bad.line, bad.mistake.reason))
+            .map(|bad| (bad.line, bad.error.reason))
             .collect();
         assert_eq!(
             lines,

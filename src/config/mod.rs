@@ -1,5 +1,5 @@
-//! The text of psilogd.conf(5): settings and rules, a line each. Every mistake
-//! is found at once, with its line and the word.
+//! The text of psilogd.conf(5): settings and rules, one per line. All errors are
+//! found at once, each with its line and the word.
 
 mod file;
 mod output;
@@ -7,15 +7,14 @@ mod settings;
 
 use std::fmt;
 
-use crate::rule::{Mistake, Reason, Rule};
+use crate::rule::{ParseError, Reason, Rule};
 
-pub use file::{BadLine, FILE_MAX};
+pub use file::{ConfigError, FILE_MAX};
 pub use output::{DEV_LOG, Output};
 pub use settings::Settings;
 
-/// In force without a rule of the user's own. Windows of 2 s: valid with and
-/// without CAP_SYS_RESOURCE, and the window that systemd registers, so that
-/// neither blinds the other.
+/// The rules in force if the user gives none. Windows of 2 s are valid with and without
+/// CAP_SYS_RESOURCE, and systemd registers the same, so that neither blinds the other.
 pub const BUILT_IN: &str = "\
 memory full 10%/2s for=20s level=warning name=memory
 memory full 40%/2s for=20s level=crit name=memory-critical
@@ -26,7 +25,7 @@ cpu some 90%/2s for=5m level=notice name=cpu
 /// Settings and rules, as a file or the command line gave them.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// What holds for all rules.
+    /// The settings, which apply to all rules.
     pub settings: Settings,
     /// The rules; none given means the built-in ones (see [`Config::rules_or_built_in`]).
     pub rules: Vec<Rule>,
@@ -34,19 +33,19 @@ pub struct Config {
 
 impl Config {
     /// Adds a rule unless its name is taken.
-    pub fn add(&mut self, rule: Rule) -> Result<(), Mistake> {
+    pub fn add(&mut self, rule: Rule) -> Result<(), ParseError> {
         if self.rules.iter().any(|other| other.name == rule.name) {
-            let help = "two rules have this name: give one of them another with name=";
-            return Err(Mistake::new(&rule.name, Reason::DuplicateName, help));
+            let help = "two rules have this name: rename one of them with name=";
+            return Err(ParseError::new(&rule.name, Reason::DuplicateName, help));
         }
         self.rules.push(rule);
         Ok(())
     }
 
-    /// Puts the built-in rules in force where there are none.
+    /// Adds the built-in rules if there are no others.
     pub fn rules_or_built_in(mut self) -> Config {
         if self.rules.is_empty() {
-            // that they are right is what a test is for
+            // a test holds that they parse
             self.rules = Config::parse(BUILT_IN.as_bytes()).unwrap_or_default().rules;
         }
         self
@@ -54,8 +53,8 @@ impl Config {
 
     /// Pairs of rules of one group (the whole system, or a cgroup) whose windows
     /// differ: with CAP_SYS_RESOURCE the short window blinds the long one, because
-    /// the kernel looks at the group once per shortest window. Rules that are armed
-    /// without are immune, and blind no other.
+    /// the kernel checks the group once per shortest window. Rules that are armed
+    /// without the capability neither blind others nor are blinded.
     pub fn differing_windows(&self) -> impl Iterator<Item = (&Rule, &Rule)> {
         self.rules.iter().enumerate().filter_map(|(index, rule)| {
             let group: Vec<&Rule> = self
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_rules_are_right() {
+    fn the_built_in_rules_parse() {
         let config = Config::default().rules_or_built_in();
         let names: Vec<_> = config.rules.iter().map(|rule| rule.name.as_str()).collect();
         assert_eq!(names, ["memory", "memory-critical", "io", "cpu"]);

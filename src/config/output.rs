@@ -1,11 +1,11 @@
-//! Where lines go, as `output` and -o name it.
+//! The destinations of lines, as `output` and -o name them.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::rule::{Mistake, Reason};
+use crate::rule::{ParseError, Reason};
 
-/// Where lines go.
+/// A destination of lines.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
     /// A local syslog socket; the path is `/dev/log` unless given.
@@ -25,11 +25,11 @@ pub const DEV_LOG: &str = "/dev/log";
 /// The port of syslog by UDP (RFC 3164, 2).
 const UDP_PORT: u16 = 514;
 pub(super) const OUTPUT_HELP: &str =
-    "an output is syslog, syslog:PATH, udp:ADDRESS, udp:ADDRESS:PORT, kmsg, stdout or stderr";
+    "expected syslog, syslog:PATH, udp:ADDRESS, udp:ADDRESS:PORT, kmsg, stdout or stderr";
 
 impl Output {
     /// Reads `syslog`, `syslog:PATH`, `udp:ADDRESS[:PORT]`, `kmsg`, `stdout`, `stderr`.
-    pub fn parse(word: &str) -> Result<Output, Mistake> {
+    pub fn parse(word: &str) -> Result<Output, ParseError> {
         match word.split_once(':') {
             None if word == "syslog" => Ok(Output::Syslog(DEV_LOG.into())),
             None if word == "kmsg" => Ok(Output::Kmsg),
@@ -37,22 +37,22 @@ impl Output {
             None if word == "stderr" => Ok(Output::Stderr),
             Some(("syslog", path)) => {
                 if !path.starts_with('/') {
-                    let help = "the path of a socket begins with /, for example syslog:/dev/log";
-                    return Err(Mistake::new(word, Reason::BadValue, help));
+                    let help = "the path of a socket must begin with /, e.g. syslog:/dev/log";
+                    return Err(ParseError::new(word, Reason::BadValue, help));
                 }
                 // sun_path holds 108 bytes with its NUL (unix(7))
                 if path.len() > 107 {
-                    let help = "the path of a socket is at most 107 bytes long";
-                    return Err(Mistake::new(word, Reason::BadValue, help));
+                    let help = "the path of a socket must have at most 107 bytes";
+                    return Err(ParseError::new(word, Reason::BadValue, help));
                 }
                 Ok(Output::Syslog(path.into()))
             }
             Some(("udp", address)) => udp_address(address).map(Output::Udp).ok_or_else(|| {
-                let help = "an address is numeric (a look-up would block), for example \
+                let help = "expected a numeric address (a name lookup would block), e.g. \
                             udp:192.0.2.1, udp:192.0.2.1:514 or udp:[2001:db8::1]:514";
-                Mistake::new(word, Reason::BadValue, help)
+                ParseError::new(word, Reason::BadValue, help)
             }),
-            _ => Err(Mistake::new(word, Reason::BadValue, OUTPUT_HELP)),
+            _ => Err(ParseError::new(word, Reason::BadValue, OUTPUT_HELP)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The settings, each a word and a value, and what they are unless set.
+//! The settings: each is a word and a value, and has a default.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use syslog::Facility;
 
 use super::output::{DEV_LOG, OUTPUT_HELP, Output};
 use crate::line::LINE_MAX;
-use crate::rule::{Mistake, Reason};
+use crate::rule::{ParseError, Reason};
 use crate::time::Micros;
 
-/// What holds for all rules.
+/// The settings, which apply to all rules.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The syslog facility of every line.
     pub facility: Facility,
-    /// Where lines go; at least one.
+    /// The destinations of lines; at least one.
     pub outputs: Vec<Output>,
-    /// How long after boot pressure is none of our business.
+    /// How long after boot pressure is ignored.
     pub grace: Micros,
-    /// Lines per rule and hour; None is no limit.
+    /// The most lines per rule and hour; None is no limit.
     pub rate_limit: Option<u32>,
-    /// Lines that each output keeps while its receiver takes none.
+    /// The most lines that each output keeps while its receiver accepts none.
     pub queue: usize,
-    /// Bytes in a line, header and all.
+    /// The most bytes of a line, with its header.
     pub max_line: usize,
-    /// Triggers on cgroups, at most.
+    /// The most triggers on cgroups.
     pub max_triggers: usize,
 }
 
@@ -42,7 +42,7 @@ impl Default for Settings {
     }
 }
 
-/// The facilities that a program may use: kern is the kernel's own.
+/// The facilities of programs; kern is the kernel's own.
 const FACILITIES: [(&str, Facility); 19] = [
     ("user", Facility::LOG_USER),
     ("mail", Facility::LOG_MAIL),
@@ -66,14 +66,14 @@ const FACILITIES: [(&str, Facility); 19] = [
 ];
 
 impl Settings {
-    /// Takes one setting; `first` says that it was not set before.
+    /// Takes one setting; `first` is whether it was not set before.
     pub(super) fn set(
         &mut self,
         setting: Setting,
         value: &str,
         first: bool,
-    ) -> Result<(), Mistake> {
-        let bad = || Mistake::new(value, Reason::BadValue, setting.help());
+    ) -> Result<(), ParseError> {
+        let bad = || ParseError::new(value, Reason::BadValue, setting.help());
         let number = |least: usize, most: usize| {
             let number = value.parse::<usize>().ok();
             number
@@ -88,8 +88,8 @@ impl Settings {
             Setting::Output => self.add_output(value, first)?,
             Setting::Grace => {
                 let grace = Micros::parse(value);
-                self.grace =
-                    grace.map_err(|why| Mistake::new(value, Reason::BadValue, why.to_string()))?;
+                self.grace = grace
+                    .map_err(|why| ParseError::new(value, Reason::BadValue, why.to_string()))?;
             }
             Setting::RateLimit if value == "none" => self.rate_limit = None,
             Setting::RateLimit => self.rate_limit = Some(number(2, 1_000_000)? as u32),
@@ -100,15 +100,15 @@ impl Settings {
         Ok(())
     }
 
-    /// The first output replaces the one that holds unless set.
-    fn add_output(&mut self, value: &str, first: bool) -> Result<(), Mistake> {
+    /// The first output replaces the default.
+    fn add_output(&mut self, value: &str, first: bool) -> Result<(), ParseError> {
         let output = Output::parse(value)?;
         if first {
             self.outputs.clear();
         }
         if self.outputs.contains(&output) {
-            let help = "this output is set twice";
-            return Err(Mistake::new(value, Reason::BadCount, help));
+            let help = "this output is set more than once";
+            return Err(ParseError::new(value, Reason::BadCount, help));
         }
         self.outputs.push(output);
         Ok(())
@@ -175,15 +175,15 @@ impl Setting {
     pub(super) const fn help(self) -> &'static str {
         match self {
             Setting::Facility => {
-                "a facility is daemon, user, local0 to local7, auth, authpriv, cron, ftp, lpr, \
+                "expected daemon, user, local0 to local7, auth, authpriv, cron, ftp, lpr, \
                  mail, news, syslog or uucp"
             }
             Setting::Output => OUTPUT_HELP,
-            Setting::Grace => "grace is a duration after boot, for example 2m",
-            Setting::RateLimit => "a rate limit is 2 to 1000000 lines per rule and hour, or none",
-            Setting::Queue => "a queue holds 16 to 65536 lines",
-            Setting::MaxLine => "a line is at most 200 to 1000 bytes long",
-            Setting::MaxTriggers => "triggers on cgroups are at most 1 to 10000",
+            Setting::Grace => "expected a duration after boot, e.g. 2m",
+            Setting::RateLimit => "expected 2 to 1000000 lines per rule and hour, or none",
+            Setting::Queue => "expected 16 to 65536 lines",
+            Setting::MaxLine => "expected 200 to 1000 bytes",
+            Setting::MaxTriggers => "expected 1 to 10000 triggers",
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::{BadRule, Daemon};
+use super::{Daemon, UnarmedRule};
 use crate::alert::Alert;
 use crate::cgroup::{Change, Tree};
 use crate::episode::Sample;
@@ -12,11 +12,11 @@ use crate::pressure::Stall;
 use crate::report::{EndReason, Hint};
 use crate::rule::Rule;
 use crate::sys;
-use crate::trigger::{BadTrigger, Trigger};
+use crate::trigger::{ArmError, Trigger};
 
 impl Daemon {
     /// Arms every rule; those that can't be are logged, returned, and passed over.
-    pub fn arm(&mut self) -> Vec<BadRule> {
+    pub fn arm(&mut self) -> Vec<UnarmedRule> {
         let settings = &self.config.settings;
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
         self.monitors
@@ -43,12 +43,12 @@ impl Daemon {
 
     /// Arms whatever the rules cover and is not armed yet; `bad` gets the first
     /// failure of each rule.
-    pub(super) fn arm_missing(&mut self, bad: &mut Vec<BadRule>) {
-        let mut first = |rule: &Rule, outcome: Result<(), BadTrigger>| {
+    pub(super) fn arm_missing(&mut self, bad: &mut Vec<UnarmedRule>) {
+        let mut first = |rule: &Rule, outcome: Result<(), ArmError>| {
             let known = bad.iter().any(|bad| bad.name == rule.name);
             if let (Err(why), false) = (outcome, known) {
                 let name = rule.name.clone();
-                bad.push(BadRule { name, why });
+                bad.push(UnarmedRule { name, why });
             }
         };
         // Watched first: what is created while we look is noticed.
@@ -153,7 +153,7 @@ impl Daemon {
     }
 
     /// Arms a rule for the whole system or one cgroup, unless it is.
-    fn arm_one(&mut self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Result<(), BadTrigger> {
+    fn arm_one(&mut self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Result<(), ArmError> {
         match self.monitors.find(rule, cgroup) {
             Some(Found::Armed(index)) => {
                 if let Some(errno) = died_of(self.monitors.trigger(index)) {
@@ -183,7 +183,7 @@ impl Daemon {
 
     /// Arms what is not; a cgroup that a pattern matched may be gone by now, and
     /// then that is all. `was` is why it was disarmed, if it was.
-    fn try_arm(&mut self, mut alert: Alert, was: Option<Failure>) -> Result<(), BadTrigger> {
+    fn try_arm(&mut self, mut alert: Alert, was: Option<Failure>) -> Result<(), ArmError> {
         self.changed = true;
         let rule = Rc::clone(alert.rule());
         match self.open(&rule, alert.cgroup()) {
@@ -215,7 +215,7 @@ impl Daemon {
     /// Opens and arms. Where that can't be yet, we want to know when it can: a
     /// cgroup that is named may be created, pressure files that are switched off may
     /// be switched on. Then we look once more, for what has just happened.
-    fn open(&mut self, rule: &Rule, cgroup: Option<&[u8]>) -> Result<(Trigger, Stall), BadTrigger> {
+    fn open(&mut self, rule: &Rule, cgroup: Option<&[u8]>) -> Result<(Trigger, Stall), ArmError> {
         let armed = Trigger::arm(rule, cgroup, &self.roots);
         let (Err(why), Some(path), Some(tree)) = (&armed, cgroup, &mut self.tree) else {
             return armed;

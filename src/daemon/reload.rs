@@ -1,7 +1,7 @@
 //! SIGHUP: what is unchanged keeps its descriptor and its open episode.
 
 use super::{Daemon, close, stay_in_memory};
-use crate::options::BadConfig;
+use crate::options::LoadError;
 use crate::report::Report;
 use crate::sys;
 
@@ -33,13 +33,13 @@ impl Daemon {
     }
 
     /// The old configuration stays in force.
-    fn reject(&mut self, bad: &BadConfig) {
+    fn reject(&mut self, bad: &LoadError) {
         if let Some(first) = bad.lines.first() {
             self.sink.log(&Report::ReloadFailed {
                 file: bad.file.as_os_str().as_encoded_bytes(),
                 line: first.line,
-                reason: first.mistake.reason.token(),
-                word: first.mistake.word.as_bytes(),
+                reason: first.error.reason.token(),
+                word: first.error.word.as_bytes(),
             });
         }
     }

@@ -1,20 +1,21 @@
-//! Why psistat can't go on, as one sentence each: what, where, and what would be
-//! right. psistat(1), DIAGNOSTICS lists them.
+//! Why psistat stops, as one sentence each: what is wrong, where, and what was
+//! expected. psistat(1), DIAGNOSTICS lists them.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Display, Path, PathBuf};
 
 use crate::pattern::CgroupPath;
-use crate::pressure::BadPressure;
+use crate::pressure::PressureError;
 use crate::report::Hint;
 
-/// Why psistat can't go on.
+/// Why psistat stops.
 #[derive(Debug)]
 pub enum Failure {
-    /// There is nothing to read.
-    Read(BadRead),
-    /// Standard output takes nothing, or the system refuses something basic.
+    /// Pressure can't be read.
+    Read(ReadError),
+    /// Standard output can't be written, or the system refuses something basic.
     Io(io::Error),
     /// The record can't be written to this file.
     Record(PathBuf, io::Error),
@@ -23,7 +24,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Read(bad) => bad.fmt(f),
+            Failure::Read(error) => error.fmt(f),
             Failure::Io(error) => write!(f, "cannot write to standard output: {}", Why(error)),
             Failure::Record(file, error) => {
                 write!(f, "cannot write {}: {}", file.display(), Why(error))?;
@@ -37,9 +38,18 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<BadRead> for Failure {
-    fn from(bad: BadRead) -> Failure {
-        Failure::Read(bad)
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Failure::Read(error) => Some(error),
+            Failure::Io(error) | Failure::Record(_, error) => Some(error),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Failure {
+        Failure::Read(error)
     }
 }
 
@@ -49,14 +59,14 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Why there is nothing to show.
+/// Why pressure can't be read.
 #[derive(Debug)]
-pub enum BadRead {
-    /// The file is no pressure file.
-    Text(PathBuf, BadPressure),
-    /// The system refused it.
+pub enum ReadError {
+    /// The file is not a pressure file.
+    Text(PathBuf, PressureError),
+    /// The system refused to read the file.
     Io(PathBuf, io::Error),
-    /// There are no pressure files in this directory.
+    /// This directory has no pressure files.
     Missing(PathBuf, Missing),
     /// No cgroup below this directory matches.
     NoMatch(PathBuf),
@@ -69,37 +79,39 @@ pub enum BadRead {
 /// Why a directory has no pressure files.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Missing {
-    /// The kernel keeps none.
+    /// The kernel records no pressure.
     Psi,
     /// /proc shows processes only.
     ProcSubset,
-    /// /proc is not mounted; this option would do without.
+    /// /proc is not mounted; this option would do without it.
     Proc(char),
-    /// The directory of `-P`, or of `-C`, isn't there.
+    /// The directory of `-P`, or of `-C`, does not exist.
     Directory(char),
-    /// That of `-P` or `-C` is a file.
+    /// The directory of `-P`, or of `-C`, is a file.
     File(char),
-    /// That of `-P` holds other things.
+    /// The directory of `-P` holds other files.
     Others,
-    /// The cgroup of this path isn't there.
+    /// The cgroup of this path does not exist.
     Cgroup(Vec<u8>),
-    /// A file lies where a cgroup of this path would be a directory.
+    /// A file is where the directory of this cgroup would be.
     CgroupFile(Vec<u8>),
     /// The cgroup of this path has its accounting switched off.
     CgroupOff(Vec<u8>),
 }
 
-impl fmt::Display for BadRead {
+impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BadRead::Text(path, why @ BadPressure::Empty) => write!(f, "{} {why}", path.display()),
-            BadRead::Text(path, why) => write!(
+            ReadError::Text(path, why @ PressureError::Empty) => {
+                write!(f, "{} {why}", path.display())
+            }
+            ReadError::Text(path, why) => write!(
                 f,
                 "{} {why}: expected what the kernel writes, some avg10=0.00 avg60=0.00 \
                  avg300=0.00 total=0; check -P and -C",
                 path.display()
             ),
-            BadRead::Io(path, error) => {
+            ReadError::Io(path, error) => {
                 write!(f, "cannot read {}: {}", path.display(), Why(error))?;
                 match error.kind() {
                     io::ErrorKind::PermissionDenied => {
@@ -111,17 +123,30 @@ impl fmt::Display for BadRead {
                     _ => Ok(()),
                 }
             }
-            BadRead::Missing(path, why) => why.sentence(f, path),
-            BadRead::NoMatch(mount) => write!(
+            ReadError::Missing(path, why) => why.sentence(f, path),
+            ReadError::NoMatch(mount) => write!(
                 f,
                 "no cgroup below {} matches: psistat -g '**' lists all of them",
                 mount.display()
             ),
-            BadRead::NoMount => f.write_str(
+            ReadError::NoMount => f.write_str(
                 "no cgroup2 hierarchy is mounted: mount one (mount -t cgroup2 none \
                  /sys/fs/cgroup), or name its directory with -C",
             ),
-            BadRead::Descriptors => f.write_str(Hint::Descriptors.sentence()),
+            ReadError::Descriptors => f.write_str(Hint::Descriptors.sentence()),
+        }
+    }
+}
+
+impl Error for ReadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            ReadError::Text(_, error) => Some(error),
+            ReadError::Io(_, error) => Some(error),
+            ReadError::Missing(..)
+            | ReadError::NoMatch(_)
+            | ReadError::NoMount
+            | ReadError::Descriptors => None,
         }
     }
 }
@@ -152,27 +177,39 @@ impl Missing {
                 "{path} holds no pressure files (cpu, memory, io, irq): -P expects {}",
                 expected('P')
             ),
-            Missing::Cgroup(cgroup) => write!(
+            Missing::Cgroup(cgroup) | Missing::CgroupFile(cgroup) | Missing::CgroupOff(cgroup) => {
+                let cgroup = CgroupPath::of(cgroup.clone());
+                self.of_cgroup(f, &cgroup, path)
+            }
+        }
+    }
+
+    fn of_cgroup(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        cgroup: &CgroupPath,
+        path: Display<'_>,
+    ) -> fmt::Result {
+        match self {
+            Missing::CgroupFile(_) => write!(
                 f,
-                "there is no cgroup {}, which would be {path}: psistat -g '**' lists all of them",
-                CgroupPath::of(cgroup.clone())
+                "there is no cgroup {cgroup}: {path} is a file, and a cgroup is a directory"
             ),
-            Missing::CgroupFile(cgroup) => write!(
+            Missing::CgroupOff(_) => write!(
                 f,
-                "there is no cgroup {}: {path} is a file, and a cgroup is a directory",
-                CgroupPath::of(cgroup.clone())
+                "the cgroup {cgroup} has no pressure files: write 1 to {path}/cgroup.pressure, or \
+                 boot with psi=1"
             ),
-            Missing::CgroupOff(cgroup) => write!(
+            _ => write!(
                 f,
-                "the cgroup {} has no pressure files: write 1 to {path}/cgroup.pressure, or boot \
-                 with psi=1",
-                CgroupPath::of(cgroup.clone())
+                "there is no cgroup {cgroup}, which would be {path}: psistat -g '**' lists all of \
+                 them"
             ),
         }
     }
 }
 
-/// What the directory of `-P` or `-C` is to be.
+/// The directory that `-P` or `-C` expects.
 fn expected(option: char) -> &'static str {
     match option {
         'C' => "the cgroup2 mount, usually /sys/fs/cgroup",
@@ -180,7 +217,7 @@ fn expected(option: char) -> &'static str {
     }
 }
 
-/// An error of the system, in words that don't need its number.
+/// The text of a system's error without its number.
 struct Why<'a>(&'a io::Error);
 
 impl fmt::Display for Why<'_> {
@@ -196,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_have_no_numbers() {
+    fn errors_are_written_without_numbers() {
         let error = io::Error::from_raw_os_error(libc::ENOSPC);
         assert_eq!(Why(&error).to_string(), "No space left on device");
     }

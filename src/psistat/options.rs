@@ -13,13 +13,13 @@ use crate::stat::Selection;
 use crate::stat::table::Limits;
 use crate::time::Micros;
 
-/// Below this psistat would measure itself.
+/// The shortest interval; below it psistat would measure itself.
 const INTERVAL_MIN: Micros = Micros::millis(10);
-/// `--record` where no interval is given.
+/// The interval of `--record` if none is given.
 const RECORD_INTERVAL: Micros = Micros::millis(100);
-/// More than a terminal has lines.
+/// The most rows of `-n`; more than any terminal has lines.
 const TOP_MAX: usize = 10_000;
-/// What `-n` shows where no `-g` says otherwise.
+/// What `-n` shows without `-g`.
 const EVERY_CGROUP: &[u8] = b"**";
 
 const LIMITS: Limits = Limits {
@@ -32,7 +32,7 @@ const LIMITS: Limits = Limits {
 pub enum Action {
     /// Show figures.
     Show(Settings),
-    /// Watch for so long, then print rules.
+    /// Measure for this time, then print rules.
     Suggest(Settings, Micros),
     /// Write counters to this file until stopped.
     Record(Settings, PathBuf),
@@ -45,27 +45,27 @@ pub enum Action {
 /// How and what to show.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// From one reading to the next; None is one reading.
+    /// The time from one reading to the next; None is a single reading.
     pub interval: Option<Micros>,
-    /// So many readings; None is no end.
+    /// The number of readings; None is no limit.
     pub count: Option<u64>,
-    /// `-a`: the kernel's averages too.
+    /// `-a`: also the kernel's averages.
     pub averages: bool,
     /// `-j`: JSON lines.
     pub json: bool,
-    /// `-w`: lines longer than the terminal's.
+    /// `-w`: lines may be longer than the terminal is wide.
     pub wide: bool,
     /// `-t`: time stamps.
     pub time: bool,
     /// `-m`: no colours.
     pub plain: bool,
-    /// `-c`: where colours begin.
+    /// `-c`: the limits of the colours.
     pub limits: Limits,
     /// `-r`: which resources.
     pub selection: Selection,
     /// `-g`: which cgroups; none is the whole system.
     pub patterns: Vec<Pattern>,
-    /// `-n`: only the most-stalled ones.
+    /// `-n`: how many of the most-stalled cgroups.
     pub top: Option<usize>,
     /// `-P`: the directory of the system's pressure files.
     pub pressure: Option<PathBuf>,
@@ -73,33 +73,33 @@ pub struct Settings {
     pub cgroups: Option<PathBuf>,
 }
 
-/// Whether an option has an argument, and what `-h` calls it.
+/// Whether an option takes an argument, and its name in `-h`.
 enum Takes {
     Nothing,
     Argument(&'static str),
-    /// Given as often as wanted.
+    /// One argument each time; the option may be repeated.
     Arguments(&'static str),
 }
 
 use Takes::{Argument, Arguments, Nothing};
 
-/// The letter, the long name, the argument and what `-h` says.
+/// The letter, the long name, the argument and the description of `-h`.
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
 const OPTIONS: [Known; 15] = [
-    ("a", "averages", Nothing, "the kernel's averages (10, 60, 300 s) as well"),
-    ("c", "color", Argument("YELLOW,RED"), "colours from so many percent on (10,50)"),
-    ("g", "cgroup", Arguments("CGROUP"), "a cgroup, or a pattern of them: * and **"),
-    ("j", "json", Nothing, "JSON, one object per line"),
-    ("m", "no-color", Nothing, "monochrome: no colours"),
-    ("n", "top", Argument("N"), "the N most-stalled cgroups"),
-    ("r", "resource", Argument("RESOURCE,..."), "only these of cpu,memory,io,irq"),
-    ("t", "timestamp", Nothing, "the time of every reading"),
-    ("w", "wide", Nothing, "wide: neither fold nor cut to the terminal"),
-    ("C", "cgroup-root", Argument("DIR"), "cgroups are below DIR"),
-    ("P", "pressure", Argument("DIR"), "pressure files are in DIR, not /proc/pressure"),
-    ("", "suggest", Argument("DURATION"), "watch, then print rules for psilogd.conf"),
+    ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
+    ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
+    ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
+    ("j", "json", Nothing, "print JSON, one object per line"),
+    ("m", "no-color", Nothing, "use no colours"),
+    ("n", "top", Argument("N"), "show the N most-stalled cgroups"),
+    ("r", "resource", Argument("RESOURCE,..."), "show only these of cpu,memory,io,irq"),
+    ("t", "timestamp", Nothing, "show the time of every reading"),
+    ("w", "wide", Nothing, "do not fit lines to the terminal"),
+    ("C", "cgroup-root", Argument("DIR"), "root of the cgroup2 hierarchy"),
+    ("P", "pressure", Argument("DIR"), "read DIR instead of /proc/pressure"),
+    ("", "suggest", Argument("DURATION"), "measure, then print rules for psilogd.conf"),
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
     ("h", "help", Nothing, "print this help"),
     ("V", "version", Nothing, "print the version"),
@@ -117,7 +117,7 @@ fn options() -> Options {
     options
 }
 
-/// An option by both its names, `-g, --cgroup`; what is none, as it was given.
+/// An option by both its names, `-g, --cgroup`; an unknown one as it was given.
 fn named(name: &str) -> String {
     match OPTIONS
         .iter()
@@ -130,11 +130,11 @@ fn named(name: &str) -> String {
     }
 }
 
-/// What is wrong with the options as such.
+/// A sentence about an option that is unknown, repeated or wrong in its argument.
 fn misuse(fail: Fail) -> String {
     match fail {
-        Fail::ArgumentMissing(name) => format!("option {}: its argument is missing", named(&name)),
-        Fail::UnrecognizedOption(name) => format!("there is no option {}", named(&name)),
+        Fail::ArgumentMissing(name) => format!("option {}: the argument is missing", named(&name)),
+        Fail::UnrecognizedOption(name) => format!("unknown option {}", named(&name)),
         Fail::OptionDuplicated(name) => format!("option {}: given more than once", named(&name)),
         Fail::UnexpectedArgument(name) => format!("option {}: takes no argument", named(&name)),
         Fail::OptionMissing(name) => format!("option {}: is missing", named(&name)),
@@ -152,10 +152,13 @@ pub fn usage() -> String {
 }
 
 impl Action {
-    /// Reads the arguments; what is wrong with them, as a sentence.
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// A sentence about the first argument that is wrong.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
-        // getopts takes text only, but the name of a cgroup may be any bytes: what
-        // isn't UTF-8 becomes the %XX that -g reads.
+        // getopts takes text only, but the name of a cgroup may be any bytes: those that
+        // aren't UTF-8 become the %XX that -g reads.
         let args = args.into_iter().map(|arg| text(arg.into_vec()));
         let matches = options().parse(args).map_err(misuse)?;
         if matches.opt_present("h") {
@@ -194,17 +197,17 @@ fn text(bytes: Vec<u8>) -> String {
 
 fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
     if matches.free.len() > 1 {
-        return Err("with --record there is no count: it goes on until it is stopped".into());
+        return Err("--record takes no count: it runs until it is stopped".into());
     }
     if matches.opt_present("suggest") {
-        return Err("--suggest does not go with --record".into());
+        return Err("--suggest can't be used with --record".into());
     }
     if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
         .into_iter()
         .find(|option| matches.opt_present(option))
     {
         return Err(format!(
-            "option {} does not go with --record, which shows nothing",
+            "option {} can't be used with --record, which shows nothing",
             named(other)
         ));
     }
@@ -216,14 +219,14 @@ fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
 fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micros, String> {
     let length = duration(length).map_err(|why| wrong("suggest", length, why))?;
     if !matches.free.is_empty() {
-        return Err("with --suggest there is no interval: readings are 2 s apart".into());
+        return Err("--suggest takes no interval: it reads every 2 s".into());
     }
     if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
         .into_iter()
         .find(|option| matches.opt_present(option))
     {
         return Err(format!(
-            "option {} does not go with --suggest, which prints a configuration",
+            "option {} can't be used with --suggest, which prints a configuration",
             named(other)
         ));
     }
@@ -231,37 +234,14 @@ fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micro
     match settings.patterns.as_slice() {
         [] => Ok(length),
         [one] if plain(one) => Ok(length),
-        _ => Err("with --suggest, -g is one cgroup and no pattern".into()),
+        _ => Err("with --suggest, -g must be one cgroup and not a pattern".into()),
     }
 }
 
 impl Settings {
     fn new(matches: &Matches) -> Result<Settings, String> {
-        let mut patterns = Vec::new();
-        for word in matches.opt_strs("g") {
-            let pattern = Pattern::parse(word.as_bytes());
-            patterns.push(pattern.map_err(|why| wrong("g", &word, why))?);
-        }
         let top = option(matches, "n", top)?;
-        if top.is_some() && patterns.is_empty() {
-            patterns.extend(Pattern::parse(EVERY_CGROUP));
-        }
-        let mut operands = matches.free.iter();
-        let (first, second) = (operands.next(), operands.next());
-        if let Some(word) = operands.next() {
-            return Err(format!(
-                "\"{word}\": too many operands; expected at most an interval and a count"
-            ));
-        }
-        let interval = match first {
-            None => None,
-            Some(word) => Some(interval(word).map_err(|why| format!("\"{word}\": {why}"))?),
-        };
-        let count = match (second, interval) {
-            (Some(word), _) => Some(count(word).map_err(|why| format!("\"{word}\": {why}"))?),
-            (None, Some(_)) => None,
-            (None, None) => Some(1),
-        };
+        let (interval, count) = operands(&matches.free)?;
         Ok(Settings {
             interval,
             count,
@@ -272,7 +252,7 @@ impl Settings {
             plain: matches.opt_present("m"),
             limits: option(matches, "c", limits)?.unwrap_or(LIMITS),
             selection: option(matches, "r", selection)?.unwrap_or([true; 4]),
-            patterns,
+            patterns: patterns(matches, top.is_some())?,
             top,
             pressure: matches.opt_str("P").map(PathBuf::from),
             cgroups: matches.opt_str("C").map(PathBuf::from),
@@ -280,7 +260,36 @@ impl Settings {
     }
 }
 
-/// What is wrong with an option's argument.
+/// The patterns of `-g`; with `-n` alone, every cgroup.
+fn patterns(matches: &Matches, top: bool) -> Result<Vec<Pattern>, String> {
+    let mut patterns = Vec::new();
+    for word in matches.opt_strs("g") {
+        let pattern = Pattern::parse(word.as_bytes());
+        patterns.push(pattern.map_err(|why| wrong("g", &word, why))?);
+    }
+    if top && patterns.is_empty() {
+        patterns.extend(Pattern::parse(EVERY_CGROUP));
+    }
+    Ok(patterns)
+}
+
+/// The interval and the count.
+fn operands(words: &[String]) -> Result<(Option<Micros>, Option<u64>), String> {
+    let bad = |word: &String, why: String| format!("\"{word}\": {why}");
+    match words {
+        [] => Ok((None, Some(1))),
+        [step] => Ok((Some(interval(step).map_err(|why| bad(step, why))?), None)),
+        [step, times] => Ok((
+            Some(interval(step).map_err(|why| bad(step, why))?),
+            Some(count(times).map_err(|why| bad(times, why))?),
+        )),
+        [_, _, word, ..] => Err(format!(
+            "\"{word}\": too many operands; expected at most an interval and a count"
+        )),
+    }
+}
+
+/// A sentence about an option's argument.
 fn wrong(name: &str, word: &str, why: impl fmt::Display) -> String {
     format!("option {}: \"{word}\": {why}", named(name))
 }
@@ -295,7 +304,7 @@ fn option<T>(
     matches.opt_str(name).map(read).transpose()
 }
 
-/// Digits and at most `places` behind a point, as a whole number of its units.
+/// Digits and at most `places` after a point, as a whole number of the last place.
 fn decimal(text: &str, places: usize) -> Option<u64> {
     let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
@@ -315,15 +324,15 @@ fn duration(word: &str) -> Result<Micros, String> {
         return Micros::parse(&format!("{length}us")).map_err(|why| why.to_string());
     }
     Micros::parse(word).map_err(|_| {
-        "a length of time is seconds (1, 0.5) or a whole number and a unit (500ms, 2s, 1m, 24h), \
-         at most a year"
+        "expected seconds (1, 0.5), or a whole number and a unit (500ms, 2s, 1m, 24h), at most one \
+         year"
             .into()
     })
 }
 
 fn interval(word: &str) -> Result<Micros, String> {
     match duration(word)? {
-        interval if interval < INTERVAL_MIN => Err("an interval is at least 10ms".into()),
+        interval if interval < INTERVAL_MIN => Err("the interval must be at least 10ms".into()),
         interval => Ok(interval),
     }
 }
@@ -331,14 +340,14 @@ fn interval(word: &str) -> Result<Micros, String> {
 fn count(word: &str) -> Result<u64, String> {
     match word.parse::<u64>() {
         Ok(count @ 1..) => Ok(count),
-        _ => Err("a count is a whole number from 1 on".into()),
+        _ => Err("expected a count of at least 1".into()),
     }
 }
 
 fn top(word: &str) -> Result<usize, String> {
     match word.parse::<usize>() {
         Ok(n @ 1..=TOP_MAX) => Ok(n),
-        _ => Err("a number of cgroups is 1 to 10000".into()),
+        _ => Err("expected 1 to 10000 cgroups".into()),
     }
 }
 
@@ -353,8 +362,7 @@ fn limits(word: &str) -> Result<Limits, String> {
     match both {
         Some((yellow, red)) if yellow <= red => Ok(Limits { yellow, red }),
         _ => Err(
-            "expected YELLOW,RED, two percentages of 0 to 100, the smaller first, e.g. 10,50"
-                .into(),
+            "expected YELLOW,RED, e.g. 10,50: percentages of 0 to 100, the smaller first".into(),
         ),
     }
 }
@@ -365,7 +373,7 @@ fn selection(word: &str) -> Result<Selection, String> {
         match Resource::parse(name) {
             Some(resource) => selection[resource as usize] = true,
             None => {
-                return Err("resources are cpu, memory, io and irq, with commas between".into());
+                return Err("expected cpu, memory, io or irq, separated by commas".into());
             }
         }
     }
@@ -373,159 +381,4 @@ fn selection(word: &str) -> Result<Selection, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<Action, String> {
-        Action::parse(line.split_whitespace().map(OsString::from))
-    }
-
-    fn settings(line: &str) -> Settings {
-        match parse(line) {
-            Ok(Action::Show(settings)) => settings,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn intervals_and_counts() {
-        for (line, interval, count) in [
-            ("", None, Some(1)),
-            ("1", Some(1_000_000), None),
-            ("0.5", Some(500_000), None),
-            (".25", Some(250_000), None),
-            ("2.", Some(2_000_000), None),
-            ("500ms 10", Some(500_000), Some(10)),
-            ("1m", Some(60_000_000), None),
-            ("0.01", Some(10_000), None),
-        ] {
-            let settings = settings(line);
-            assert_eq!(settings.interval, interval.map(Micros), "{line}");
-            assert_eq!(settings.count, count, "{line}");
-        }
-    }
-
-    #[test]
-    fn options_are_read() {
-        let settings = settings("-ajmtw -c 0.5,2 -r memory,io -n 3 -P /p -C /c 1");
-        assert!(settings.averages && settings.json && settings.wide);
-        assert!(settings.plain && settings.time);
-        assert_eq!(settings.limits.yellow, Percent(50));
-        assert_eq!(settings.limits.red, Percent(200));
-        assert_eq!(settings.selection, [false, true, true, false]);
-        assert_eq!(settings.top, Some(3));
-        // -n alone is of every cgroup
-        assert_eq!(settings.patterns, [Pattern::parse(b"**").unwrap()]);
-        assert_eq!(settings.pressure, Some("/p".into()));
-        assert_eq!(settings.cgroups, Some("/c".into()));
-    }
-
-    #[test]
-    fn every_option_has_a_long_name_that_means_the_same() {
-        let both = [
-            ("-a", "--averages"),
-            ("-c 1,2", "--color 1,2"),
-            ("-g /a", "--cgroup /a"),
-            ("-j", "--json"),
-            ("-m", "--no-color"),
-            ("-n 3", "--top 3"),
-            ("-r io", "--resource io"),
-            ("-t", "--timestamp"),
-            ("-w", "--wide"),
-            ("-C /c", "--cgroup-root /c"),
-            ("-P /p", "--pressure /p"),
-            ("-h", "--help"),
-            ("-V", "--version"),
-        ];
-        let plain = parse("");
-        for (short, long) in both {
-            assert_eq!(parse(short), parse(long), "{short}");
-            assert_ne!(parse(short), plain, "{short}");
-        }
-        let short = OPTIONS.iter().filter(|known| !known.0.is_empty());
-        assert_eq!(short.count(), both.len());
-        assert!(OPTIONS.iter().all(|known| !known.1.is_empty()));
-    }
-
-    #[test]
-    fn a_name_that_is_no_text_is_taken() {
-        let args = [b"-g".to_vec(), b"/a\xff*".to_vec()].map(OsString::from_vec);
-        let Ok(Action::Show(settings)) = Action::parse(args) else {
-            panic!("refused");
-        };
-        assert!(settings.patterns[0].matches(b"/a\xffb"));
-    }
-
-    #[test]
-    fn what_can_not_be_right_is_refused() {
-        for (line, word) in [
-            ("x", "\"x\""),
-            ("0", "at least 10ms"),
-            ("1us", "at least 10ms"),
-            ("-1", "no option -1"),
-            ("1.0000001", "\"1.0000001\""),
-            (".", "\".\""),
-            ("1.5s", "\"1.5s\""),
-            ("99999999999999999999", "\"99999999999999999999\""),
-            ("31708800", "at most one year"),
-            ("1 0", "a count"),
-            ("1 x", "a count"),
-            ("1 2 3", "\"3\""),
-            ("-c 10", "-c"),
-            ("-c 50,10", "-c"),
-            ("-c 10,101", "-c"),
-            ("-c 1.234,5", "-c"),
-            ("-r disk", "-r"),
-            ("-r cpu,", "-r"),
-            ("-n 0", "-n"),
-            ("-n x", "-n"),
-            ("-n 10001", "-n"),
-            ("-g /a**", "-g"),
-            ("-x", "no option -x"),
-            ("--record", "--record: its argument is missing"),
-            ("-g", "-g, --cgroup: its argument is missing"),
-            ("--frob", "no option --frob"),
-            ("--json=x", "-j, --json: takes no argument"),
-            ("--top 3 -n 4", "-n, --top: given more than once"),
-            ("--resource disk", "-r, --resource: \"disk\""),
-            ("--record f 1 2", "no count"),
-            ("--record f --json", "-j, --json"),
-            ("--record f --suggest 1h", "--suggest"),
-            ("--suggest x", "--suggest"),
-            ("--suggest 24h 1", "no interval"),
-            ("--suggest 24h -j", "-j"),
-            ("--suggest 24h -g **", "one cgroup"),
-            ("--suggest 24h -g /a -g /b", "one cgroup"),
-        ] {
-            let why = parse(line).err().unwrap_or_default();
-            assert!(why.contains(word), "{line}: {why}");
-        }
-    }
-
-    #[test]
-    fn records_are_ten_a_second_unless_told() {
-        for (line, interval) in [("--record /f", 100), ("--record /f -g ** 0.5", 500)] {
-            match parse(line) {
-                Ok(Action::Record(settings, file)) => {
-                    assert_eq!(settings.interval, Some(Micros::millis(interval)), "{line}");
-                    assert_eq!((settings.count, file), (None, "/f".into()), "{line}");
-                }
-                other => panic!("{line}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn suggestions_take_any_duration() {
-        for (line, length) in [
-            ("--suggest 24h", Micros::secs(24 * 3600)),
-            ("--suggest 10 -g /a -r io", Micros::secs(10)),
-            ("--suggest=500ms", Micros::millis(500)),
-        ] {
-            match parse(line) {
-                Ok(Action::Suggest(_, found)) => assert_eq!(found, length, "{line}"),
-                other => panic!("{line}: {other:?}"),
-            }
-        }
-    }
-}
+mod tests;

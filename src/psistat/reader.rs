@@ -1,5 +1,5 @@
-//! Reads pressure files: at most once each reading and file, with the clock
-//! looked at right behind every one.
+//! Reads pressure files: each file at most once per reading, and the clock right after
+//! each file.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,12 +9,12 @@ use std::os::unix::fs::{DirEntryExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use crate::pattern::Pattern;
-use crate::pressure::{BadPressure, Pressure, Resource};
+use crate::pressure::{Pressure, PressureError, Resource};
 use crate::roots::Roots;
 use crate::stat::{Group, Reading, Readings, Selection};
 use crate::sys;
 
-use super::failure::{BadRead, Missing};
+use super::failure::{Missing, ReadError};
 
 /// More than any pressure file has: two lines of at most 80 bytes.
 const FILE_MAX: usize = 512;
@@ -39,21 +39,24 @@ struct Kept {
 }
 
 impl Reader {
-    /// Opens what is fixed: the system's files if there are no patterns, else those
-    /// of the patterns that are plain paths. None of them being there is an error.
+    /// Opens the files that are fixed: the system's if there are no patterns, else those
+    /// of the patterns that are plain paths.
+    ///
+    /// # Errors
+    /// A group without any pressure file, or one that can't be read.
     pub fn open(
         selection: Selection,
         pressure: Option<&Path>,
         cgroups: Option<&Path>,
         patterns: &[Pattern],
-    ) -> Result<Reader, BadRead> {
+    ) -> Result<Reader, ReadError> {
         let mut reader = Reader {
             selection,
             kept: Vec::new(),
             mount: PathBuf::new(),
             patterns: Vec::new(),
         };
-        // No look at /proc/self/mountinfo where nothing in it matters.
+        // /proc/self/mountinfo is read only if it is needed.
         let roots = Roots::find;
         if patterns.is_empty() {
             let directory = pressure.map_or_else(|| roots().system, Path::to_path_buf);
@@ -68,21 +71,26 @@ impl Reader {
         reader.mount = mount.ok_or_else(no_mount)?;
         directory(&reader.mount, 'C')?;
         for pattern in patterns {
-            let Some(path) = pattern.plain() else {
-                reader.patterns.push(pattern.clone());
-                continue;
-            };
-            if reader.is_kept(&path) {
-                continue;
+            match pattern.plain() {
+                None => reader.patterns.push(pattern.clone()),
+                Some(path) => reader.keep(path)?,
             }
-            let directory = reader.mount.join(OsStr::from_bytes(&path[1..]));
-            let mut kept = Kept::new(Some(path.clone()), directory);
-            if !kept.open(selection)? && !kept.has_others() {
-                return Err(no_cgroup(kept.directory, path));
-            }
-            reader.kept.push(kept);
         }
         Ok(reader)
+    }
+
+    /// Opens the files of the cgroup at this path, once.
+    fn keep(&mut self, path: Vec<u8>) -> Result<(), ReadError> {
+        if self.is_kept(&path) {
+            return Ok(());
+        }
+        let directory = self.mount.join(OsStr::from_bytes(&path[1..]));
+        let mut kept = Kept::new(Some(path.clone()), directory);
+        if !kept.open(self.selection)? && !kept.has_others() {
+            return Err(no_cgroup(kept.directory, path));
+        }
+        self.kept.push(kept);
+        Ok(())
     }
 
     fn is_kept(&self, path: &[u8]) -> bool {
@@ -92,7 +100,7 @@ impl Reader {
     }
 
     /// Reads every group once; in ascending order of path.
-    pub fn read(&mut self) -> Result<Vec<Group>, BadRead> {
+    pub fn read(&mut self) -> Result<Vec<Group>, ReadError> {
         let mut groups = Vec::with_capacity(self.kept.len());
         for kept in &mut self.kept {
             groups.push(kept.read(self.selection)?);
@@ -101,8 +109,8 @@ impl Reader {
             groups.sort_by(|a, b| a.path.cmp(&b.path));
             return Ok(groups);
         }
-        // First which there are, then their files: two patterns that match one
-        // cgroup must not read it twice.
+        // The cgroups are collected before their files are read, so that a cgroup that
+        // two patterns match is read once.
         let mut found = Vec::new();
         for pattern in &self.patterns {
             walk(&self.mount, pattern, &mut found);
@@ -117,18 +125,18 @@ impl Reader {
         Ok(groups)
     }
 
-    /// The first reading: no cgroup at all is a mistake in the pattern, where later
-    /// it is the way of cgroups.
-    pub fn read_first(&mut self) -> Result<Vec<Group>, BadRead> {
+    /// The first reading. Without any cgroup the pattern is probably wrong; later that is
+    /// no error, since cgroups are removed at any time.
+    pub fn read_first(&mut self) -> Result<Vec<Group>, ReadError> {
         let groups = self.read()?;
         match groups.is_empty() {
-            true => Err(BadRead::NoMatch(self.mount.clone())),
+            true => Err(ReadError::NoMatch(self.mount.clone())),
             false => Ok(groups),
         }
     }
 
-    /// Reads a cgroup that a walk found. It may have gone since.
-    fn read_found(&self, path: Vec<u8>, id: u64) -> Result<Group, BadRead> {
+    /// Reads a cgroup that a walk found, unless it was removed meanwhile.
+    fn read_found(&self, path: Vec<u8>, id: u64) -> Result<Group, ReadError> {
         let mut file = self.mount.clone().into_os_string();
         file.push(OsStr::from_bytes(&path));
         file.push("/");
@@ -150,7 +158,7 @@ impl Reader {
                 continue;
             };
             let read = reading(&text[..length]);
-            let read = read.map_err(|why| BadRead::Text(name.to_path_buf(), why));
+            let read = read.map_err(|why| ReadError::Text(name.to_path_buf(), why));
             readings[resource as usize] = Some(read?);
         }
         Ok(Group {
@@ -161,9 +169,8 @@ impl Reader {
     }
 }
 
-/// The directories below the mount that match, with their inode numbers, which
-/// cgroup2 doesn't give twice. One that can't be read is passed over: cgroups go
-/// at any time.
+/// The matching directories below the mount with their inode numbers, which cgroup2
+/// does not reuse. Unreadable ones are skipped: cgroups are removed at any time.
 fn walk(mount: &Path, pattern: &Pattern, found: &mut Vec<(Vec<u8>, u64)>) {
     let mut ahead = vec![(Vec::new(), pattern.start())];
     while let Some((path, states)) = ahead.pop() {
@@ -208,15 +215,15 @@ impl Kept {
         })
     }
 
-    /// Opens what there is; whether that is anything.
-    fn open(&mut self, selection: Selection) -> Result<bool, BadRead> {
+    /// Opens the selected files that exist; whether there are any.
+    fn open(&mut self, selection: Selection) -> Result<bool, ReadError> {
         for resource in Resource::ALL {
             if selection[resource as usize] {
                 let name = self.file(resource);
                 self.files[resource as usize] = match File::open(&name) {
                     Ok(file) => Some(file),
                     Err(error) if is_gone(&error) => None,
-                    // Of what lies in the way there is a better sentence.
+                    // The caller has a better sentence about that file.
                     Err(error) if error.kind() == io::ErrorKind::NotADirectory => None,
                     Err(error) => return Err(refused(name, error)),
                 };
@@ -231,8 +238,8 @@ impl Kept {
         all.iter().any(|file| file.exists())
     }
 
-    fn read(&mut self, selection: Selection) -> Result<Group, BadRead> {
-        // What went may have come back, but then it is another cgroup.
+    fn read(&mut self, selection: Selection) -> Result<Group, ReadError> {
+        // A removed cgroup may have been created again, but that is another one.
         if self.path.is_some() && self.files.iter().all(Option::is_none) {
             self.id = self.id.saturating_add(1);
             self.open(selection)?;
@@ -246,7 +253,7 @@ impl Kept {
             match file.read_at(&mut text, 0) {
                 Ok(length) => {
                     let read = reading(&text[..length]);
-                    let read = read.map_err(|why| BadRead::Text(self.file(resource), why));
+                    let read = read.map_err(|why| ReadError::Text(self.file(resource), why));
                     readings[resource as usize] = Some(read?);
                 }
                 Err(error) if is_gone(&error) => {
@@ -265,13 +272,12 @@ impl Kept {
     }
 }
 
-/// Why there are no pressure files of the system in this directory, which `-P` may
-/// have named.
-fn no_system(path: PathBuf, named: bool) -> BadRead {
+/// Why this directory, which `-P` may have named, has no pressure files of the system.
+fn no_system(path: PathBuf, named: bool) -> ReadError {
     if named {
         return match directory(&path, 'P') {
             Err(why) => why,
-            Ok(()) => BadRead::Missing(path, Missing::Others),
+            Ok(()) => ReadError::Missing(path, Missing::Others),
         };
     }
     let why = match (exists("/proc/self"), exists("/proc/stat")) {
@@ -279,20 +285,20 @@ fn no_system(path: PathBuf, named: bool) -> BadRead {
         (true, false) => Missing::ProcSubset,
         (true, true) => Missing::Psi,
     };
-    BadRead::Missing(path, why)
+    ReadError::Missing(path, why)
 }
 
 /// Why no cgroup2 mount is known.
-fn no_mount() -> BadRead {
+fn no_mount() -> ReadError {
     let mounts = "/proc/self/mountinfo";
     match exists(mounts) {
-        true => BadRead::NoMount,
-        false => BadRead::Missing(mounts.into(), Missing::Proc('C')),
+        true => ReadError::NoMount,
+        false => ReadError::Missing(mounts.into(), Missing::Proc('C')),
     }
 }
 
-/// Why the cgroup of this path, which would be this directory, has no files.
-fn no_cgroup(directory: PathBuf, path: Vec<u8>) -> BadRead {
+/// Why the cgroup of this path and directory has no pressure files.
+fn no_cgroup(directory: PathBuf, path: Vec<u8>) -> ReadError {
     let why = match std::fs::metadata(&directory) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             return refused(directory, error);
@@ -301,11 +307,11 @@ fn no_cgroup(directory: PathBuf, path: Vec<u8>) -> BadRead {
         Ok(found) if !found.is_dir() => Missing::CgroupFile(path),
         Ok(_) => Missing::CgroupOff(path),
     };
-    BadRead::Missing(directory, why)
+    ReadError::Missing(directory, why)
 }
 
 /// Whether it is a directory, as this option expects.
-fn directory(path: &Path, option: char) -> Result<(), BadRead> {
+fn directory(path: &Path, option: char) -> Result<(), ReadError> {
     let why = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => Missing::File(option),
@@ -314,31 +320,31 @@ fn directory(path: &Path, option: char) -> Result<(), BadRead> {
             _ => return Err(refused(path.into(), error)),
         },
     };
-    Err(BadRead::Missing(path.into(), why))
+    Err(ReadError::Missing(path.into(), why))
 }
 
 fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
-/// ENOENT before it is open, ENODEV after its cgroup went.
+/// ENOENT if it can't be opened, ENODEV once its cgroup is removed.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
 }
 
-fn refused(path: PathBuf, error: io::Error) -> BadRead {
+fn refused(path: PathBuf, error: io::Error) -> ReadError {
     match error.raw_os_error() {
-        Some(libc::EOPNOTSUPP) => BadRead::Missing(path, Missing::Psi),
-        Some(libc::EMFILE | libc::ENFILE) => BadRead::Descriptors,
-        _ => BadRead::Io(path, error),
+        Some(libc::EOPNOTSUPP) => ReadError::Missing(path, Missing::Psi),
+        Some(libc::EMFILE | libc::ENFILE) => ReadError::Descriptors,
+        _ => ReadError::Io(path, error),
     }
 }
 
-/// The text of a file that was read this moment.
-fn reading(text: &[u8]) -> Result<Reading, BadPressure> {
+/// The reading of a file whose text was read just now.
+fn reading(text: &[u8]) -> Result<Reading, PressureError> {
     let at = sys::now();
     if text.len() == FILE_MAX {
-        return Err(BadPressure::Garbage);
+        return Err(PressureError::Garbage);
     }
     let pressure = Pressure::parse(text)?;
     Ok(Reading { at, pressure })

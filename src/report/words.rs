@@ -79,21 +79,19 @@ impl Hint {
                  SystemCallFilter=capset and ProtectControlGroups=no in the systemd unit"
             }
             Hint::Cgroup2 => "no cgroup2 hierarchy is mounted",
-            Hint::NoCgroup => "there is no such cgroup yet; it is armed when it is created",
+            Hint::NoCgroup => "the cgroup does not exist yet; it is armed when it is created",
             Hint::CgroupPressure => {
-                "the cgroup has no pressure files: write 1 to its cgroup.pressure, or boot with \
-                 psi=1"
+                "the cgroup has no pressure files: set its cgroup.pressure to 1, or boot with psi=1"
             }
             Hint::Owner => {
-                "the cgroup belongs to another user: run as root, or with CAP_DAC_OVERRIDE"
+                "the cgroup belongs to another user: run as root or with CAP_DAC_OVERRIDE"
             }
             Hint::ReadOnly => {
                 "it is mounted read-only: unset ProtectControlGroups=yes in the systemd unit, or \
                  remount it"
             }
             Hint::Namespace => {
-                "the root of a cgroup namespace can't be watched from inside: name a cgroup \
-                 below it"
+                "a cgroup namespace can't watch its own root: name a cgroup below it"
             }
             Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
             Hint::Inotify => {

@@ -1,5 +1,5 @@
-//! The text of `psistat --record` (psistat(1), RECORDS): counters over time, a
-//! line a reading, of which only what has changed is written. Pure both ways.
+//! The text of `psistat --record` (psistat(1), RECORDS): counters over time, one line
+//! per reading and group with only what has changed. Pure both ways.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ impl Writer {
                 match (before, stall.total.checked_sub(before.unwrap_or(0))) {
                     (Some(_), Some(0)) => {}
                     (_, Some(growth)) => changes.push_str(&format!(" {letter}{growth}")),
-                    // fallen: another counter, from its start
+                    // it fell, so it is a new counter, from its start
                     (_, None) => changes.push_str(&format!(" {letter}={}", stall.total)),
                 }
             }
@@ -80,7 +80,7 @@ impl Writer {
         }
     }
 
-    /// Appends when the record ends: what has changed since is nothing.
+    /// Appends the time at which the record ends: nothing has changed until then.
     pub fn end(&mut self, out: &mut Vec<u8>, at: Moment) {
         if let Some(last) = self.last {
             let passed = at.since(last).0;
@@ -113,21 +113,23 @@ fn letter(cell: usize) -> char {
     char::from(b'a' + cell as u8)
 }
 
-/// A text that is no record, by its line, counted from 1.
+/// The first line, counted from 1, that does not belong in a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BadRecord(pub usize);
+pub struct RecordError(pub usize);
 
-impl fmt::Display for BadRecord {
+impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {} is not one of a psistat record", self.0)
+        write!(f, "line {} does not belong in a psistat record", self.0)
     }
 }
 
-/// Reads a record back: one point a line that holds a reading.
-pub fn parse(text: &str) -> Result<Vec<Point>, BadRecord> {
+impl std::error::Error for RecordError {}
+
+/// Reads a record back: one point per line that holds a reading.
+pub fn parse(text: &str) -> Result<Vec<Point>, RecordError> {
     let mut lines = text.lines().zip(1..);
     if lines.next().map(|(line, _)| line) != Some(HEAD) {
-        return Err(BadRecord(1));
+        return Err(RecordError(1));
     }
     let mut groups: Vec<Known> = Vec::new();
     let mut at = Moment(0);
@@ -137,7 +139,7 @@ pub fn parse(text: &str) -> Result<Vec<Point>, BadRecord> {
             Some(name) => group(name).map(|known| groups.push(known)),
             None => reading(line, &mut groups, &mut at).map(|point| points.push(point)),
         };
-        point.ok_or(BadRecord(number))?;
+        point.ok_or(RecordError(number))?;
     }
     Ok(points)
 }
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_refused() {
+    fn other_texts_are_refused() {
         for (text, line) in [
             ("", 1),
             ("psistat record 2\n", 1),
@@ -261,7 +263,7 @@ mod tests {
             ),
             ("psistat record 1\ngroup /%4\n", 2),
         ] {
-            assert_eq!(parse(text), Err(BadRecord(line)), "{text}");
+            assert_eq!(parse(text), Err(RecordError(line)), "{text}");
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Rules for psilogd.conf from what was measured. Every rule that could be
-//! proposed is run over the readings as they come, by the very machine that
-//! psilogd runs, so how often it would have fired is counted and not guessed,
-//! and memory stays the same however long it takes.
+//! Rules for psilogd.conf from measured pressure. Every candidate is run over the
+//! readings as they arrive, by the state machine of psilogd itself, so the number of
+//! its episodes is counted and not guessed. Memory does not grow with time.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::Reading;
 use crate::episode::{Episode, Event, Phase, Sample};
@@ -15,47 +14,47 @@ use crate::time::Micros;
 /// How often counters are read: the window of the built-in rules.
 pub const WINDOW: Micros = Micros::secs(2);
 
-/// The thresholds that are tried, in percent of the window.
+/// The thresholds that are tried, in percent of the window: the rungs.
 const LADDER: [u32; 10] = [5, 10, 20, 30, 40, 50, 60, 70, 80, 90];
 
-/// A tenth of a percent each, and one for 100 %.
+/// One bucket per tenth of a percent, and one for 100 %.
 const BUCKETS: usize = 1001;
 
-/// Less than this hasn't seen the backup.
+/// A shorter measurement has probably missed the backup.
 const SHORT: Micros = Micros::secs(12 * 3600);
 const DAY: Micros = Micros::secs(24 * 3600);
 
-/// A rule to be proposed, but for its threshold.
-struct Plan {
+/// A rule that may be proposed, without its threshold.
+struct Candidate {
     resource: Resource,
     kind: Kind,
     /// Its keys, as the built-in rules have them.
     keys: &'static str,
-    /// No lower threshold is proposed, however idle the host was: what is under
-    /// it nobody wants to be told.
+    /// The lowest threshold that is proposed, in percent, however idle the host was:
+    /// pressure below it is not worth a line.
     floor: u32,
 }
 
-const PLANS: [Plan; 4] = [
-    Plan {
+const CANDIDATES: [Candidate; 4] = [
+    Candidate {
         resource: Resource::Memory,
         kind: Kind::Full,
         keys: "for=20s level=warning name=memory",
         floor: 10,
     },
-    Plan {
+    Candidate {
         resource: Resource::Io,
         kind: Kind::Full,
         keys: "for=30m level=warning name=io",
         floor: 20,
     },
-    Plan {
+    Candidate {
         resource: Resource::Cpu,
         kind: Kind::Some,
         keys: "for=5m level=notice name=cpu",
         floor: 50,
     },
-    Plan {
+    Candidate {
         resource: Resource::Irq,
         kind: Kind::Full,
         keys: "for=2m level=notice name=irq",
@@ -63,20 +62,20 @@ const PLANS: [Plan; 4] = [
     },
 ];
 
-/// Beside the memory rule stands one of level crit, at twice its threshold and
-/// never under this.
+/// The memory rule is accompanied by one of level crit, at twice its threshold and
+/// never below this, in percent.
 const CRITICAL_FLOOR: u32 = 40;
 const CRITICAL_KEYS: &str = "for=20s level=crit name=memory-critical";
 
-/// One threshold of the ladder.
-struct Step {
+/// A candidate at one threshold of the ladder.
+struct Rung {
     percent: u32,
     episode: Episode,
     fired: u32,
     longest: Micros,
 }
 
-impl Step {
+impl Rung {
     fn feed(&mut self, now: Sample) {
         let event = match self.episode.phase() {
             Phase::Quiet => self.episode.checked(now.at, now.total),
@@ -87,7 +86,7 @@ impl Step {
         if let Some(Event::Begin(_)) = event {
             self.fired = self.fired.saturating_add(1);
         }
-        // While it is still under way as well: ^C may come at any time.
+        // Open episodes count too: ^C may stop the measurement at any time.
         let figures = match event {
             Some(Event::Begin(figures) | Event::Still(figures) | Event::End(figures)) => {
                 Some(figures)
@@ -100,25 +99,25 @@ impl Step {
     }
 }
 
-/// What was measured of one plan.
-struct Course {
-    plan: &'static Plan,
+/// The measurement of one candidate.
+struct Measured {
+    candidate: &'static Candidate,
     first: Sample,
     last: Sample,
-    /// Intervals by their share.
+    /// The number of intervals by their share.
     buckets: Vec<u32>,
     intervals: u32,
     worst: Percent,
-    ladder: Vec<Step>,
+    ladder: Vec<Rung>,
 }
 
-/// Everything measured so far.
+/// All measurements so far.
 pub struct Suggestion {
     cgroup: Option<CgroupPath>,
-    courses: Vec<Course>,
+    measured: Vec<Measured>,
 }
 
-/// When it was measured, as text for the heading.
+/// The time of the measurement, as text for the heading.
 #[derive(Clone, Copy, Debug)]
 pub struct Period<'a> {
     /// The first reading.
@@ -132,79 +131,70 @@ impl Suggestion {
     pub fn new(path: Option<Vec<u8>>) -> Suggestion {
         Suggestion {
             cgroup: path.map(CgroupPath::of),
-            courses: Vec::new(),
+            measured: Vec::new(),
         }
     }
 
-    /// Takes one file's reading; they should lie [`WINDOW`] or a little more apart.
+    /// Takes the reading of one file; readings should be [`WINDOW`] or a little more
+    /// apart.
     pub fn feed(&mut self, resource: Resource, reading: Reading) {
-        for plan in PLANS.iter().filter(|plan| plan.resource == resource) {
-            let Some(stall) = reading.pressure.of(plan.kind) else {
+        for candidate in CANDIDATES
+            .iter()
+            .filter(|candidate| candidate.resource == resource)
+        {
+            let Some(stall) = reading.pressure.of(candidate.kind) else {
                 continue;
             };
             let now = Sample {
                 at: reading.at,
                 total: stall.total,
             };
-            let known = |course: &&mut Course| std::ptr::eq(course.plan, plan);
-            match self.courses.iter_mut().find(known) {
-                Some(course) => course.feed(now),
-                None => self.courses.push(Course::new(plan, &self.cgroup, now)),
+            let known = |measured: &&mut Measured| std::ptr::eq(measured.candidate, candidate);
+            match self.measured.iter_mut().find(known) {
+                Some(measured) => measured.feed(now),
+                None => self
+                    .measured
+                    .push(Measured::new(candidate, &self.cgroup, now)),
             }
         }
     }
 
-    /// How long was watched.
+    /// The longest measurement.
     fn watched(&self) -> Micros {
-        let lengths = self.courses.iter().map(Course::watched);
+        let lengths = self.measured.iter().map(Measured::watched);
         lengths.max().unwrap_or_default()
     }
 
-    /// Writes the rules as a configuration, the figures as its comments.
+    /// Writes the rules as a configuration with the figures in its comments.
     pub fn write(&self, out: &mut Vec<u8>, period: Period<'_>) {
         // Writing to a Vec does not fail.
         let _ = self.text(out, period);
     }
 
-    fn text(&self, out: &mut Vec<u8>, period: Period<'_>) -> std::io::Result<()> {
-        let intervals = self.courses.iter().map(|course| course.intervals).max();
+    fn text(&self, out: &mut Vec<u8>, period: Period<'_>) -> io::Result<()> {
+        let intervals = self
+            .measured
+            .iter()
+            .map(|measured| measured.intervals)
+            .max();
         let intervals = intervals.unwrap_or_default();
         if intervals == 0 {
             return writeln!(
                 out,
-                "# Nothing was measured: it takes two readings, {WINDOW} apart."
+                "# Nothing was measured: two readings are needed, {WINDOW} apart."
             );
         }
         let watched = self.watched();
-        writeln!(out, "# Suggested by psistat {}.", env!("CARGO_PKG_VERSION"))?;
-        writeln!(
-            out,
-            "# Watched for {} s, from {} to {}: {intervals} windows of {WINDOW}.",
-            watched.0 / 1_000_000,
-            period.from,
-            period.to,
-        )?;
-        if watched < SHORT {
-            out.extend_from_slice(
-                b"# That is short: a day with its peak and its backup says more.\n",
-            );
-        }
-        out.extend_from_slice(
-            b"#\n\
-              # pct        share of a window that was stalled; half of the windows were at\n\
-              #            or under p50, and so on\n\
-              # fired      how many episodes a rule of that threshold would have logged\n\
-              # longest_s  the longest of them, in seconds\n",
-        );
-        for plan in &PLANS {
-            let known = |course: &&Course| std::ptr::eq(course.plan, plan);
-            match self.courses.iter().find(known) {
-                Some(course) => course.text(out, &self.cgroup, watched)?,
+        heading(out, period, intervals, watched)?;
+        for candidate in &CANDIDATES {
+            let known = |measured: &&Measured| std::ptr::eq(measured.candidate, candidate);
+            match self.measured.iter().find(known) {
+                Some(measured) => measured.text(out, &self.cgroup, watched)?,
                 None => writeln!(
                     out,
                     "\n# {} {}: not watched, or not known to this kernel",
-                    plan.resource.name(),
-                    plan.kind.name(),
+                    candidate.resource.name(),
+                    candidate.kind.name(),
                 )?,
             }
         }
@@ -212,9 +202,44 @@ impl Suggestion {
     }
 }
 
-/// The rule of a plan; None is a mistake in this file, which a test looks for.
-fn rule(plan: &Plan, percent: u32, keys: &str, cgroup: &Option<CgroupPath>) -> Option<Rule> {
-    let head = [plan.resource.name(), plan.kind.name(), "1%/2s"];
+/// When and how long was measured, and what the figures below mean.
+fn heading(
+    out: &mut Vec<u8>,
+    period: Period<'_>,
+    intervals: u32,
+    watched: Micros,
+) -> io::Result<()> {
+    writeln!(out, "# Suggested by psistat {}.", env!("CARGO_PKG_VERSION"))?;
+    writeln!(
+        out,
+        "# Watched for {} s, from {} to {}: {intervals} windows of {WINDOW}.",
+        watched.0 / 1_000_000,
+        period.from,
+        period.to,
+    )?;
+    if watched < SHORT {
+        out.extend_from_slice(
+            b"# That is short: measure a whole day, with its peak and its backup.\n",
+        );
+    }
+    out.extend_from_slice(
+        b"#\n\
+          # pct        share of a window that was stalled; p50: half of the windows had\n\
+          #            at most this share, and so on\n\
+          # fired      how many episodes a rule of that threshold would have logged\n\
+          # longest_s  the longest of them, in seconds\n",
+    );
+    Ok(())
+}
+
+/// The rule of a candidate. None is an error in this file, which a test would find.
+fn rule(
+    candidate: &Candidate,
+    percent: u32,
+    keys: &str,
+    cgroup: &Option<CgroupPath>,
+) -> Option<Rule> {
+    let head = [candidate.resource.name(), candidate.kind.name(), "1%/2s"];
     let mut rule = Rule::parse(head.into_iter().chain(keys.split(' '))).ok()?;
     rule.threshold = Threshold::Share(Percent(percent * 100));
     rule.window = WINDOW;
@@ -222,25 +247,25 @@ fn rule(plan: &Plan, percent: u32, keys: &str, cgroup: &Option<CgroupPath>) -> O
     Some(rule)
 }
 
-impl Course {
-    fn new(plan: &'static Plan, cgroup: &Option<CgroupPath>, now: Sample) -> Course {
-        let step = |percent| {
-            let rule = rule(plan, percent, plan.keys, cgroup)?;
-            Some(Step {
+impl Measured {
+    fn new(candidate: &'static Candidate, cgroup: &Option<CgroupPath>, now: Sample) -> Measured {
+        let rung = |percent| {
+            let rule = rule(candidate, percent, candidate.keys, cgroup)?;
+            Some(Rung {
                 percent,
                 episode: Episode::new(&rule, now, false),
                 fired: 0,
                 longest: Micros::ZERO,
             })
         };
-        Course {
-            plan,
+        Measured {
+            candidate,
             first: now,
             last: now,
             buckets: vec![0; BUCKETS],
             intervals: 0,
             worst: Percent(0),
-            ladder: LADDER.into_iter().filter_map(step).collect(),
+            ladder: LADDER.into_iter().filter_map(rung).collect(),
         }
     }
 
@@ -257,8 +282,8 @@ impl Course {
             self.intervals = self.intervals.saturating_add(1);
             self.worst = self.worst.max(share);
         }
-        for step in &mut self.ladder {
-            step.feed(now);
+        for rung in &mut self.ladder {
+            rung.feed(now);
         }
     }
 
@@ -266,7 +291,7 @@ impl Course {
         self.last.at.since(self.first.at)
     }
 
-    /// The share that `part` of 1000 intervals did not exceed, to a tenth.
+    /// The share that `part` of 1000 intervals did not exceed, in tenths of a percent.
     fn percentile(&self, part: u64) -> u32 {
         let rank = (u64::from(self.intervals) * part).div_ceil(1000).max(1);
         let mut seen = 0;
@@ -282,22 +307,29 @@ impl Course {
     /// The lowest threshold from `floor` on that would have fired at most
     /// `allowed` times.
     fn lowest(&self, floor: u32, allowed: u64) -> Option<u32> {
-        let quiet = |step: &&Step| step.percent >= floor && u64::from(step.fired) <= allowed;
-        self.ladder.iter().find(quiet).map(|step| step.percent)
+        let quiet = |rung: &&Rung| rung.percent >= floor && u64::from(rung.fired) <= allowed;
+        self.ladder.iter().find(quiet).map(|rung| rung.percent)
     }
 
+    /// The figures as comments, then the rules.
     fn text(
         &self,
         out: &mut Vec<u8>,
         cgroup: &Option<CgroupPath>,
         watched: Micros,
-    ) -> std::io::Result<()> {
-        let (resource, kind) = (self.plan.resource.name(), self.plan.kind.name());
-        let sustain = rule(self.plan, 1, self.plan.keys, cgroup).map(|rule| rule.sustain);
+    ) -> io::Result<()> {
+        let (resource, kind) = (self.candidate.resource.name(), self.candidate.kind.name());
+        let sustain = rule(self.candidate, 1, self.candidate.keys, cgroup).map(|rule| rule.sustain);
         write!(out, "\n# {resource} {kind}")?;
         if let Some(sustain) = sustain {
             write!(out, ", for={sustain}")?;
         }
+        self.figures(out)?;
+        self.rules(out, cgroup, watched)
+    }
+
+    /// The percentiles, then the ladder: one column per threshold.
+    fn figures(&self, out: &mut Vec<u8>) -> io::Result<()> {
         write!(out, "\n# pct      ")?;
         for (name, part) in [("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999)] {
             let tenths = self.percentile(part);
@@ -306,35 +338,45 @@ impl Course {
         out.extend_from_slice(b"  max ");
         super::hundredths(out, self.worst, 0);
         write!(out, "\n# threshold")?;
-        for step in &self.ladder {
-            write!(out, "{:>5}%", step.percent)?;
+        for rung in &self.ladder {
+            write!(out, "{:>5}%", rung.percent)?;
         }
         write!(out, "\n# fired    ")?;
-        for step in &self.ladder {
-            write!(out, "{:>6}", step.fired)?;
+        for rung in &self.ladder {
+            write!(out, "{:>6}", rung.fired)?;
         }
         write!(out, "\n# longest_s")?;
-        for step in &self.ladder {
-            write!(out, "{:>6}", step.longest.0 / 1_000_000)?;
+        for rung in &self.ladder {
+            write!(out, "{:>6}", rung.longest.0 / 1_000_000)?;
         }
         out.push(b'\n');
-        // One line a day from a rule is news, more is noise.
+        Ok(())
+    }
+
+    /// The proposed rule, and beside that of memory one of level crit.
+    fn rules(
+        &self,
+        out: &mut Vec<u8>,
+        cgroup: &Option<CgroupPath>,
+        watched: Micros,
+    ) -> io::Result<()> {
+        // One line per day and rule is news, more is noise.
         let days = watched.0 / DAY.0;
-        let Some(chosen) = self.lowest(self.plan.floor, days) else {
+        let Some(chosen) = self.lowest(self.candidate.floor, days) else {
             return writeln!(
                 out,
-                "# No rule: even the highest threshold would have fired too often. This pressure\n\
-                 # is there to be removed, not to be logged."
+                "# No rule: even the highest threshold would have fired too often. Reduce this\n\
+                 # pressure instead of logging it."
             );
         };
-        if let Some(rule) = rule(self.plan, chosen, self.plan.keys, cgroup) {
+        if let Some(rule) = rule(self.candidate, chosen, self.candidate.keys, cgroup) {
             writeln!(out, "{rule}")?;
         }
-        if self.plan.resource == Resource::Memory {
+        if self.candidate.resource == Resource::Memory {
             let floor = CRITICAL_FLOOR.max(chosen.saturating_mul(2));
             let critical = self
                 .lowest(floor, 0)
-                .and_then(|percent| rule(self.plan, percent, CRITICAL_KEYS, cgroup));
+                .and_then(|percent| rule(self.candidate, percent, CRITICAL_KEYS, cgroup));
             if let Some(rule) = critical {
                 writeln!(out, "{rule}")?;
             }
@@ -344,180 +386,4 @@ impl Course {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::line;
-    use super::*;
-    use crate::config::Config;
-    use crate::pressure::Pressure;
-    use crate::time::Moment;
-
-    const PERIOD: Period<'_> = Period {
-        from: "2026-01-01 00:00:00",
-        to: "2026-01-02 00:00:00",
-    };
-
-    /// Feeds one reading every 2 s; `stalled` is what each window of a resource
-    /// adds, in percent.
-    fn watch(windows: u64, stalled: impl Fn(Resource, u64) -> u64) -> Suggestion {
-        let mut suggestion = Suggestion::new(None);
-        let mut totals = [0; 4];
-        for window in 0..=windows {
-            for resource in Resource::ALL {
-                let total = &mut totals[resource as usize];
-                if window > 0 {
-                    *total += stalled(resource, window) * 20_000;
-                }
-                let at = Moment(7_000_000 + window * 2_000_000);
-                let pressure = Pressure {
-                    some: (resource != Resource::Irq).then(|| line(*total)).flatten(),
-                    full: line(*total),
-                };
-                suggestion.feed(resource, Reading { at, pressure });
-            }
-        }
-        suggestion
-    }
-
-    fn text(suggestion: &Suggestion) -> String {
-        let mut out = Vec::new();
-        suggestion.write(&mut out, PERIOD);
-        String::from_utf8(out).unwrap()
-    }
-
-    fn rules(suggestion: &Suggestion) -> Vec<(String, String)> {
-        let config = Config::parse(text(suggestion).as_bytes()).unwrap();
-        let rule = |rule: &Rule| (rule.name.clone(), rule.threshold.to_string());
-        config.rules.iter().map(rule).collect()
-    }
-
-    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        let own = |(name, threshold): &(&str, &str)| (name.to_string(), threshold.to_string());
-        expected.iter().map(own).collect()
-    }
-
-    #[test]
-    fn an_idle_host_gets_the_floors() {
-        let idle = watch(1000, |_, _| 0);
-        let expected = [
-            ("memory", "10%"),
-            ("memory-critical", "40%"),
-            ("io", "20%"),
-            ("cpu", "50%"),
-            ("irq", "20%"),
-        ];
-        assert_eq!(rules(&idle), pairs(&expected));
-    }
-
-    /// What is normal on this host is not told: here an hour of io at 35 % and
-    /// memory at 25 %.
-    #[test]
-    fn what_is_usual_does_not_fire() {
-        let busy = watch(5_400, |resource, window| match resource {
-            Resource::Io if (1_800..3_600).contains(&window) => 35,
-            Resource::Memory if (1_800..3_600).contains(&window) => 25,
-            _ => 1,
-        });
-        let expected = [
-            ("memory", "30%"),
-            ("memory-critical", "60%"),
-            ("io", "40%"),
-            ("cpu", "50%"),
-            ("irq", "20%"),
-        ];
-        assert_eq!(rules(&busy), pairs(&expected));
-    }
-
-    /// An hour at 45 %: counted once at every threshold up to 40 %, with its length.
-    #[test]
-    fn the_figures_are_those_of_the_machine() {
-        let host = watch(5_400, |resource, window| match resource {
-            Resource::Memory if (1_800..3_600).contains(&window) => 45,
-            _ => 0,
-        });
-        let text = text(&host);
-        let block = text.split("\n\n").find(|block| block.contains("memory"));
-        let expected = "\
-# memory full, for=20s
-# pct        p50 0.0  p90 45.0  p99 45.0  p99.9 45.0  max 45.00
-# threshold    5%   10%   20%   30%   40%   50%   60%   70%   80%   90%
-# fired         1     1     1     1     1     0     0     0     0     0
-# longest_s  3600  3600  3600  3600  3600     0     0     0     0     0
-memory full 50%/2s level=warning name=memory for=20s clear=1m repeat=10m";
-        assert_eq!(block, Some(expected));
-    }
-
-    #[test]
-    fn pressure_that_never_ends_gets_no_rule() {
-        let pressed = watch(43_200, |resource, window| match resource {
-            // on for two minutes, off for two: hundreds of episodes
-            Resource::Memory => window / 60 % 2 * 99,
-            _ => 0,
-        });
-        let names: Vec<_> = rules(&pressed).into_iter().map(|rule| rule.0).collect();
-        assert_eq!(names, ["io", "cpu", "irq"]);
-        assert!(text(&pressed).contains("No rule"));
-    }
-
-    /// One episode a day is allowed once a day was watched, but not to crit.
-    #[test]
-    fn a_nightly_backup_is_news_once_a_day() {
-        let host = |windows| {
-            watch(windows, |resource, window| match resource {
-                Resource::Io if (3_600..5_400).contains(&window) => 65,
-                _ => 0,
-            })
-        };
-        let threshold = |suggestion: &Suggestion| {
-            let mut rules = rules(suggestion).into_iter();
-            rules.find(|rule| rule.0 == "io").map(|rule| rule.1)
-        };
-        assert_eq!(threshold(&host(43_200)), Some("20%".into()));
-        assert_eq!(threshold(&host(20_000)), Some("70%".into()));
-    }
-
-    #[test]
-    fn nothing_measured_is_said_and_reads_back() {
-        for windows in [None, Some(0)] {
-            let suggestion = match windows {
-                None => Suggestion::new(None),
-                Some(windows) => watch(windows, |_, _| 0),
-            };
-            assert!(text(&suggestion).starts_with("# Nothing was measured"));
-            assert_eq!(rules(&suggestion), []);
-        }
-    }
-
-    #[test]
-    fn rules_of_a_cgroup_name_it() {
-        let mut suggestion = Suggestion::new(Some(b"/a b".to_vec()));
-        for second in [0, 2, 4] {
-            let at = Moment(second * 1_000_000);
-            let pressure = Pressure {
-                some: line(0),
-                full: line(0),
-            };
-            suggestion.feed(Resource::Memory, Reading { at, pressure });
-        }
-        let config = Config::parse(text(&suggestion).as_bytes()).unwrap();
-        let paths: Vec<_> = config
-            .rules
-            .iter()
-            .map(|rule| rule.cgroup.as_ref().and_then(Pattern::plain))
-            .collect();
-        assert_eq!(paths, [Some(b"/a b".to_vec()), Some(b"/a b".to_vec())]);
-    }
-
-    #[test]
-    fn percentiles_are_ranks() {
-        let host = watch(1000, |resource, window| match resource {
-            // 1 to 100 percent, ten windows each
-            Resource::Cpu => (window - 1) / 10 + 1,
-            _ => 0,
-        });
-        let text = text(&host);
-        assert!(
-            text.contains("p50 50.0  p90 90.0  p99 99.0  p99.9 100.0  max 100.00"),
-            "{text}"
-        );
-    }
-}
+mod tests;

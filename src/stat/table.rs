@@ -1,19 +1,19 @@
-//! Rows as a table for people. Numbers are right-aligned in columns of fixed
-//! width, names come last, so that awk(1) finds every column by its number.
+//! Rows as a table for people. Numbers are right-aligned in columns of fixed width,
+//! and names are last, so that awk(1) finds every column by its number.
 
 use super::{Figure, Row, Selection, cells};
 use crate::pressure::{Kind, Percent, Resource};
 
-/// A column of percentages: a blank and `100.00`.
+/// The width of a column of percentages: a space and `100.00`.
 const COLUMN: usize = 7;
-/// The first column of a block: `memory some`.
+/// The width of a block's first column: `memory some`.
 const LABEL: usize = 11;
-/// Between a head and its mark.
+/// The spaces between a header and its mark.
 const MARK_GAP: usize = 2;
 /// A name is not cut shorter than this, however narrow the terminal.
 const NAME_MIN: usize = 8;
 
-/// From which percentages on a number is yellow, and red.
+/// The percentages from which numbers are yellow, and red.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Yellow.
@@ -25,9 +25,9 @@ pub struct Limits {
 /// How a group is laid out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
-    /// In one line.
+    /// One line per group.
     Row,
-    /// A line each resource and kind.
+    /// One line per resource and kind.
     Block,
 }
 
@@ -42,19 +42,19 @@ pub struct Look {
     pub time: usize,
     /// Whether rows are of cgroups and so have names.
     pub names: bool,
-    /// Colours; None is none.
+    /// The limits of colours; None is no colours.
     pub colours: Option<Limits>,
     /// Characters in a line; None is no limit.
     pub width: Option<usize>,
-    /// Whether lines have to fit there: names are cut, and a row that doesn't fit
-    /// is a block.
+    /// Whether lines must fit into `width`: names are truncated, and a row that doesn't
+    /// fit becomes a block.
     pub cut: bool,
-    /// What the next head says besides: of what time the figures below it are.
+    /// What the next header says besides its columns: the time of the figures below it.
     pub mark: Option<&'static str>,
 }
 
 impl Look {
-    /// A row if it fits, else a block.
+    /// The form of each group: a row if it fits, else a block.
     pub fn form(&self) -> Form {
         let name = if self.names { 1 + NAME_MIN } else { 0 };
         match self.width {
@@ -73,7 +73,7 @@ impl Look {
         }
     }
 
-    /// Lines of one row or block, with the blank line that parts it from the next.
+    /// Lines of one row or block, with the blank line behind it.
     pub fn row_lines(&self) -> usize {
         match self.form() {
             Form::Row => 1,
@@ -85,7 +85,7 @@ impl Look {
         self.time > 0 || self.names
     }
 
-    /// Percentages beside one another for one resource and kind.
+    /// Columns per resource and kind.
     fn values(&self) -> usize {
         if self.averages { 4 } else { 1 }
     }
@@ -95,8 +95,8 @@ impl Look {
         self.time + COLUMN * self.values() * cells(self.selection).count()
     }
 
-    /// The mark of a head that is so long. Where there is no room behind that it
-    /// becomes a line above, and None.
+    /// The mark behind a header of `head` characters. If there is no room for it, it is
+    /// written as a line above the header, and the result is None.
     fn mark_above(&self, out: &mut Vec<u8>, head: usize) -> Option<&'static str> {
         let mark = self.mark?;
         let width = self.width.filter(|_| self.cut);
@@ -108,9 +108,9 @@ impl Look {
         None
     }
 
-    /// The column heads, two lines; none in block form, whose blocks have their own.
-    /// The mark is behind the first, so that a pipe gets the same lines and columns
-    /// with it as without.
+    /// The column headers, two lines; none in block form, whose blocks have their own.
+    /// The mark is behind the first, so that the lines and columns in a pipe are the
+    /// same with it and without it.
     pub fn header(&self, out: &mut Vec<u8>) {
         if self.form() == Form::Block {
             return;
@@ -209,7 +209,7 @@ impl Look {
         }
     }
 
-    /// A column; what isn't known is `-`.
+    /// One column; an unknown percentage is `-`.
     fn percent(&self, out: &mut Vec<u8>, percent: Option<Percent>) {
         let Some(percent) = percent else {
             right(out, "-", COLUMN);
@@ -224,7 +224,7 @@ impl Look {
             super::hundredths(out, percent, COLUMN);
             return;
         };
-        // The blanks in front stay out of it: a copied number is a number.
+        // The spaces in front are not coloured.
         let start = out.len();
         super::hundredths(out, percent, COLUMN);
         let blanks = out[start..].iter().take_while(|b| **b == b' ').count();
@@ -233,8 +233,8 @@ impl Look {
         out.extend_from_slice(b"\x1b[0m");
     }
 
-    /// A name, at the column `at`. Of a long one the end is kept, which tells it
-    /// from its neighbours.
+    /// A name at the column `at`. A long one is truncated on the left: names differ
+    /// at their ends.
     fn name(&self, out: &mut Vec<u8>, name: &[u8], at: usize) {
         const CUT: &[u8] = b"...";
         let width = self.width.filter(|_| self.cut);
@@ -271,228 +271,4 @@ fn left(out: &mut Vec<u8>, text: &str, width: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{ALL, group, reading};
-    use super::super::{Group, since_boot};
-    use super::*;
-
-    const LOOK: Look = Look {
-        selection: ALL,
-        averages: false,
-        time: 0,
-        names: false,
-        colours: None,
-        width: Some(80),
-        cut: true,
-        mark: None,
-    };
-
-    fn table(look: Look, time: &str, groups: &[Group]) -> String {
-        let mut out = Vec::new();
-        look.header(&mut out);
-        for row in since_boot(groups) {
-            look.row(&mut out, time, &row);
-        }
-        String::from_utf8(out).unwrap()
-    }
-
-    fn system() -> Group {
-        let mut group = group(None, 0, 1_000_000, 123_400);
-        group.readings[Resource::Irq as usize] = None;
-        group.readings[Resource::Io as usize] = reading(1_000_000, Some(2_000_000), Some(0));
-        group
-    }
-
-    #[test]
-    fn a_row_has_a_column_each() {
-        let expected = " -----cpu----- ---memory---- -----io------ -irq--
-   some   full   some   full   some   full   full
-  12.34      -  12.34  12.34 100.00   0.00      -
-";
-        assert_eq!(table(LOOK, "", &[system()]), expected);
-    }
-
-    #[test]
-    fn times_come_first_and_names_last() {
-        let look = Look {
-            time: 8,
-            names: true,
-            selection: [false, true, false, false],
-            ..LOOK
-        };
-        let expected = "         ---memory----\n\
-                        time       some   full cgroup\n\
-                        12:34:56  50.00  50.00 /a%20b\n";
-        let group = group(Some("/a b"), 0, 2_000_000, 1_000_000);
-        assert_eq!(table(look, "12:34:56", &[group]), expected);
-    }
-
-    /// The head has as many lines with a mark as without, unless it has to fit a
-    /// terminal and does not.
-    #[test]
-    fn a_mark_is_behind_the_first_head() {
-        let mark = Some("since boot");
-        let dashes = " -----cpu----- ---memory---- -----io------ -irq--";
-        for (width, cut, head) in [
-            (Some(80), true, format!("{dashes}  since boot")),
-            (Some(61), true, format!("{dashes}  since boot")),
-            (Some(60), true, format!("since boot\n{dashes}")),
-            (Some(60), false, format!("{dashes}  since boot")),
-            (None, true, format!("{dashes}  since boot")),
-        ] {
-            let (marked, plain) = (
-                Look {
-                    mark,
-                    width,
-                    cut,
-                    ..LOOK
-                },
-                LOOK,
-            );
-            let rest = table(plain, "", &[system()]);
-            let rest = rest.strip_prefix(dashes).unwrap();
-            let text = table(marked, "", &[system()]);
-            assert_eq!(text, format!("{head}{rest}"), "{width:?} {cut}");
-        }
-        let block = Look {
-            mark,
-            averages: true,
-            ..LOOK
-        };
-        let text = table(block, "", &[system()]);
-        let head = "               pct  avg10  avg60 avg300  since boot\n";
-        assert!(text.starts_with(head), "{text}");
-        let text = table(
-            Look {
-                width: Some(50),
-                ..block
-            },
-            "",
-            &[system()],
-        );
-        assert!(text.starts_with("since boot\n    "), "{text}");
-    }
-
-    /// On a terminal nothing is folded; a pipe's columns depend on options alone.
-    #[test]
-    fn a_row_that_does_not_fit_a_terminal_is_a_block() {
-        for (width, cut, form) in [
-            (49, true, Form::Row),
-            (48, true, Form::Block),
-            (48, false, Form::Row),
-        ] {
-            let width = Some(width);
-            assert_eq!(Look { width, cut, ..LOOK }.form(), form, "{width:?} {cut}");
-        }
-        let look = Look {
-            width: Some(40),
-            ..LOOK
-        };
-        let text = table(look, "", &[system()]);
-        assert!(
-            text.starts_with("               pct\ncpu    some  12.34\n"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn averages_go_beside_where_there_is_room() {
-        let look = Look {
-            averages: true,
-            selection: [true, false, false, false],
-            ..LOOK
-        };
-        let expected = " --------------------------cpu--------------------------\n\
-          \u{20}  some  avg10  avg60 avg300   full  avg10  avg60 avg300\n\
-          \u{20} 12.34   0.12   3.45 100.00      -      -      -      -\n";
-        assert_eq!(table(look, "", &[system()]), expected);
-        let full = Look {
-            averages: true,
-            ..LOOK
-        };
-        assert_eq!(full.form(), Form::Block);
-        for width in [None, Some(196), Some(200)] {
-            assert_eq!(Look { width, ..full }.form(), Form::Row, "{width:?}");
-        }
-        let width = Some(195);
-        assert_eq!(Look { width, ..full }.form(), Form::Block);
-    }
-
-    #[test]
-    fn averages_go_below_where_there_is_none() {
-        let look = Look {
-            averages: true,
-            names: true,
-            ..LOOK
-        };
-        let expected = "\
-/a
-               pct  avg10  avg60 avg300
-cpu    some  10.00   0.12   3.45 100.00
-cpu    full  10.00   0.12   3.45 100.00
-memory some  10.00   0.12   3.45 100.00
-memory full  10.00   0.12   3.45 100.00
-io     some  10.00   0.12   3.45 100.00
-io     full  10.00   0.12   3.45 100.00
-irq    full  10.00   0.12   3.45 100.00
-
-";
-        let text = table(look, "", &[group(Some("/a"), 0, 1_000_000, 100_000)]);
-        assert_eq!(text, expected);
-        assert_eq!(text.lines().count(), look.row_lines());
-    }
-
-    #[test]
-    fn colours_begin_at_the_limits() {
-        let limits = Limits {
-            yellow: Percent(1_234),
-            red: Percent(5_000),
-        };
-        let look = Look {
-            colours: Some(limits),
-            selection: [false, false, true, false],
-            ..LOOK
-        };
-        for (total, expected) in [
-            (123_300, "  12.33"),
-            (123_400, "  \x1b[33m12.34\x1b[0m"),
-            (499_900, "  \x1b[33m49.99\x1b[0m"),
-            (500_000, "  \x1b[1;31m50.00\x1b[0m"),
-            (1_000_000, " \x1b[1;31m100.00\x1b[0m"),
-        ] {
-            let text = table(look, "", &[group(None, 0, 1_000_000, total)]);
-            let last = text.lines().last().unwrap_or_default();
-            assert_eq!(last, expected.repeat(2));
-        }
-    }
-
-    /// No line is longer than the terminal, down to where a name would be nothing.
-    #[test]
-    fn a_long_name_loses_its_beginning() {
-        let name = format!("/{}/end.service", "x".repeat(300));
-        let group = group(Some(&name), 0, 1_000_000, 0);
-        for width in [63, 80, 200] {
-            let look = Look {
-                names: true,
-                width: Some(width),
-                ..LOOK
-            };
-            let text = table(look, "", std::slice::from_ref(&group));
-            let last = text.lines().last().unwrap_or_default();
-            assert_eq!(last.len(), width);
-            assert!(
-                last.ends_with("d.service") && last.contains(" ..."),
-                "{last}"
-            );
-        }
-        for (width, cut) in [(None, true), (Some(80), false)] {
-            let look = Look {
-                names: true,
-                width,
-                cut,
-                ..LOOK
-            };
-            assert!(table(look, "", std::slice::from_ref(&group)).contains(&name));
-        }
-    }
-}
+mod tests;

@@ -1,38 +1,37 @@
-//! What would keep a rule from being armed here, found without arming it: a check
-//! of the configuration must neither wake the kernel's poller nor touch a cgroup.
+//! Why a rule could not be armed here, found without arming it: a check of the
+//! configuration must neither wake the kernel's poller nor touch a cgroup.
 
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::{BadTrigger, Trigger, hint};
+use super::{ArmError, Trigger, hint};
 use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
 
-/// Why a rule can't be armed on this host as things are, if it can't. `privileged`
-/// is whether CAP_SYS_RESOURCE is there.
+/// Whether a rule could be armed on this host now. `privileged` is whether psilogd has
+/// CAP_SYS_RESOURCE.
 ///
 /// # Errors
-/// As [`Trigger::arm`] has them, as far as they can be seen without the write.
-pub fn forecast(rule: &Rule, roots: &Roots, privileged: bool) -> Result<(), BadTrigger> {
+/// Those of [`Trigger::arm`] that are visible without writing to the file.
+pub fn forecast(rule: &Rule, roots: &Roots, privileged: bool) -> Result<(), ArmError> {
     let plain = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
     let no_cgroups = || !roots.cgroup.as_deref().is_some_and(Path::is_dir);
     if rule.cgroup.is_some() && no_cgroups() {
         let path = roots.cgroup.as_deref().unwrap_or(Path::new("cgroup2"));
         return Err(bad(path, libc::ENOENT, Hint::Cgroup2));
     }
-    // What a pattern will match is not known. The system's file says whether the
-    // kernel has the resource.
+    // It is unknown what a pattern will match. The system's file shows whether the
+    // kernel records the resource.
     let cgroup = plain.as_deref();
-    let path = match roots.file(rule.resource, cgroup) {
-        Some(path) => path,
-        None => return Err(bad(Path::new("cgroup2"), libc::ENOENT, Hint::Cgroup2)),
+    let Some(path) = roots.file(rule.resource, cgroup) else {
+        return Err(bad(Path::new("cgroup2"), libc::ENOENT, Hint::Cgroup2));
     };
     let file = OpenOptions::new()
         .read(true)
-        // what a trigger is written to, unless it is one of many cgroups'
+        // the file is that of the trigger, unless the rule is a pattern
         .write(!rule.is_pattern())
         .custom_flags(libc::O_NONBLOCK)
         .open(&path);
@@ -50,7 +49,7 @@ pub fn forecast(rule: &Rule, roots: &Roots, privileged: bool) -> Result<(), BadT
             true => system_hint(&error, rule, roots),
             false => hint(&error, rule, roots, &path),
         };
-        return Err(BadTrigger { path, error, hint });
+        return Err(ArmError { path, error, hint });
     }
     match !privileged && !rule.has_common_window() {
         true => Err(bad(&path, libc::EINVAL, Hint::Window)),
@@ -58,8 +57,8 @@ pub fn forecast(rule: &Rule, roots: &Roots, privileged: bool) -> Result<(), BadT
     }
 }
 
-fn bad(path: &Path, errno: i32, hint: Hint) -> BadTrigger {
-    BadTrigger {
+fn bad(path: &Path, errno: i32, hint: Hint) -> ArmError {
+    ArmError {
         path: path.into(),
         error: io::Error::from_raw_os_error(errno),
         hint: Some(hint),
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_armed_is_passed_over_and_not_written_to() {
+    fn what_can_be_armed_is_not_written_to() {
         let host = Host::new("armed");
         for text in [
             "io full 10%/2s",

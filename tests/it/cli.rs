@@ -30,8 +30,12 @@ fn table() -> Outcome {
         (&["-nt"], 0, ""),
         // what only looks wins over what sends
         (&["--check", "--drill", "-o", "syslog:/nonexistent"], 0, ""),
-        (&["--check", "--output=nowhere"], 2, "an output is syslog"),
-        (&["--check", "--config", "/nonexistent"], 2, "no such file"),
+        (&["--check", "--output=nowhere"], 2, "expected syslog"),
+        (
+            &["--check", "--config", "/nonexistent"],
+            2,
+            "the file does not exist",
+        ),
         (&["--check", "--config"], 2, "Argument to option 'config'"),
         (&["--check=yes"], 2, "'check' does not take an argument"),
         (&["-x"], 2, "Unrecognized option: 'x'"),
@@ -40,32 +44,36 @@ fn table() -> Outcome {
         (
             &["-n", "-f", "/nonexistent"],
             2,
-            "/nonexistent: there is no such file",
+            "/nonexistent: the file does not exist",
         ),
-        (&["-n", "-f", "/"], 2, "/: it is a directory, not a file"),
+        (
+            &["-n", "-f", "/"],
+            2,
+            "/: expected a file, found a directory",
+        ),
         (
             &["-n", "-o", "nowhere"],
             2,
-            "option -o: \"nowhere\": an output is syslog",
+            "option -o: \"nowhere\": expected syslog",
         ),
-        (&["-n", "-o", "syslog:log"], 2, "begins with /"),
-        (&["-n", "-o", "syslog:"], 2, "begins with /"),
+        (&["-n", "-o", "syslog:log"], 2, "must begin with /"),
+        (&["-n", "-o", "syslog:"], 2, "must begin with /"),
         (
             &["-n", "cpu", "some", "10%/2s"],
             2,
-            "a rule is one operand: quote it",
+            "a rule must be one operand: quote it",
         ),
         (
             &["-n", "disk some 10%/2s"],
             2,
-            "\"disk\": a resource is cpu, memory, io or irq",
+            "\"disk\": expected cpu, memory, io or irq",
         ),
-        (&["-n", "cpu full 10%/2s"], 2, "always reads 0"),
+        (&["-n", "cpu full 10%/2s"], 2, "always reports 0"),
         (&["-n", ""], 2, "the resource is missing"),
         (
             &["-n", "io some 1%/2s", "io some 2%/2s"],
             2,
-            "another with name=",
+            "rename one of them with name=",
         ),
         (
             &["-n", "io some 1%/2s name=a", "io some 2%/2s name=b"],
@@ -79,31 +87,31 @@ fn table() -> Outcome {
             2,
             "\"10%/1s\": with * in cgroup= the window must be 2s, 4s",
         ),
-        (&["-n", "cpu full 10%/2s cgroup=/"], 2, "always reads 0"),
+        (&["-n", "cpu full 10%/2s cgroup=/"], 2, "always reports 0"),
         (
             &["-n", "io some 1%/2s cgroup=*.service"],
             2,
-            "a cgroup is a path below the cgroup2 mount",
+            "expected a path below the cgroup2 mount",
         ),
         (
             &["-n", "io some 1%/2s cgroup=/a**"],
             2,
-            "** stands alone between slashes",
+            "** must be alone between slashes",
         ),
         (
             &["-n", "io some 1%/2s cgroup=/a except=/b"],
             2,
-            "without * in cgroup= there are none",
+            "it needs a cgroup= with * in it",
         ),
         (
             &["-n", "io some 1%/2s cgroup=/* except=/b,"],
             2,
-            "a cgroup is a path below the cgroup2 mount",
+            "expected a path below the cgroup2 mount",
         ),
         (
             &["-n", "io some 3s/2s"],
             2,
-            "the stall is longer than its window",
+            "the stall must not be longer than the window",
         ),
     ] {
         let mut args = args.to_vec();
@@ -217,7 +225,7 @@ fn escaped() -> Outcome {
     assert_eq!(status, Some(2));
     assert_eq!(
         errors,
-        "psilogd: /nonexistent\\u{1b}]0;x\\u{7}: there is no such file\n"
+        "psilogd: /nonexistent\\u{1b}]0;x\\u{7}: the file does not exist\n"
     );
     let (status, _, errors) = support::run(&["-n", "-f", "/dev/null", "io\x1b[2J"]);
     assert_eq!(status, Some(2));

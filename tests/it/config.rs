@@ -29,9 +29,9 @@ fn bad() -> Outcome {
         (b"\x7fELF\x02\x01\x01\0\0\0\0\0", "1: \"\\u{7f}ELF"),
         (
             b"\0\0\0\0",
-            "1: \"\\u{0}\\u{0}\\u{0}\\u{0}\": a control character",
+            "1: \"\\u{0}\\u{0}\\u{0}\\u{0}\": control characters are not allowed",
         ),
-        (b"\xff\xfe#\0", "1: the line is not UTF-8 text"),
+        (b"\xff\xfe#\0", "1: the line is not UTF-8"),
         (
             b"\xef\xbb\xbfmemory full 10%/2s\n",
             "1: the file begins with a byte order mark",
@@ -39,204 +39,204 @@ fn bad() -> Outcome {
         (b"memory full 10%/2s\r\n", "1: the line ends in CR LF"),
         (
             b"grace 1m\ngrace\x0b1m\n",
-            "2: \"grace\\u{b}1m\": a control character",
+            "2: \"grace\\u{b}1m\": control characters are not allowed",
         ),
         (long_line.as_bytes(), "1: the line is longer than 16 KiB"),
         (long_file.as_bytes(), ": the file is longer than 1 MiB"),
         (
             b"grace 1m\n\n# x\nmemry full 10%/2s\n",
-            "4: \"memry\": a rule begins with cpu, memory",
+            "4: \"memry\": expected a rule (cpu, memory",
         ),
-        (
-            b"Memory full 10%/2s",
-            "1: \"Memory\": a rule begins with cpu",
-        ),
+        (b"Memory full 10%/2s", "1: \"Memory\": expected a rule (cpu"),
         (b"memory", "1: some or full is missing"),
         (b"memory full", "1: STALL/WINDOW is missing"),
-        (
-            b"memory most 10%/2s",
-            "1: \"most\": the kind of pressure is some or full",
-        ),
+        (b"memory most 10%/2s", "1: \"most\": expected some or full"),
         (
             b"cpu full 10%/2s",
-            "1: \"full\": the whole system is never fully stalled for CPU",
+            "1: \"full\": for the whole system the kernel always reports 0 as cpu full",
         ),
         (
             b"irq some 10%/2s",
-            "1: \"some\": irq pressure is only known as full",
+            "1: \"some\": the kernel records irq pressure only as full",
         ),
-        (b"memory full 10%", "1: \"10%\": here stands STALL/WINDOW"),
+        (
+            b"memory full 10%",
+            "1: \"10%\": expected STALL/WINDOW, e.g. 10%/2s",
+        ),
         (
             b"memory full 10%/2",
-            "1: \"10%/2\": the window: the unit of a duration is",
+            "1: \"10%/2\": the window: expected a whole number and a unit us",
         ),
         (
             b"memory full 10%/2sec",
-            "1: \"10%/2sec\": the window: the unit",
+            "1: \"10%/2sec\": the window: expected a whole number and a unit",
         ),
         (
             b"memory full 10%/s",
-            "1: \"10%/s\": the window: a duration is a whole number",
+            "1: \"10%/s\": the window: expected a duration",
         ),
         (
             b"memory full 10%/1.5s",
-            "1: \"10%/1.5s\": the window: the unit",
+            "1: \"10%/1.5s\": the window: expected a whole number and a unit",
         ),
         (
             b"memory full 10%/100ms",
-            "1: \"10%/100ms\": a window is 500ms to 10s long",
+            "1: \"10%/100ms\": the window must be 500ms to 10s",
         ),
         (
             b"memory full 10%/11s",
-            "1: \"10%/11s\": a window is 500ms to 10s long",
+            "1: \"10%/11s\": the window must be 500ms to 10s",
         ),
         (
             b"memory full 10%/2s\nmemory full 10%/500ms name=unit cgroup=/a.slice/*.service",
-            "2: \"10%/500ms\": with * in cgroup= the window must be 2s, 4s, 6s, 8s or 10s; only \
-             a rule that names one cgroup may have another",
+            "2: \"10%/500ms\": with * in cgroup= the window must be 2s, 4s, 6s, 8s or 10s; other \
+             windows need a rule that names one cgroup",
         ),
         (
             b"memory full 10%/4296967296us",
-            "a window is 500ms to 10s long",
+            "the window must be 500ms to 10s",
         ),
         (
             b"memory full 10%/99999999999999999999h",
-            "a duration is at most one year",
+            "the duration must be at most one year",
         ),
-        (
-            b"memory full 0%/2s",
-            "1: \"0%/2s\": a share of the window is over 0%",
-        ),
+        (b"memory full 0%/2s", "1: \"0%/2s\": expected more than 0%"),
         (
             b"memory full 101%/2s",
-            "a share of the window is over 0% and at most 100%",
+            "expected more than 0% and at most 100%",
         ),
-        (b"memory full -5%/2s", "a share of the window"),
-        (b"memory full 1e1%/2s", "a share of the window"),
+        (b"memory full -5%/2s", "expected more than 0%"),
+        (b"memory full 1e1%/2s", "expected more than 0%"),
         (b"memory full 0.001%/2s", "with at most two decimals"),
-        (b"memory full 0/2s", "a stall is longer than 0"),
-        (b"memory full 3s/2s", "the stall is longer than its window"),
+        (b"memory full 0/2s", "the stall must be greater than 0"),
+        (
+            b"memory full 3s/2s",
+            "the stall must not be longer than the window",
+        ),
         (
             b"memory full 4294967396us/2s",
-            "the stall is longer than its window",
+            "the stall must not be longer than the window",
         ),
         (
             b"memory full 10%/2s for",
-            "1: \"for\": the keys of a rule are level= name= for=",
+            "1: \"for\": expected level=, name=, for=",
         ),
         (
             b"memory full 10%/2s hold=2s",
-            "1: \"hold=2s\": the keys of a rule are",
+            "1: \"hold=2s\": expected level=, name=",
         ),
         (
             b"memory full 10%/2s for=5",
-            "1: \"for=5\": the unit of a duration",
+            "1: \"for=5\": expected a whole number and a unit",
         ),
         (
             b"memory full 10%/2s for=",
-            "1: \"for=\": a duration is a whole number and a unit",
+            "1: \"for=\": expected a duration, e.g. 500ms",
         ),
         (
             b"memory full 10%/2s for=1s for=1s",
-            "1: \"for=1s\": for= is given twice",
+            "1: \"for=1s\": for= is given more than once",
         ),
         (
             b"memory full 10%/2s clear=-1s",
-            "1: \"clear=-1s\": a duration is",
+            "1: \"clear=-1s\": expected a duration",
         ),
         (
             b"memory full 10%/2s repeat=9000h",
-            "a duration is at most one year",
+            "the duration must be at most one year",
         ),
         (
             b"memory full 10%/2s level=error",
-            "1: \"level=error\": a level is emerg, alert",
+            "1: \"level=error\": expected emerg, alert",
         ),
-        (b"memory full 10%/2s level=3", "a level is emerg, alert"),
+        (b"memory full 10%/2s level=3", "expected emerg, alert"),
         (
             b"memory full 10%/2s name=a:b",
-            "a name is 1 to 32 of the characters",
+            "a name has 1 to 32 characters",
         ),
         (
             b"memory full 10%/2s name=abcdefghijklmnopqrstuvwxyz1234567",
-            "a name is 1 to 32",
+            "a name has 1 to 32",
         ),
         (
             b"memory full 10%/2s cgroup=system.slice",
-            "a cgroup is a path below",
+            "expected a path below the cgroup2 mount",
         ),
         (
             b"memory full 10%/2s cgroup=/a/../b",
-            "has no . and no .. in it",
+            "has no component . or ..",
         ),
         (
             b"memory full 10%/2s cgroup=/a/[b]",
-            "for a literal ? or [ write %3F or %5B",
+            "write a literal ? or [ as %3F or %5B",
         ),
         (
             b"memory full 10%/2s cgroup=/a%zz",
-            "after % stand two hexadecimal digits",
+            "expected two hexadecimal digits after %",
         ),
         (
             b"memory full 10%/2s cgroup=/a%00",
-            "for example %20 for a space; not %00",
+            "e.g. %20 for a space; %00 and %2F are not allowed",
         ),
-        (deep.as_bytes(), "long, a component 255 bytes"),
-        (far.as_bytes(), "a pattern is at most 4000 bytes"),
+        (deep.as_bytes(), "a component at most 255 bytes"),
+        (far.as_bytes(), "a pattern has at most 4000 bytes"),
         (
             b"io full 10%/2s name=x\nio some 1%/2s name=x\n",
-            "2: \"x\": two rules have this name",
+            "2: \"x\": two rules have this name: rename",
         ),
         (
             b"facility",
-            "1: facility has no value: a facility is daemon",
+            "1: the value of facility is missing: expected daemon",
+        ),
+        (b"facility daemons", "1: \"daemons\": expected daemon, user"),
+        (b"facility kern", "1: \"kern\": expected daemon, user"),
+        (
+            b"output file:/x",
+            "1: \"file:/x\": expected syslog, syslog:PATH",
         ),
         (
-            b"facility daemons",
-            "1: \"daemons\": a facility is daemon, user",
+            b"output /dev/log",
+            "1: \"/dev/log\": expected syslog, syslog:PATH",
         ),
-        (b"facility kern", "1: \"kern\": a facility is daemon, user"),
-        (b"output file:/x", "1: \"file:/x\": an output is syslog"),
-        (b"output /dev/log", "1: \"/dev/log\": an output is syslog"),
         (
             path.as_bytes(),
-            "the path of a socket is at most 107 bytes long",
+            "the path of a socket must have at most 107 bytes",
         ),
         (
             b"output stdout stderr",
-            "1: \"stderr\": output has one value",
+            "1: \"stderr\": output takes one value: expected syslog",
         ),
         (
             b"grace never",
-            "1: \"never\": a duration is a whole number and a unit",
+            "1: \"never\": expected a duration, e.g. 500ms",
         ),
         (
             b"output stdout\noutput stdout\n",
-            "2: \"stdout\": this output is set twice",
+            "2: \"stdout\": this output is set more than once",
         ),
         (
             b"output udp:localhost",
-            "1: \"udp:localhost\": an address is numeric",
+            "1: \"udp:localhost\": expected a numeric address",
         ),
-        (b"output udp:192.0.2.1:0", "an address is numeric"),
-        (b"output udp:192.0.2.1:65536", "an address is numeric"),
-        (b"output udp:2001:db8::1:x", "an address is numeric"),
-        (b"queue 0", "1: \"0\": a queue holds 16 to 65536 lines"),
-        (b"queue all", "1: \"all\": a queue holds"),
+        (b"output udp:192.0.2.1:0", "expected a numeric address"),
+        (b"output udp:192.0.2.1:65536", "expected a numeric address"),
+        (b"output udp:2001:db8::1:x", "expected a numeric address"),
+        (b"queue 0", "1: \"0\": expected 16 to 65536 lines"),
+        (b"queue all", "1: \"all\": expected 16 to 65536"),
+        (b"max_line 199", "1: \"199\": expected 200 to 1000 bytes"),
+        (b"max_line 1k", "1: \"1k\": expected 200"),
         (
-            b"max_line 199",
-            "1: \"199\": a line is at most 200 to 1000 bytes long",
+            b"grace 1m\ngrace 2m",
+            "2: \"2m\": grace is set more than once",
         ),
-        (b"max_line 1k", "1: \"1k\": a line is at most"),
-        (b"grace 1m\ngrace 2m", "2: \"2m\": grace is set twice"),
         (
             b"rate_limit 1",
-            "1: \"1\": a rate limit is 2 to 1000000 lines per rule and hour, or none",
+            "1: \"1\": expected 2 to 1000000 lines per rule and hour, or none",
         ),
-        (b"rate_limit -1", "1: \"-1\": a rate limit is"),
-        (b"rate_limit 30/h", "1: \"30/h\": a rate limit is"),
-        (b"rate_limit 4294967326", "a rate limit is"),
-        (many.as_bytes(), "20: \"x\": a rule begins"),
+        (b"rate_limit -1", "1: \"-1\": expected 2 to 1000000"),
+        (b"rate_limit 30/h", "1: \"30/h\": expected 2 to 1000000"),
+        (b"rate_limit 4294967326", "expected 2 to 1000000"),
+        (many.as_bytes(), "20: \"x\": expected a rule"),
     ];
     let scratch = Scratch::new();
     for (text, expected) in cases {
@@ -272,9 +272,9 @@ fn files() -> Outcome {
     let missing = scratch.0.join("none").to_str().expect("text").to_string();
     let directory = scratch.0.to_str().expect("text");
     for (file, expected) in [
-        (missing.as_str(), "there is no such file"),
-        (directory, "it is a directory, not a file"),
-        (pipe, "it is a pipe, a socket or a device, not a file"),
+        (missing.as_str(), "the file does not exist"),
+        (directory, "expected a file, found a directory"),
+        (pipe, "expected a file, found a pipe, a socket or a device"),
         ("/dev/zero", "the file is longer than 1 MiB"),
     ] {
         let (status, _, errors) = support::run(&["-n", "-f", file]);
@@ -284,7 +284,7 @@ fn files() -> Outcome {
             Some(&*format!(
                 "psilogd: {file}: {expected}{}",
                 if file == "/dev/zero" {
-                    ", so it is hardly a configuration"
+                    ", the most for a configuration"
                 } else {
                     ""
                 }
@@ -319,7 +319,7 @@ fn unreadable() -> Outcome {
     let output = command.args(["-n", "-f", &file]).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    let expected = format!("psilogd: {file}: it can't be read: Permission denied");
+    let expected = format!("psilogd: {file}: the file can't be read: Permission denied");
     assert!(errors.starts_with(&expected), "{errors}");
     done()
 }

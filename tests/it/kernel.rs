@@ -421,7 +421,7 @@ fn not_armed() -> Outcome {
         "{errors}"
     );
     assert!(
-        errors.contains(file) && errors.contains("there is no such cgroup yet"),
+        errors.contains(file) && errors.contains("the cgroup does not exist yet"),
         "{errors}"
     );
 

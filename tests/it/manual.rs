@@ -86,25 +86,37 @@ fn events() -> Outcome {
         let path = format!("{}/src/{name}", env!("CARGO_MANIFEST_DIR"));
         fs::read_to_string(path).expect("source")
     };
-    let words = |text: &str, before: &str, from: &str, to: &str| -> Vec<String> {
+    let words = |text: &str, from: &str, to: &str| -> Vec<String> {
         let body = text
             .split(from)
             .nth(1)
             .and_then(|rest| rest.split(to).next())
             .expect("a body");
-        body.split(before)
+        body.split("=> \"")
             .skip(1)
             .filter_map(|rest| rest.split('"').next())
             .map(String::from)
             .collect()
     };
-    // however its lines are broken
-    let report: String = source("report/mod.rs").split_whitespace().collect();
-    let events = words(&report, "(\"", "pubfnheading", "Heading{event");
-    let hints = source("report/words.rs");
-    let hints = words(&hints, "=> \"", "pub const fn token", "const fn sentence");
-    let rule = source("rule.rs");
-    let reasons = words(&rule, "=> \"", "pub const fn token", "/// A word that");
+    let report = source("report/mod.rs");
+    let heading = report.split("pub fn heading").nth(1).expect("the table");
+    let heading = heading.split("\n    }\n").next().expect("a body");
+    // the first text of every tuple
+    let events: Vec<String> = heading
+        .split('(')
+        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+        .map(String::from)
+        .collect();
+    let hints = words(
+        &source("report/words.rs"),
+        "pub const fn token",
+        "const fn sentence",
+    );
+    let reasons = words(
+        &source("rule/error.rs"),
+        "pub const fn token",
+        "/// Why a word",
+    );
     assert!(events.len() >= 15 && hints.len() >= 12 && reasons.len() >= 11);
     for word in events.iter().chain(&hints).chain(&reasons) {
         assert!(page.contains(&format!(".It Cm {word}\n")), "{word}");

@@ -47,12 +47,12 @@ fn exit_codes() -> Outcome {
             concat!("psistat ", env!("CARGO_PKG_VERSION")),
         ),
         (&["-x"], 2, "try psistat --help"),
-        (&["--frob"], 2, "there is no option --frob"),
-        (&["--top"], 2, "option -n, --top: its argument is missing"),
+        (&["--frob"], 2, "unknown option --frob"),
+        (&["--top"], 2, "option -n, --top: the argument is missing"),
         (&["soon"], 2, "\"soon\""),
         (&["1", "2", "3"], 2, "\"3\""),
         (&["-c", "50,10"], 2, "the smaller first"),
-        (&["-r", "disk"], 2, "cpu, memory, io and irq"),
+        (&["-r", "disk"], 2, "cpu, memory, io or irq"),
         (&["--suggest", "1h", "-j"], 2, "-j"),
     ] {
         let output = run(args);

@@ -146,7 +146,7 @@ fn fish() -> Outcome {
         .expect("fish runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        text.contains("--suggest\twatch, then print rules"),
+        text.contains("--suggest\tmeasure, then print rules"),
         "{output:?}"
     );
     assert!(text.contains("memory"), "{text}");

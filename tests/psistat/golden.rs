@@ -140,7 +140,7 @@ fn bad_files() -> Outcome {
         ("truncated", "truncated/memory ends in the middle of a line"),
         (
             "empty",
-            "empty/memory is empty, so the kernel keeps no pressure figures there",
+            "empty/memory is empty: the kernel records no pressure there",
         ),
         ("garbage", "garbage/memory is not a pressure file"),
     ] {

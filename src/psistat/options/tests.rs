@@ -1,0 +1,154 @@
+use super::*;
+
+fn parse(line: &str) -> Result<Action, String> {
+    Action::parse(line.split_whitespace().map(OsString::from))
+}
+
+fn settings(line: &str) -> Settings {
+    match parse(line) {
+        Ok(Action::Show(settings)) => settings,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn intervals_and_counts() {
+    for (line, interval, count) in [
+        ("", None, Some(1)),
+        ("1", Some(1_000_000), None),
+        ("0.5", Some(500_000), None),
+        (".25", Some(250_000), None),
+        ("2.", Some(2_000_000), None),
+        ("500ms 10", Some(500_000), Some(10)),
+        ("1m", Some(60_000_000), None),
+        ("0.01", Some(10_000), None),
+    ] {
+        let settings = settings(line);
+        assert_eq!(settings.interval, interval.map(Micros), "{line}");
+        assert_eq!(settings.count, count, "{line}");
+    }
+}
+
+#[test]
+fn options_are_read() {
+    let settings = settings("-ajmtw -c 0.5,2 -r memory,io -n 3 -P /p -C /c 1");
+    assert!(settings.averages && settings.json && settings.wide);
+    assert!(settings.plain && settings.time);
+    assert_eq!(settings.limits.yellow, Percent(50));
+    assert_eq!(settings.limits.red, Percent(200));
+    assert_eq!(settings.selection, [false, true, true, false]);
+    assert_eq!(settings.top, Some(3));
+    // -n alone is of every cgroup
+    assert_eq!(settings.patterns, [Pattern::parse(b"**").unwrap()]);
+    assert_eq!(settings.pressure, Some("/p".into()));
+    assert_eq!(settings.cgroups, Some("/c".into()));
+}
+
+#[test]
+fn every_option_has_a_long_name_that_means_the_same() {
+    let both = [
+        ("-a", "--averages"),
+        ("-c 1,2", "--color 1,2"),
+        ("-g /a", "--cgroup /a"),
+        ("-j", "--json"),
+        ("-m", "--no-color"),
+        ("-n 3", "--top 3"),
+        ("-r io", "--resource io"),
+        ("-t", "--timestamp"),
+        ("-w", "--wide"),
+        ("-C /c", "--cgroup-root /c"),
+        ("-P /p", "--pressure /p"),
+        ("-h", "--help"),
+        ("-V", "--version"),
+    ];
+    let plain = parse("");
+    for (short, long) in both {
+        assert_eq!(parse(short), parse(long), "{short}");
+        assert_ne!(parse(short), plain, "{short}");
+    }
+    let short = OPTIONS.iter().filter(|known| !known.0.is_empty());
+    assert_eq!(short.count(), both.len());
+    assert!(OPTIONS.iter().all(|known| !known.1.is_empty()));
+}
+
+#[test]
+fn a_name_that_is_not_text_is_accepted() {
+    let args = [b"-g".to_vec(), b"/a\xff*".to_vec()].map(OsString::from_vec);
+    let Ok(Action::Show(settings)) = Action::parse(args) else {
+        panic!("refused");
+    };
+    assert!(settings.patterns[0].matches(b"/a\xffb"));
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    for (line, word) in [
+        ("x", "\"x\""),
+        ("0", "at least 10ms"),
+        ("1us", "at least 10ms"),
+        ("-1", "unknown option -1"),
+        ("1.0000001", "\"1.0000001\""),
+        (".", "\".\""),
+        ("1.5s", "\"1.5s\""),
+        ("99999999999999999999", "\"99999999999999999999\""),
+        ("31708800", "at most one year"),
+        ("1 0", "a count"),
+        ("1 x", "a count"),
+        ("1 2 3", "\"3\""),
+        ("-c 10", "-c"),
+        ("-c 50,10", "-c"),
+        ("-c 10,101", "-c"),
+        ("-c 1.234,5", "-c"),
+        ("-r disk", "-r"),
+        ("-r cpu,", "-r"),
+        ("-n 0", "-n"),
+        ("-n x", "-n"),
+        ("-n 10001", "-n"),
+        ("-g /a**", "-g"),
+        ("-x", "unknown option -x"),
+        ("--record", "--record: the argument is missing"),
+        ("-g", "-g, --cgroup: the argument is missing"),
+        ("--frob", "unknown option --frob"),
+        ("--json=x", "-j, --json: takes no argument"),
+        ("--top 3 -n 4", "-n, --top: given more than once"),
+        ("--resource disk", "-r, --resource: \"disk\""),
+        ("--record f 1 2", "takes no count"),
+        ("--record f --json", "-j, --json"),
+        ("--record f --suggest 1h", "--suggest"),
+        ("--suggest x", "--suggest"),
+        ("--suggest 24h 1", "takes no interval"),
+        ("--suggest 24h -j", "-j"),
+        ("--suggest 24h -g **", "one cgroup"),
+        ("--suggest 24h -g /a -g /b", "one cgroup"),
+    ] {
+        let why = parse(line).err().unwrap_or_default();
+        assert!(why.contains(word), "{line}: {why}");
+    }
+}
+
+#[test]
+fn records_are_ten_per_second_by_default() {
+    for (line, interval) in [("--record /f", 100), ("--record /f -g ** 0.5", 500)] {
+        match parse(line) {
+            Ok(Action::Record(settings, file)) => {
+                assert_eq!(settings.interval, Some(Micros::millis(interval)), "{line}");
+                assert_eq!((settings.count, file), (None, "/f".into()), "{line}");
+            }
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn suggestions_take_any_duration() {
+    for (line, length) in [
+        ("--suggest 24h", Micros::secs(24 * 3600)),
+        ("--suggest 10 -g /a -r io", Micros::secs(10)),
+        ("--suggest=500ms", Micros::millis(500)),
+    ] {
+        match parse(line) {
+            Ok(Action::Suggest(_, found)) => assert_eq!(found, length, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+}

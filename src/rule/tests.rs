@@ -1,0 +1,193 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Rule, ParseError> {
+    Rule::parse(text.split_whitespace())
+}
+
+#[test]
+fn parse_and_display_are_inverse() {
+    for text in [
+        "memory full 10%/2s level=warning name=memory for=20s clear=1m repeat=10m",
+        "io some 150ms/2s level=crit name=x.y-z_1 for=0 clear=0 repeat=0",
+        "cpu some 0.5%/500ms level=emerg name=a for=1us clear=6h repeat=8784h",
+        "cpu full 12.25%/10s level=debug name=b for=2m clear=1m repeat=10m cgroup=/a/b",
+        "irq full 1us/2s level=notice name=c for=2m clear=1m repeat=10m cgroup=/",
+        "memory some 100%/2s level=info name=d for=2m clear=1m repeat=10m \
+         cgroup=/with%20space/%25/%2A/%C3%A9%0A",
+        "cpu full 10%/2s level=info name=e for=2m clear=1m repeat=10m \
+         cgroup=/system.slice/**/*.service except=/system.slice/a%2Cb.service,/**/user*",
+    ] {
+        let rule = parse(text).map(|rule| rule.to_string());
+        let words: Vec<_> = text.split_whitespace().collect();
+        assert_eq!(rule, Ok(words.join(" ")));
+    }
+}
+
+#[test]
+fn defaults() {
+    let text = "memory some 10%/2s level=warning name=memory-some for=20s clear=1m repeat=10m";
+    assert_eq!(
+        parse("memory some 10%/2s").map(|r| r.to_string()),
+        Ok(text.into())
+    );
+}
+
+#[test]
+fn a_share_is_taken_of_the_window() {
+    for (text, us) in [
+        ("10%/2s", 200_000),
+        ("0.01%/500ms", 50),
+        ("100%/10s", 10_000_000),
+    ] {
+        let rule = parse(&format!("cpu some {text}"));
+        assert_eq!(rule.map(|r| r.stall()), Ok(Micros(us)), "{text}");
+    }
+}
+
+#[test]
+fn cgroup_paths_are_normalised_and_unescaped() {
+    let rule = parse("io full 10%/2s cgroup=//a///b%20c/");
+    assert_eq!(
+        rule.map(|r| r.cgroup.and_then(|c| c.plain())),
+        Ok(Some(b"/a/b c".to_vec()))
+    );
+}
+
+#[test]
+fn which_cgroups_a_rule_covers() {
+    let rule = parse("cpu full 10%/2s cgroup=/a/** except=/a/x,/a/*/y").unwrap();
+    for path in [&b"/a/b"[..], b"/a/x/z", b"/a/b/c/y"] {
+        assert!(rule.covers(path));
+    }
+    for path in [&b"/a"[..], b"/a/x", b"/a/b/y", b"/b/c"] {
+        assert!(!rule.covers(path));
+    }
+    assert!(rule.reaches_below(b"/") && rule.reaches_below(b"/a/x"));
+    assert!(!rule.reaches_below(b"/b"));
+    let (one, system) = ("io full 10%/4s cgroup=/a/b", "io full 10%/4s");
+    assert!(rule.meets(&parse(one).unwrap()));
+    assert!(!rule.meets(&parse(system).unwrap()));
+}
+
+#[test]
+fn the_capability_is_for_the_system_and_named_cgroups_whose_window_needs_it() {
+    for (text, expected) in [
+        ("io full 10%/2s", true),
+        ("io full 10%/500ms", true),
+        ("io full 10%/500ms cgroup=/a", true),
+        ("io full 10%/3s cgroup=/a", true),
+        ("io full 10%/2s cgroup=/a", false),
+        ("io full 10%/10s cgroup=/a", false),
+        ("io full 10%/2s cgroup=/", false),
+        ("io full 10%/4s cgroup=/a/*", false),
+    ] {
+        let rule = parse(text);
+        assert_eq!(rule.map(|r| r.wants_capability()), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn wrong_rules_are_refused_with_their_word() {
+    for (text, reason, word) in [
+        ("", Reason::BadCount, ""),
+        ("cpu", Reason::BadCount, ""),
+        ("cpu some", Reason::BadCount, ""),
+        ("disk some 10%/2s", Reason::BadResource, "disk"),
+        ("cpu any 10%/2s", Reason::BadKind, "any"),
+        ("irq some 10%/2s", Reason::BadKind, "some"),
+        ("cpu full 10%/2s", Reason::BadKind, "full"),
+        ("cpu full 10%/2s cgroup=/", Reason::BadKind, "full"),
+        ("cpu full 10%/2s cgroup=//", Reason::BadKind, "full"),
+        ("cpu some 10%", Reason::BadStall, "10%"),
+        ("cpu some /2s", Reason::BadStall, "/2s"),
+        ("cpu some 0%/2s", Reason::BadStall, "0%/2s"),
+        ("cpu some 0.00%/2s", Reason::BadStall, "0.00%/2s"),
+        ("cpu some 100.01%/2s", Reason::BadStall, "100.01%/2s"),
+        ("cpu some 1.234%/2s", Reason::BadStall, "1.234%/2s"),
+        ("cpu some 99999%/2s", Reason::BadStall, "99999%/2s"),
+        ("cpu some -1%/2s", Reason::BadStall, "-1%/2s"),
+        ("cpu some 0/2s", Reason::BadStall, "0/2s"),
+        ("cpu some 3s/2s", Reason::BadStall, "3s/2s"),
+        (
+            "cpu some 4294967297us/2s",
+            Reason::BadStall,
+            "4294967297us/2s",
+        ),
+        ("cpu some 10%/", Reason::BadWindow, "10%/"),
+        ("cpu some 10%/499ms", Reason::BadWindow, "10%/499ms"),
+        ("cpu some 10%/10001ms", Reason::BadWindow, "10%/10001ms"),
+        (
+            "cpu some 10%/4296967296us",
+            Reason::BadWindow,
+            "10%/4296967296us",
+        ),
+        ("cpu some 10%/2", Reason::BadWindow, "10%/2"),
+        ("cpu some 10%/2s high", Reason::BadKey, "high"),
+        ("cpu some 10%/2s colour=red", Reason::BadKey, "colour=red"),
+        ("cpu some 10%/2s for=1s for=2s", Reason::BadKey, "for=2s"),
+        (
+            "cpu some 10%/2s level=error",
+            Reason::BadValue,
+            "level=error",
+        ),
+        ("cpu some 10%/2s name=", Reason::BadValue, "name="),
+        ("cpu some 10%/2s name=a/b", Reason::BadValue, "name=a/b"),
+        ("cpu some 10%/2s for=", Reason::BadValue, "for="),
+        ("cpu some 10%/2s clear=1", Reason::BadValue, "clear=1"),
+        ("cpu some 10%/2s cgroup=a", Reason::BadValue, "cgroup=a"),
+        (
+            "cpu some 10%/2s cgroup=/a/../b",
+            Reason::BadValue,
+            "cgroup=/a/../b",
+        ),
+        ("cpu some 10%/2s cgroup=/a?", Reason::BadValue, "cgroup=/a?"),
+        (
+            "cpu some 10%/2s cgroup=/a**",
+            Reason::BadValue,
+            "cgroup=/a**",
+        ),
+        ("io full 1%/3s cgroup=/a/*", Reason::BadWindow, "1%/3s"),
+        ("io full 1%/500ms cgroup=/**", Reason::BadWindow, "1%/500ms"),
+        ("cpu some 10%/2s except=/a", Reason::BadKey, "except="),
+        (
+            "cpu some 10%/2s cgroup=/a except=/a",
+            Reason::BadKey,
+            "except=",
+        ),
+        (
+            "cpu some 10%/2s cgroup=/* except=/a,",
+            Reason::BadValue,
+            "except=/a,",
+        ),
+        (
+            "cpu some 10%/2s cgroup=/* except=a",
+            Reason::BadValue,
+            "except=a",
+        ),
+        (
+            "cpu some 10%/2s cgroup=/a%2",
+            Reason::BadValue,
+            "cgroup=/a%2",
+        ),
+        (
+            "cpu some 10%/2s cgroup=/a%00",
+            Reason::BadValue,
+            "cgroup=/a%00",
+        ),
+    ] {
+        let error = parse(text).err();
+        assert_eq!(
+            error.map(|error| (error.reason, error.word)),
+            Some((reason, word.to_string())),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_error_is_printable_and_short() {
+    let word = format!("\x1b[31m{}", "x".repeat(500));
+    let text = ParseError::new(&word, Reason::BadWord, "help").to_string();
+    assert!(text.chars().all(|c| !c.is_control()), "{text:?}");
+    assert!(text.len() < 120, "{text}");
+}

@@ -1,0 +1,173 @@
+use super::super::tests::line;
+use super::*;
+use crate::config::Config;
+use crate::pressure::Pressure;
+use crate::time::Moment;
+
+const PERIOD: Period<'_> = Period {
+    from: "2026-01-01 00:00:00",
+    to: "2026-01-02 00:00:00",
+};
+
+/// Feeds one reading every 2 s; each window of a resource adds `stalled` percent.
+fn watch(windows: u64, stalled: impl Fn(Resource, u64) -> u64) -> Suggestion {
+    let mut suggestion = Suggestion::new(None);
+    let mut totals = [0; 4];
+    for window in 0..=windows {
+        for resource in Resource::ALL {
+            let total = &mut totals[resource as usize];
+            if window > 0 {
+                *total += stalled(resource, window) * 20_000;
+            }
+            let at = Moment(7_000_000 + window * 2_000_000);
+            let pressure = Pressure {
+                some: (resource != Resource::Irq).then(|| line(*total)).flatten(),
+                full: line(*total),
+            };
+            suggestion.feed(resource, Reading { at, pressure });
+        }
+    }
+    suggestion
+}
+
+fn text(suggestion: &Suggestion) -> String {
+    let mut out = Vec::new();
+    suggestion.write(&mut out, PERIOD);
+    String::from_utf8(out).unwrap()
+}
+
+fn rules(suggestion: &Suggestion) -> Vec<(String, String)> {
+    let config = Config::parse(text(suggestion).as_bytes()).unwrap();
+    let rule = |rule: &Rule| (rule.name.clone(), rule.threshold.to_string());
+    config.rules.iter().map(rule).collect()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    let own = |(name, threshold): &(&str, &str)| (name.to_string(), threshold.to_string());
+    expected.iter().map(own).collect()
+}
+
+#[test]
+fn an_idle_host_gets_the_floors() {
+    let idle = watch(1000, |_, _| 0);
+    let expected = [
+        ("memory", "10%"),
+        ("memory-critical", "40%"),
+        ("io", "20%"),
+        ("cpu", "50%"),
+        ("irq", "20%"),
+    ];
+    assert_eq!(rules(&idle), pairs(&expected));
+}
+
+/// Usual pressure is not logged: here an hour of io at 35 % and memory at 25 %.
+#[test]
+fn usual_pressure_does_not_fire() {
+    let busy = watch(5_400, |resource, window| match resource {
+        Resource::Io if (1_800..3_600).contains(&window) => 35,
+        Resource::Memory if (1_800..3_600).contains(&window) => 25,
+        _ => 1,
+    });
+    let expected = [
+        ("memory", "30%"),
+        ("memory-critical", "60%"),
+        ("io", "40%"),
+        ("cpu", "50%"),
+        ("irq", "20%"),
+    ];
+    assert_eq!(rules(&busy), pairs(&expected));
+}
+
+/// An hour at 45 %: counted once at every threshold up to 40 %, with its length.
+#[test]
+fn the_figures_are_those_of_the_machine() {
+    let host = watch(5_400, |resource, window| match resource {
+        Resource::Memory if (1_800..3_600).contains(&window) => 45,
+        _ => 0,
+    });
+    let text = text(&host);
+    let block = text.split("\n\n").find(|block| block.contains("memory"));
+    let expected = "\
+# memory full, for=20s
+# pct        p50 0.0  p90 45.0  p99 45.0  p99.9 45.0  max 45.00
+# threshold    5%   10%   20%   30%   40%   50%   60%   70%   80%   90%
+# fired         1     1     1     1     1     0     0     0     0     0
+# longest_s  3600  3600  3600  3600  3600     0     0     0     0     0
+memory full 50%/2s level=warning name=memory for=20s clear=1m repeat=10m";
+    assert_eq!(block, Some(expected));
+}
+
+#[test]
+fn pressure_that_never_ends_gets_no_rule() {
+    let pressed = watch(43_200, |resource, window| match resource {
+        // on for two minutes, off for two: hundreds of episodes
+        Resource::Memory => window / 60 % 2 * 99,
+        _ => 0,
+    });
+    let names: Vec<_> = rules(&pressed).into_iter().map(|rule| rule.0).collect();
+    assert_eq!(names, ["io", "cpu", "irq"]);
+    assert!(text(&pressed).contains("No rule"));
+}
+
+/// One episode per day is allowed once a day was measured, but not to crit.
+#[test]
+fn a_nightly_backup_is_news_once_a_day() {
+    let host = |windows| {
+        watch(windows, |resource, window| match resource {
+            Resource::Io if (3_600..5_400).contains(&window) => 65,
+            _ => 0,
+        })
+    };
+    let threshold = |suggestion: &Suggestion| {
+        let mut rules = rules(suggestion).into_iter();
+        rules.find(|rule| rule.0 == "io").map(|rule| rule.1)
+    };
+    assert_eq!(threshold(&host(43_200)), Some("20%".into()));
+    assert_eq!(threshold(&host(20_000)), Some("70%".into()));
+}
+
+#[test]
+fn no_measurement_is_reported_and_reads_back() {
+    for windows in [None, Some(0)] {
+        let suggestion = match windows {
+            None => Suggestion::new(None),
+            Some(windows) => watch(windows, |_, _| 0),
+        };
+        assert!(text(&suggestion).starts_with("# Nothing was measured"));
+        assert_eq!(rules(&suggestion), []);
+    }
+}
+
+#[test]
+fn rules_of_a_cgroup_name_it() {
+    let mut suggestion = Suggestion::new(Some(b"/a b".to_vec()));
+    for second in [0, 2, 4] {
+        let at = Moment(second * 1_000_000);
+        let pressure = Pressure {
+            some: line(0),
+            full: line(0),
+        };
+        suggestion.feed(Resource::Memory, Reading { at, pressure });
+    }
+    let config = Config::parse(text(&suggestion).as_bytes()).unwrap();
+    let paths: Vec<_> = config
+        .rules
+        .iter()
+        .map(|rule| rule.cgroup.as_ref().and_then(Pattern::plain))
+        .collect();
+    assert_eq!(paths, [Some(b"/a b".to_vec()), Some(b"/a b".to_vec())]);
+}
+
+#[test]
+fn percentiles_are_ranks() {
+    let host = watch(1000, |resource, window| match resource {
+        // 1 to 100 percent, ten windows each
+        Resource::Cpu => (window - 1) / 10 + 1,
+        _ => 0,
+    });
+    let text = text(&host);
+    assert!(
+        text.contains("p50 50.0  p90 90.0  p99 99.0  p99.9 100.0  max 100.00"),
+        "{text}"
+    );
+}

@@ -1,0 +1,223 @@
+use super::super::tests::{ALL, group, reading};
+use super::super::{Group, since_boot};
+use super::*;
+
+const LOOK: Look = Look {
+    selection: ALL,
+    averages: false,
+    time: 0,
+    names: false,
+    colours: None,
+    width: Some(80),
+    cut: true,
+    mark: None,
+};
+
+fn table(look: Look, time: &str, groups: &[Group]) -> String {
+    let mut out = Vec::new();
+    look.header(&mut out);
+    for row in since_boot(groups) {
+        look.row(&mut out, time, &row);
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn system() -> Group {
+    let mut group = group(None, 0, 1_000_000, 123_400);
+    group.readings[Resource::Irq as usize] = None;
+    group.readings[Resource::Io as usize] = reading(1_000_000, Some(2_000_000), Some(0));
+    group
+}
+
+#[test]
+fn a_row_has_one_column_per_resource_and_kind() {
+    let expected = " -----cpu----- ---memory---- -----io------ -irq--
+   some   full   some   full   some   full   full
+  12.34      -  12.34  12.34 100.00   0.00      -
+";
+    assert_eq!(table(LOOK, "", &[system()]), expected);
+}
+
+#[test]
+fn times_are_first_and_names_last() {
+    let look = Look {
+        time: 8,
+        names: true,
+        selection: [false, true, false, false],
+        ..LOOK
+    };
+    let expected = "         ---memory----\n\
+                    time       some   full cgroup\n\
+                    12:34:56  50.00  50.00 /a%20b\n";
+    let group = group(Some("/a b"), 0, 2_000_000, 1_000_000);
+    assert_eq!(table(look, "12:34:56", &[group]), expected);
+}
+
+/// The header has as many lines with a mark as without, unless it must fit a terminal
+/// and does not.
+#[test]
+fn a_mark_is_behind_the_first_head() {
+    let mark = Some("since boot");
+    let dashes = " -----cpu----- ---memory---- -----io------ -irq--";
+    for (width, cut, head) in [
+        (Some(80), true, format!("{dashes}  since boot")),
+        (Some(61), true, format!("{dashes}  since boot")),
+        (Some(60), true, format!("since boot\n{dashes}")),
+        (Some(60), false, format!("{dashes}  since boot")),
+        (None, true, format!("{dashes}  since boot")),
+    ] {
+        let (marked, plain) = (
+            Look {
+                mark,
+                width,
+                cut,
+                ..LOOK
+            },
+            LOOK,
+        );
+        let rest = table(plain, "", &[system()]);
+        let rest = rest.strip_prefix(dashes).unwrap();
+        let text = table(marked, "", &[system()]);
+        assert_eq!(text, format!("{head}{rest}"), "{width:?} {cut}");
+    }
+    let block = Look {
+        mark,
+        averages: true,
+        ..LOOK
+    };
+    let text = table(block, "", &[system()]);
+    let head = "               pct  avg10  avg60 avg300  since boot\n";
+    assert!(text.starts_with(head), "{text}");
+    let text = table(
+        Look {
+            width: Some(50),
+            ..block
+        },
+        "",
+        &[system()],
+    );
+    assert!(text.starts_with("since boot\n    "), "{text}");
+}
+
+/// On a terminal nothing is folded; a pipe's columns depend on options alone.
+#[test]
+fn a_row_that_does_not_fit_a_terminal_is_a_block() {
+    for (width, cut, form) in [
+        (49, true, Form::Row),
+        (48, true, Form::Block),
+        (48, false, Form::Row),
+    ] {
+        let width = Some(width);
+        assert_eq!(Look { width, cut, ..LOOK }.form(), form, "{width:?} {cut}");
+    }
+    let look = Look {
+        width: Some(40),
+        ..LOOK
+    };
+    let text = table(look, "", &[system()]);
+    assert!(
+        text.starts_with("               pct\ncpu    some  12.34\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn averages_are_in_the_row_where_they_fit() {
+    let look = Look {
+        averages: true,
+        selection: [true, false, false, false],
+        ..LOOK
+    };
+    let expected = " --------------------------cpu--------------------------\n\
+      \u{20}  some  avg10  avg60 avg300   full  avg10  avg60 avg300\n\
+      \u{20} 12.34   0.12   3.45 100.00      -      -      -      -\n";
+    assert_eq!(table(look, "", &[system()]), expected);
+    let full = Look {
+        averages: true,
+        ..LOOK
+    };
+    assert_eq!(full.form(), Form::Block);
+    for width in [None, Some(196), Some(200)] {
+        assert_eq!(Look { width, ..full }.form(), Form::Row, "{width:?}");
+    }
+    let width = Some(195);
+    assert_eq!(Look { width, ..full }.form(), Form::Block);
+}
+
+#[test]
+fn averages_are_in_a_block_where_they_do_not_fit() {
+    let look = Look {
+        averages: true,
+        names: true,
+        ..LOOK
+    };
+    let expected = "\
+/a
+               pct  avg10  avg60 avg300
+cpu    some  10.00   0.12   3.45 100.00
+cpu    full  10.00   0.12   3.45 100.00
+memory some  10.00   0.12   3.45 100.00
+memory full  10.00   0.12   3.45 100.00
+io     some  10.00   0.12   3.45 100.00
+io     full  10.00   0.12   3.45 100.00
+irq    full  10.00   0.12   3.45 100.00
+
+";
+    let text = table(look, "", &[group(Some("/a"), 0, 1_000_000, 100_000)]);
+    assert_eq!(text, expected);
+    assert_eq!(text.lines().count(), look.row_lines());
+}
+
+#[test]
+fn colours_begin_at_the_limits() {
+    let limits = Limits {
+        yellow: Percent(1_234),
+        red: Percent(5_000),
+    };
+    let look = Look {
+        colours: Some(limits),
+        selection: [false, false, true, false],
+        ..LOOK
+    };
+    for (total, expected) in [
+        (123_300, "  12.33"),
+        (123_400, "  \x1b[33m12.34\x1b[0m"),
+        (499_900, "  \x1b[33m49.99\x1b[0m"),
+        (500_000, "  \x1b[1;31m50.00\x1b[0m"),
+        (1_000_000, " \x1b[1;31m100.00\x1b[0m"),
+    ] {
+        let text = table(look, "", &[group(None, 0, 1_000_000, total)]);
+        let last = text.lines().last().unwrap_or_default();
+        assert_eq!(last, expected.repeat(2));
+    }
+}
+
+/// No line is longer than the terminal, unless only the end of a name would be left.
+#[test]
+fn a_long_name_is_truncated_on_the_left() {
+    let name = format!("/{}/end.service", "x".repeat(300));
+    let group = group(Some(&name), 0, 1_000_000, 0);
+    for width in [63, 80, 200] {
+        let look = Look {
+            names: true,
+            width: Some(width),
+            ..LOOK
+        };
+        let text = table(look, "", std::slice::from_ref(&group));
+        let last = text.lines().last().unwrap_or_default();
+        assert_eq!(last.len(), width);
+        assert!(
+            last.ends_with("d.service") && last.contains(" ..."),
+            "{last}"
+        );
+    }
+    for (width, cut) in [(None, true), (Some(80), false)] {
+        let look = Look {
+            names: true,
+            width,
+            cut,
+            ..LOOK
+        };
+        assert!(table(look, "", std::slice::from_ref(&group)).contains(&name));
+    }
+}
