@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::config::{BadLine, Config, FILE_MAX, Output};
+use crate::config::{BadLine, Config, FILE_MAX, OutputSpec};
 use crate::rule::{Mistake, Reason, Rule};
 
 /// The configuration file that is read if it is there.
@@ -45,7 +45,7 @@ pub struct Source {
     /// The file that was named; None is [`CONFIG_FILE`], which need not exist.
     file: Option<PathBuf>,
     /// `-o`: in place of the file's outputs.
-    outputs: Vec<Output>,
+    outputs: Vec<OutputSpec>,
     /// `-s`: standard error as one more output.
     copy: bool,
     /// Operands: in place of the file's rules.
@@ -121,7 +121,8 @@ impl CommandLine {
 impl Source {
     fn new(matches: &Matches) -> Result<Source, String> {
         let outputs = matches.opt_strs("o");
-        let outputs: Result<Vec<_>, _> = outputs.iter().map(|word| Output::parse(word)).collect();
+        let outputs: Result<Vec<_>, _> =
+            outputs.iter().map(|word| OutputSpec::parse(word)).collect();
         let mut operands = Config::default();
         for operand in &matches.free {
             let in_rule = |mistake: Mistake| match operand.contains(' ') {
@@ -172,8 +173,8 @@ impl Source {
         if !self.outputs.is_empty() {
             *outputs = self.outputs.clone();
         }
-        if self.copy && !outputs.contains(&Output::Stderr) {
-            outputs.push(Output::Stderr);
+        if self.copy && !outputs.contains(&OutputSpec::Stderr) {
+            outputs.push(OutputSpec::Stderr);
         }
         Ok(config.rules_or_built_in())
     }

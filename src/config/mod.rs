@@ -10,7 +10,7 @@ use std::fmt;
 use crate::rule::{Mistake, Reason, Rule};
 
 pub use file::{BadLine, FILE_MAX};
-pub use output::{DEV_LOG, Output};
+pub use output::{DEV_LOG, OutputSpec};
 pub use settings::Settings;
 
 /// In force without a rule of the user's own. Windows of 2 s: valid with and

@@ -4,7 +4,7 @@ use std::fmt;
 
 use syslog::Facility;
 
-use super::output::{DEV_LOG, OUTPUT_HELP, Output};
+use super::output::{DEV_LOG, OUTPUT_HELP, OutputSpec};
 use crate::line::LINE_MAX;
 use crate::rule::{Mistake, Reason};
 use crate::time::Micros;
@@ -15,7 +15,7 @@ pub struct Settings {
     /// The syslog facility of every line.
     pub facility: Facility,
     /// Where lines go; at least one.
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<OutputSpec>,
     /// How long after boot pressure is none of our business.
     pub grace: Micros,
     /// Lines per rule and hour; None is no limit.
@@ -32,7 +32,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             facility: Facility::LOG_DAEMON,
-            outputs: vec![Output::Syslog(DEV_LOG.into())],
+            outputs: vec![OutputSpec::Syslog(DEV_LOG.into())],
             grace: Micros::secs(120),
             rate_limit: Some(12),
             queue: 256,
@@ -102,7 +102,7 @@ impl Settings {
 
     /// The first output replaces the one that holds unless set.
     fn add_output(&mut self, value: &str, first: bool) -> Result<(), Mistake> {
-        let output = Output::parse(value)?;
+        let output = OutputSpec::parse(value)?;
         if first {
             self.outputs.clear();
         }

@@ -1,7 +1,7 @@
 //! `--drill`: a begin and an end on the way that real ones take.
 
 use super::Daemon;
-use crate::config::Output;
+use crate::config::OutputSpec;
 use crate::episode::Figures;
 use crate::greeting;
 use crate::line::{LINE_MAX, Line};
@@ -53,7 +53,9 @@ impl Daemon {
             taken: outputs
                 .iter()
                 .any(|(_, delivery)| !matches!(delivery, Delivery::Failed(_))),
-            on_stdout: outputs.iter().any(|(output, _)| *output == Output::Stdout),
+            on_stdout: outputs
+                .iter()
+                .any(|(output, _)| *output == OutputSpec::Stdout),
         })
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal};
 
 use super::{BadRule, Daemon};
-use crate::config::Output;
+use crate::config::OutputSpec;
 use crate::greeting::Start;
 use crate::sys;
 
@@ -33,7 +33,7 @@ impl Daemon {
         };
         if start.is_unheard() {
             self.source.copy_to_stderr();
-            self.config.settings.outputs.push(Output::Stderr);
+            self.config.settings.outputs.push(OutputSpec::Stderr);
             self.sink.set(&self.config.settings, now);
         }
         start.sentences()

@@ -12,7 +12,7 @@ mod udp;
 
 use syslog::Facility;
 
-use crate::config::{Output, Settings};
+use crate::config::{OutputSpec, Settings};
 use crate::line::{LINE_MAX, Line};
 use crate::report::{Heading, Report};
 use crate::severity::Severity;
@@ -32,7 +32,7 @@ const DRAIN: Micros = Micros::millis(200);
 
 /// All outputs.
 pub struct Sink {
-    outlets: Vec<(Output, Outlet)>,
+    outlets: Vec<(OutputSpec, Outlet)>,
 }
 
 impl Sink {
@@ -132,7 +132,7 @@ impl Sink {
         }
         self.drain(sys::now() + DRAIN);
         let mut outputs = self.outlets.iter();
-        let shown = outputs.any(|(output, _)| *output == Output::Stderr);
+        let shown = outputs.any(|(output, _)| *output == OutputSpec::Stderr);
         let mut rest = false;
         for (_, outlet) in &mut self.outlets {
             outlet.spill(|entry, text| {
@@ -178,13 +178,13 @@ fn spill(entry: &Entry, text: &[u8]) {
     }
 }
 
-fn channel(output: &Output) -> Box<dyn Channel> {
+fn channel(output: &OutputSpec) -> Box<dyn Channel> {
     match output {
-        Output::Syslog(path) => Box::new(Local::new(path)),
-        Output::Udp(address) => Box::new(Udp::new(*address)),
-        Output::Kmsg => Box::new(Kmsg::new()),
-        Output::Stdout => Box::new(Stdio::new(Stream::Out)),
-        Output::Stderr => Box::new(Stdio::new(Stream::Err)),
+        OutputSpec::Syslog(path) => Box::new(Local::new(path)),
+        OutputSpec::Udp(address) => Box::new(Udp::new(*address)),
+        OutputSpec::Kmsg => Box::new(Kmsg::new()),
+        OutputSpec::Stdout => Box::new(Stdio::new(Stream::Out)),
+        OutputSpec::Stderr => Box::new(Stdio::new(Stream::Err)),
     }
 }
 

@@ -2,7 +2,7 @@
 //! who has just started psilogd or runs a drill, not for the loop.
 
 use super::{DRAIN, Sink};
-use crate::config::Output;
+use crate::config::OutputSpec;
 use crate::sys::{self, Slot};
 use crate::time::Moment;
 
@@ -20,7 +20,7 @@ pub enum Delivery {
 impl Sink {
     /// Connects every output. Why that failed, as errno(3), stands beside it; that
     /// of UDP says nothing about a receiver.
-    pub fn reach(&mut self, now: Moment) -> Vec<(Output, Option<i32>)> {
+    pub fn reach(&mut self, now: Moment) -> Vec<(OutputSpec, Option<i32>)> {
         let outlets = self.outlets.iter_mut();
         outlets
             .map(|(output, outlet)| (output.clone(), outlet.reach(now)))
@@ -29,7 +29,7 @@ impl Sink {
 
     /// Waits at most 200 ms for lines to go out, by UDP for a refusal as well, and
     /// forgets the rest. What became of them.
-    pub fn deliver(&mut self) -> Vec<(Output, Delivery)> {
+    pub fn deliver(&mut self) -> Vec<(OutputSpec, Delivery)> {
         let end = sys::now() + DRAIN;
         self.drain(end);
         self.await_refusals(end);
@@ -39,7 +39,7 @@ impl Sink {
                 let delivery = match outlet.failure() {
                     Some(errno) => Delivery::Failed(errno),
                     None if !outlet.is_empty() => Delivery::Failed(libc::EAGAIN),
-                    None if matches!(output, Output::Udp(_)) => Delivery::Sent,
+                    None if matches!(output, OutputSpec::Udp(_)) => Delivery::Sent,
                     None => Delivery::Taken,
                 };
                 outlet.spill(|_, _| ());
@@ -51,7 +51,7 @@ impl Sink {
     /// A refusal of a datagram comes back within moments, or never.
     fn await_refusals(&self, end: Moment) {
         for (output, outlet) in &self.outlets {
-            let (Output::Udp(_), Some(fd)) = (output, outlet.may_refuse()) else {
+            let (OutputSpec::Udp(_), Some(fd)) = (output, outlet.may_refuse()) else {
                 continue;
             };
             // POLLERR is seen without being asked for

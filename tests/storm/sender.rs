@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use psilogd::config::{Output, Settings};
+use psilogd::config::{OutputSpec, Settings};
 use psilogd::episode::Figures;
 use psilogd::pressure::{Percent, Stall};
 use psilogd::report::{EpisodeReport, Id, Report};
@@ -69,7 +69,7 @@ pub fn settings(outputs: &[&str]) -> Settings {
     Settings {
         outputs: outputs
             .iter()
-            .map(|word| Output::parse(word).expect("an output"))
+            .map(|word| OutputSpec::parse(word).expect("an output"))
             .collect(),
         ..Settings::default()
     }
