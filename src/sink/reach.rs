@@ -21,9 +21,9 @@ impl Sink {
     /// Connects every output. Why that failed, as errno(3), stands beside it; that
     /// of UDP says nothing about a receiver.
     pub fn reach(&mut self, now: Moment) -> Vec<(OutputSpec, Option<i32>)> {
-        let outlets = self.outlets.iter_mut();
-        outlets
-            .map(|(output, outlet)| (output.clone(), outlet.reach(now)))
+        let outputs = self.outputs.iter_mut();
+        outputs
+            .map(|(spec, output)| (spec.clone(), output.reach(now)))
             .collect()
     }
 
@@ -33,25 +33,25 @@ impl Sink {
         let end = sys::now() + DRAIN;
         self.drain(end);
         self.await_refusals(end);
-        let outlets = self.outlets.iter_mut();
-        outlets
-            .map(|(output, outlet)| {
-                let delivery = match outlet.failure() {
+        let outputs = self.outputs.iter_mut();
+        outputs
+            .map(|(spec, output)| {
+                let delivery = match output.failure() {
                     Some(errno) => Delivery::Failed(errno),
-                    None if !outlet.is_empty() => Delivery::Failed(libc::EAGAIN),
-                    None if matches!(output, OutputSpec::Udp(_)) => Delivery::Sent,
+                    None if !output.is_empty() => Delivery::Failed(libc::EAGAIN),
+                    None if matches!(spec, OutputSpec::Udp(_)) => Delivery::Sent,
                     None => Delivery::Taken,
                 };
-                outlet.spill(|_, _| ());
-                (output.clone(), delivery)
+                output.spill(|_, _| ());
+                (spec.clone(), delivery)
             })
             .collect()
     }
 
     /// A refusal of a datagram comes back within moments, or never.
     fn await_refusals(&self, end: Moment) {
-        for (output, outlet) in &self.outlets {
-            let (OutputSpec::Udp(_), Some(fd)) = (output, outlet.may_refuse()) else {
+        for (spec, output) in &self.outputs {
+            let (OutputSpec::Udp(_), Some(fd)) = (spec, output.may_refuse()) else {
                 continue;
             };
             // POLLERR is seen without being asked for

@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::line::Line;
-use crate::sink::outlet::{Channel, Origin};
 use crate::sink::queue::Entry;
+use crate::sink::transport::{Header, Transport};
 use crate::sink::{tag, timestamp};
 use crate::sys::{self, FileKind};
 
@@ -59,7 +59,7 @@ impl Stdio {
     }
 }
 
-impl Channel for Stdio {
+impl Transport for Stdio {
     fn connect(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -88,14 +88,14 @@ impl Channel for Stdio {
 
     /// journald takes a level from 0 to 7 in front of a line and stamps it with
     /// time and name; anybody else gets what stands in a log file.
-    fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry) {
+    fn write_header(&self, line: &mut Line<'_>, header: Header, entry: &Entry) {
         if self.journal {
             line.text("<")
                 .decimal(u64::from(entry.severity.number()), 1, b'0')
                 .text(">");
         } else {
             timestamp(line, entry.wall);
-            tag(line, origin.pid);
+            tag(line, header.pid);
         }
     }
 
