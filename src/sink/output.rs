@@ -226,44 +226,53 @@ impl Output {
         if self.sent == 0 {
             self.compose(now);
         }
-        match self.transport.send(&self.buffer[self.sent..self.length]) {
-            Ok(taken) if self.sent + taken < self.length => {
-                self.sent += taken;
-                self.queue.pin(true);
-                self.state = State::Full;
-                false
-            }
-            Ok(_) => {
-                self.transport.sent(now);
-                self.error = None;
-                self.take_off(now);
-                self.report_dropped(now);
-                true
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.state = State::Full;
-                false
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) && !self.cut => {
-                self.cut = true;
-                true
-            }
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                self.queue.lose_one();
-                self.take_off(now);
-                true
-            }
-            Err(error) => {
-                if *again && !self.transport.is_over(&error) {
-                    *again = false;
-                    self.down(now, pause);
-                    return true;
-                }
-                self.fail(&error, now, pause);
-                false
-            }
+        let error = match self.transport.send(&self.buffer[self.sent..self.length]) {
+            Ok(taken) => return self.taken(taken, now),
+            Err(error) => error,
+        };
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.state = State::Full;
+            return false;
         }
+        if error.kind() == io::ErrorKind::Interrupted {
+            return true;
+        }
+        if error.raw_os_error() == Some(libc::EMSGSIZE) {
+            self.shorten(now);
+            return true;
+        }
+        if *again && !self.transport.is_over(&error) {
+            *again = false;
+            self.down(now, pause);
+            return true;
+        }
+        self.fail(&error, now, pause);
+        false
+    }
+
+    /// The receiver took so many bytes of the first line; whether it took all of it.
+    fn taken(&mut self, taken: usize, now: Moment) -> bool {
+        if self.sent + taken < self.length {
+            self.sent += taken;
+            self.queue.pin(true);
+            self.state = State::Full;
+            return false;
+        }
+        self.transport.sent(now);
+        self.error = None;
+        self.take_off(now);
+        self.report_dropped(now);
+        true
+    }
+
+    /// The first line is too long for the receiver: cuts it once, then gives it up.
+    fn shorten(&mut self, now: Moment) {
+        if !self.cut {
+            self.cut = true;
+            return;
+        }
+        self.queue.lose_one();
+        self.take_off(now);
     }
 
     fn fail(&mut self, error: &io::Error, now: Moment, pause: Micros) {
