@@ -1,5 +1,5 @@
-//! What concerns the process as a whole: its capabilities, its limits, its
-//! memory, and helpers that close descriptors.
+//! The process as a whole: its capabilities, its limits, its memory, and children that
+//! close descriptors.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -9,27 +9,11 @@ use super::cerr;
 /// Whether CAP_SYS_RESOURCE is effective, in whatever user namespace: the
 /// kernel's check of a trigger (psi_trigger_create) looks at no more.
 pub fn has_sys_resource() -> bool {
-    const VERSION_3: u32 = 0x2008_0522;
-    const CAP_SYS_RESOURCE: u32 = 24;
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    let mut header = Header {
-        version: VERSION_3,
-        pid: 0,
-    };
-    // two of { effective, permitted, inheritable }
-    let mut data = [0u32; 6];
-    // SAFETY: capget(2) of version 3 writes two structs of three u32, which is
-    // what `data` has room for; both pointers are valid for writing.
-    let result = unsafe { libc::syscall(libc::SYS_capget, &mut header, data.as_mut_ptr()) };
-    result == 0 && data[0] & (1 << CAP_SYS_RESOURCE) != 0
+    Capabilities::get().is_ok_and(|sets| sets.has_sys_resource())
 }
 
-/// Keeps every page that has been touched, or will be, in memory. On-fault, so
-/// that pages which nobody uses cost nothing.
+/// Keeps every page that has been touched, or will be, in memory. On-fault, so that
+/// pages that are never used cost nothing.
 pub fn lock_memory() -> io::Result<()> {
     // SAFETY: no pointers; locking changes nothing that Rust can see.
     cerr(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_ONFAULT) })?;
@@ -137,6 +121,10 @@ impl Capabilities {
         }
     }
 
+    fn has_sys_resource(&self) -> bool {
+        self.0[0] & Capabilities::SYS_RESOURCE != 0
+    }
+
     /// Puts them in force for this thread.
     fn set(&self) -> io::Result<()> {
         let mut header = Self::header();
@@ -157,7 +145,7 @@ impl Capabilities {
 /// [`has_sys_resource`] then says.
 pub fn without_sys_resource<T>(open: impl FnOnce() -> T) -> io::Result<T> {
     let before = Capabilities::get()?;
-    if before.0[0] & Capabilities::SYS_RESOURCE == 0 {
+    if !before.has_sys_resource() {
         return Ok(open());
     }
     let mut dropped = before;
