@@ -1,4 +1,4 @@
-//! Where cgroups are, how they come and go, and which is stalled most.
+//! How cgroups are created and removed, and which is stalled most.
 
 mod entries;
 mod most_stalled;

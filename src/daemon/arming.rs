@@ -31,14 +31,14 @@ impl Daemon {
     /// that may be created.
     pub fn watches_anything(&self) -> bool {
         let tree = self.tree.as_ref().filter(|tree| tree.fd().is_some());
-        let may_come = |tree: &Tree| {
+        let may_appear = |tree: &Tree| {
             self.monitors.rules().any(|rule| rule.is_pattern())
                 || self
                     .monitors
                     .unarmed_cgroups()
-                    .any(|path| tree.may_come(path))
+                    .any(|path| tree.may_appear(path))
         };
-        !self.monitors.is_empty() || tree.is_some_and(may_come) || self.is_blind()
+        !self.monitors.is_empty() || tree.is_some_and(may_appear) || self.is_blind()
     }
 
     /// Arms whatever the rules cover and is not armed yet; `bad` gets the first
@@ -64,7 +64,7 @@ impl Daemon {
             first(&rule, self.arm_one(&rule, path.as_deref()));
         }
         for change in found {
-            let Change::Came(path) = change else {
+            let Change::Created(path) = change else {
                 continue;
             };
             for rule in self.monitors.covering(&path) {
@@ -90,9 +90,9 @@ impl Daemon {
         };
         for change in tree.take(&|path| monitors.reach_below(path)) {
             match change {
-                Change::Came(path) => self.arm_cgroup(&path),
-                Change::Gone(path) => self.disarm_cgroup(&path),
-                Change::Unknown => self.rescan(),
+                Change::Created(path) => self.arm_cgroup(&path),
+                Change::Removed(path) => self.disarm_cgroup(&path),
+                Change::Overflow => self.rescan(),
             }
         }
     }
