@@ -4,7 +4,7 @@ mod entries;
 mod most_stalled;
 mod tree;
 
-pub use most_stalled::Descent;
+pub use most_stalled::MostStalled;
 pub use tree::{Change, Tree};
 
 /// The path of a directory's child; `/` is the mount.

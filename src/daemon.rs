@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use crate::alert::{FallbackPoll, Ids, Wake};
-use crate::cgroup::{Descent, Tree};
+use crate::cgroup::{MostStalled, Tree};
 use crate::config::Config;
 use crate::monitors::{Monitors, Task};
 use crate::notify::{Notify, State};
@@ -49,7 +49,7 @@ pub struct Daemon {
     notify: Notify,
     roots: Roots,
     tree: Option<Tree>,
-    descent: Option<Descent>,
+    most_stalled: Option<MostStalled>,
     monitors: Monitors<Trigger>,
     slots: Vec<Slot>,
     /// Whether what is watched has changed since it was last counted.
@@ -73,7 +73,7 @@ impl Daemon {
             sink: Sink::new(settings, now),
             notify: Notify::from_environment(now),
             tree: roots.cgroup.as_deref().map(Tree::new),
-            descent: roots.cgroup.as_deref().map(Descent::new),
+            most_stalled: roots.cgroup.as_deref().map(MostStalled::new),
             roots,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
@@ -218,8 +218,8 @@ impl Daemon {
             self.sink.log(&Report::Crossing { rule, place, total });
         }
         let report = self.monitors.take(index, wake, at, stall);
-        let read_cgroups =
-            report.is_some_and(|report| log_with_top(&mut self.sink, &mut self.descent, &report));
+        let read_cgroups = report
+            .is_some_and(|report| log_with_top(&mut self.sink, &mut self.most_stalled, &report));
         if read_cgroups {
             self.monitors.has_read_cgroups();
         }
@@ -307,17 +307,21 @@ impl Daemon {
 
 /// Logs a report; one of pressure on the whole system names the most-stalled
 /// cgroup. Whether cgroups were read for it.
-fn log_with_top(sink: &mut Sink, descent: &mut Option<Descent>, report: &Report<'_>) -> bool {
+fn log_with_top(
+    sink: &mut Sink,
+    most_stalled: &mut Option<MostStalled>,
+    report: &Report<'_>,
+) -> bool {
     let (Report::Begin(episode) | Report::Still(episode)) = *report else {
         sink.log(report);
         return false;
     };
-    let (Place::System, Some(descent)) = (episode.place, descent) else {
+    let (Place::System, Some(most_stalled)) = (episode.place, most_stalled) else {
         sink.log(report);
         return false;
     };
     let avg10 = episode.stall.unwrap_or_default().avg10;
-    let found = descent.most_stalled(episode.rule.resource, episode.rule.kind, avg10);
+    let found = most_stalled.find(episode.rule.resource, episode.rule.kind, avg10);
     let top = found.map(|(path, avg10)| Top { path, avg10 });
     let episode = EpisodeReport { top, ..episode };
     match report {
