@@ -18,7 +18,7 @@ use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
 use crate::report::{EndReason, EpisodeReport, Report, StopSignal, Top};
 use crate::roots::Roots;
-use crate::rule::Place;
+use crate::rule::Scope;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
 use crate::trigger::{BadTrigger, Trigger};
@@ -214,8 +214,8 @@ impl Daemon {
         let total = stall.total;
         if self.verbose && wake == Wake::Crossed {
             let alert = self.monitors.alert(index);
-            let (rule, place) = (alert.rule(), alert.place());
-            self.sink.log(&Report::Crossing { rule, place, total });
+            let (rule, scope) = (alert.rule(), alert.scope());
+            self.sink.log(&Report::Crossing { rule, scope, total });
         }
         let report = self.monitors.take(index, wake, at, stall);
         let read_cgroups = report
@@ -225,10 +225,10 @@ impl Daemon {
         }
         if self.verbose {
             let alert = self.monitors.alert(index);
-            let (rule, place, phase) = (alert.rule(), alert.place(), alert.phase());
+            let (rule, scope, phase) = (alert.rule(), alert.scope(), alert.phase());
             self.sink.log(&Report::Reading {
                 rule,
-                place,
+                scope,
                 total,
                 phase,
             });
@@ -285,10 +285,10 @@ impl Daemon {
     fn give_up(&mut self, error: &io::Error) -> ExitCode {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         for rule in self.monitors.rules() {
-            let place = rule.place();
+            let scope = rule.scope();
             self.sink.log(&Report::Lost {
                 rule,
-                place,
+                scope,
                 errno,
                 hint: None,
                 count: 1,
@@ -316,7 +316,7 @@ fn log_with_top(
         sink.log(report);
         return false;
     };
-    let (Place::System, Some(most_stalled)) = (episode.place, most_stalled) else {
+    let (Scope::System, Some(most_stalled)) = (episode.scope, most_stalled) else {
         sink.log(report);
         return false;
     };

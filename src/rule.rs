@@ -66,7 +66,7 @@ pub struct Rule {
 
 /// What a line is about, for its `cgroup=`.
 #[derive(Clone, Copy, Debug)]
-pub enum Place<'a> {
+pub enum Scope<'a> {
     /// The whole system.
     System,
     /// The cgroup of this path.
@@ -232,8 +232,8 @@ impl Rule {
     }
 
     /// What it watches, as a line names it.
-    pub fn place(&self) -> Place<'_> {
-        self.cgroup.as_ref().map_or(Place::System, Place::Pattern)
+    pub fn scope(&self) -> Scope<'_> {
+        self.cgroup.as_ref().map_or(Scope::System, Scope::Pattern)
     }
 
     /// Reads `RESOURCE KIND STALL/WINDOW [key=value ...]`. What the kernel would

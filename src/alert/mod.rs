@@ -1,4 +1,4 @@
-//! The state of one rule in one place (the whole system or one cgroup): a reading
+//! The state of one rule in one scope (the whole system or one cgroup): a reading
 //! goes in, a report comes out, or none. It is numbered and paid for, or counted as
 //! suppressed. Pure like the episode itself.
 
@@ -13,7 +13,7 @@ pub use rate_limit::{RateLimit, Suppressed};
 use crate::episode::{Episode, Event, Figures, Phase, Sample};
 use crate::pressure::Stall;
 use crate::report::{EndReason, EpisodeReport, Id, Report};
-use crate::rule::{Place, Rule};
+use crate::rule::{Rule, Scope};
 use crate::time::Moment;
 
 /// Why a counter was read.
@@ -88,8 +88,8 @@ impl Alert {
     }
 
     /// Where it is, as a line names it.
-    pub fn place(&self) -> Place<'_> {
-        self.cgroup().map_or(Place::System, Place::Cgroup)
+    pub fn scope(&self) -> Scope<'_> {
+        self.cgroup().map_or(Scope::System, Scope::Cgroup)
     }
 
     /// The rule.
@@ -108,7 +108,7 @@ impl Alert {
         self.phase() == Phase::Quiet
     }
 
-    /// Whether it is what this rule has for this place.
+    /// Whether it is what this rule has for this scope.
     pub fn is_of(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> bool {
         Rc::ptr_eq(&self.rule, rule) && self.cgroup() == cgroup
     }
@@ -203,7 +203,7 @@ impl Alert {
     pub fn status(&self, stall: Option<Stall>) -> Report<'_> {
         Report::Status {
             rule: &self.rule,
-            place: self.place(),
+            scope: self.scope(),
             phase: stall.map(|_| self.phase()),
             id: self.open.map(|open| open.id),
             stall,
@@ -272,7 +272,7 @@ impl Alert {
     fn report(&self, id: Id, stall: Option<Stall>, figures: Figures) -> EpisodeReport<'_> {
         EpisodeReport {
             rule: &self.rule,
-            place: self.place(),
+            scope: self.scope(),
             id,
             stall,
             figures,

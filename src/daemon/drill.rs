@@ -30,7 +30,7 @@ impl Daemon {
         let rule = rules.min_by_key(|rule| rule.level.number())?;
         let episode = EpisodeReport {
             rule,
-            place: rule.place(),
+            scope: rule.scope(),
             id: Id {
                 start: sys::wall().0 / 1_000_000,
                 number: 0,

@@ -156,7 +156,7 @@ impl<T> Monitors<T> {
         self.fallback.has_read_cgroups();
     }
 
-    /// Where a rule's alert for a place is.
+    /// Where a rule's alert for a scope is.
     pub fn find(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Option<Found> {
         let armed = self
             .armed

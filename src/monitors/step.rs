@@ -269,7 +269,7 @@ impl<T> Monitors<T> {
         })
     }
 
-    /// What a rule has lost, by its first place and the reason there.
+    /// What a rule has lost, by its first scope and the reason there.
     fn lost(&self, at: usize, count: usize) -> Report<'_> {
         let rule = &self.rules[at].rule;
         let first = self.first_unarmed(rule);
@@ -279,10 +279,10 @@ impl<T> Monitors<T> {
             errno: libc::EIO,
             hint: None,
         });
-        let place = first.map_or(rule.place(), |unarmed| unarmed.alert.place());
+        let scope = first.map_or(rule.scope(), |unarmed| unarmed.alert.scope());
         Report::Lost {
             rule,
-            place,
+            scope,
             errno,
             hint,
             count,

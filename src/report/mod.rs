@@ -10,7 +10,7 @@ pub use words::{EndReason, Hint, StopSignal};
 
 use crate::episode::{Figures, Phase};
 use crate::pressure::{Percent, Stall};
-use crate::rule::{Place, Rule};
+use crate::rule::{Rule, Scope};
 use crate::severity::Severity;
 use crate::time::Micros;
 
@@ -30,7 +30,7 @@ pub struct EpisodeReport<'a> {
     /// Its rule.
     pub rule: &'a Rule,
     /// What is pressed.
-    pub place: Place<'a>,
+    pub scope: Scope<'a>,
     /// Its identifier.
     pub id: Id,
     /// The reading that the line is based on; None if nothing could be read.
@@ -67,7 +67,7 @@ pub enum Report<'a> {
         /// The rule.
         rule: &'a Rule,
         /// What is not watched; if it is more than one cgroup, the first.
-        place: Place<'a>,
+        scope: Scope<'a>,
         /// errno(3) of what failed.
         errno: i32,
         /// What would help.
@@ -136,7 +136,7 @@ pub enum Report<'a> {
         /// The rule.
         rule: &'a Rule,
         /// What it watches.
-        place: Place<'a>,
+        scope: Scope<'a>,
         /// Its state; None is not armed.
         phase: Option<Phase>,
         /// Its episode, if one is open.
@@ -176,7 +176,7 @@ pub enum Report<'a> {
         /// Its rule.
         rule: &'a Rule,
         /// Where.
-        place: Place<'a>,
+        scope: Scope<'a>,
         /// `total=`, in microseconds.
         total: u64,
     },
@@ -185,7 +185,7 @@ pub enum Report<'a> {
         /// Its rule.
         rule: &'a Rule,
         /// Where.
-        place: Place<'a>,
+        scope: Scope<'a>,
         /// `total=`, in microseconds.
         total: u64,
         /// The state after it.

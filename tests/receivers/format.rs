@@ -10,7 +10,7 @@ use psilogd::config::Settings;
 use psilogd::episode::{Figures, Phase};
 use psilogd::pressure::{Percent, Stall};
 use psilogd::report::{EndReason, EpisodeReport, Hint, Id, Report, StopSignal, Top};
-use psilogd::rule::{Place, Rule};
+use psilogd::rule::{Rule, Scope};
 use psilogd::sink::Sink;
 use psilogd::sys;
 use psilogd::time::Micros;
@@ -100,14 +100,14 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
     let mut reports = Vec::new();
     for rule in rules {
         let path = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
-        let place = match path {
-            Some(path) => Place::Cgroup(path.leak()),
-            None => rule.place(),
+        let scope = match path {
+            Some(path) => Scope::Cgroup(path.leak()),
+            None => rule.scope(),
         };
         for drill in [false, true] {
             let episode = EpisodeReport {
                 rule,
-                place,
+                scope,
                 id,
                 stall: Some(stall),
                 figures,
@@ -131,7 +131,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             let errno = if hint.is_some() { 2 } else { -99 };
             reports.push(Report::Lost {
                 rule,
-                place,
+                scope,
                 errno,
                 hint,
                 count: usize::MAX,
@@ -160,7 +160,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         for phase in [None, Some(Phase::Pressed)] {
             reports.push(Report::Status {
                 rule,
-                place,
+                scope,
                 phase,
                 id: phase.map(|_| id),
                 stall: phase.map(|_| stall),
@@ -168,10 +168,10 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             });
         }
         let total = u64::MAX;
-        reports.push(Report::Crossing { rule, place, total });
+        reports.push(Report::Crossing { rule, scope, total });
         reports.push(Report::Reading {
             rule,
-            place,
+            scope,
             total,
             phase: Phase::Rechecking,
         });

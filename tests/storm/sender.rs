@@ -48,7 +48,7 @@ pub fn rule() -> Rule {
 pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
     Report::Begin(EpisodeReport {
         rule,
-        place: rule.place(),
+        scope: rule.scope(),
         id: Id {
             start: 0x6a2b_1c3d,
             number,
