@@ -203,21 +203,21 @@ impl Daemon {
 
     /// Reads one counter and logs what comes of it.
     fn read(&mut self, index: usize, wake: Wake) {
-        let stall = match self.monitors.trigger(index).read() {
-            Ok(stall) => stall,
+        let averages = match self.monitors.trigger(index).read() {
+            Ok(averages) => averages,
             Err(error) => {
                 return self.rearm(index, error.raw_os_error().unwrap_or(libc::EIO));
             }
         };
         // after the reading, so that a reading made late is not over 100 %
         let at = sys::now();
-        let total = stall.total;
+        let total = averages.total;
         if self.verbose && wake == Wake::Crossed {
             let alert = self.monitors.alert(index);
             let (rule, scope) = (alert.rule(), alert.scope());
             self.sink.log(&Report::Crossing { rule, scope, total });
         }
-        let report = self.monitors.take(index, wake, at, stall);
+        let report = self.monitors.take(index, wake, at, averages);
         let read_cgroups = report
             .is_some_and(|report| log_with_top(&mut self.sink, &mut self.most_stalled, &report));
         if read_cgroups {
@@ -236,8 +236,8 @@ impl Daemon {
     }
 
     fn close_episode(&mut self, index: usize, reason: EndReason) {
-        let stall = self.monitors.trigger(index).read().ok();
-        if let Some(report) = self.monitors.close(index, sys::now(), stall, reason) {
+        let averages = self.monitors.trigger(index).read().ok();
+        if let Some(report) = self.monitors.close(index, sys::now(), averages, reason) {
             self.sink.log(&report);
         }
     }
@@ -320,7 +320,7 @@ fn log_with_top(
         sink.log(report);
         return false;
     };
-    let avg10 = episode.stall.unwrap_or_default().avg10;
+    let avg10 = episode.averages.unwrap_or_default().avg10;
     let found = most_stalled.find(episode.rule.resource, episode.rule.kind, avg10);
     let top = found.map(|(path, avg10)| Top { path, avg10 });
     let episode = EpisodeReport { top, ..episode };

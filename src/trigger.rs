@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::line::Line;
-use crate::pressure::{BadPressure, Kind, Pressure, Resource, Stall};
+use crate::pressure::{Averages, BadPressure, Kind, Pressure, Resource};
 use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
@@ -63,7 +63,7 @@ impl Trigger {
         rule: &Rule,
         cgroup: Option<&[u8]>,
         roots: &Roots,
-    ) -> Result<(Trigger, Stall), BadTrigger> {
+    ) -> Result<(Trigger, Averages), BadTrigger> {
         let Some(path) = roots.file(rule.resource, cgroup) else {
             return Err(BadTrigger {
                 path: "cgroup2".into(),
@@ -117,7 +117,7 @@ impl Trigger {
     }
 
     /// Reads the pressure file. ENODEV: the cgroup is gone.
-    pub fn read(&self) -> io::Result<Stall> {
+    pub fn read(&self) -> io::Result<Averages> {
         let mut text = [0; 512];
         let length = self.file.read_at(&mut text, 0)?;
         let pressure = Pressure::parse(&text[..length]);

@@ -8,7 +8,7 @@ use crate::alert::Alert;
 use crate::cgroup::{Change, Tree};
 use crate::episode::Sample;
 use crate::monitors::{Failure, Found, Unarmed};
-use crate::pressure::Stall;
+use crate::pressure::Averages;
 use crate::report::{EndReason, Hint};
 use crate::rule::Rule;
 use crate::sys;
@@ -187,10 +187,10 @@ impl Daemon {
         self.changed = true;
         let rule = Rc::clone(alert.rule());
         match self.open(&rule, alert.cgroup()) {
-            Ok((trigger, stall)) => {
+            Ok((trigger, averages)) => {
                 let baseline = Sample {
                     at: sys::now(),
-                    total: stall.total,
+                    total: averages.total,
                 };
                 alert.rearm(baseline, trigger.is_privileged());
                 self.monitors.arm(alert, trigger);
@@ -215,7 +215,11 @@ impl Daemon {
     /// Opens and arms. Where that can't be yet, we want to know when it can: a
     /// cgroup that is named may be created, pressure files that are switched off may
     /// be switched on. Then we look once more, for what has just happened.
-    fn open(&mut self, rule: &Rule, cgroup: Option<&[u8]>) -> Result<(Trigger, Stall), BadTrigger> {
+    fn open(
+        &mut self,
+        rule: &Rule,
+        cgroup: Option<&[u8]>,
+    ) -> Result<(Trigger, Averages), BadTrigger> {
         let armed = Trigger::arm(rule, cgroup, &self.roots);
         let (Err(why), Some(path), Some(tree)) = (&armed, cgroup, &mut self.tree) else {
             return armed;

@@ -5,7 +5,7 @@ use crate::config::OutputSpec;
 use crate::episode::Figures;
 use crate::greeting;
 use crate::line::{LINE_MAX, Line};
-use crate::pressure::{Percent, Stall};
+use crate::pressure::{Averages, Percent};
 use crate::report::{EpisodeReport, Id, Report};
 use crate::sink::Delivery;
 use crate::sys;
@@ -35,7 +35,7 @@ impl Daemon {
                 start: sys::wall().0 / 1_000_000,
                 number: 0,
             },
-            stall: Some(Stall::default()),
+            averages: Some(Averages::default()),
             figures: Figures {
                 duration: rule.sustain,
                 stalled: Micros::ZERO,

@@ -15,7 +15,7 @@
 use super::rules::{RuleInForce, limit_of};
 use super::{Failure, Monitors};
 use crate::alert::{Suppressed, Wake};
-use crate::pressure::Stall;
+use crate::pressure::Averages;
 use crate::report::{EndReason, Report};
 use crate::time::Moment;
 
@@ -154,11 +154,11 @@ impl<T> Monitors<T> {
         index: usize,
         wake: Wake,
         at: Moment,
-        stall: Stall,
+        averages: Averages,
     ) -> Option<Report<'_>> {
         let alert = &mut self.armed[index].alert;
         let limit = limit_of(&mut self.rules, alert.rule())?;
-        alert.take(wake, at, stall, limit, &mut self.ids)
+        alert.take(wake, at, averages, limit, &mut self.ids)
     }
 
     fn start(&mut self, now: Moment, pass: Pass) {

@@ -5,7 +5,7 @@
 use super::{EndReason, EpisodeReport, Report};
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
-use crate::pressure::Stall;
+use crate::pressure::Averages;
 use crate::rule::{Rule, Scope};
 use crate::severity::Severity;
 
@@ -81,7 +81,7 @@ impl Report<'_> {
                 scope: at,
                 phase,
                 id,
-                stall,
+                averages,
                 figures: so_far,
             } => {
                 identity(line, rule);
@@ -92,9 +92,9 @@ impl Report<'_> {
                 if let Some(so_far) = so_far {
                     figures(line, &so_far);
                 }
-                avg10(line, stall);
+                avg10(line, averages);
                 scope(line, at);
-                averages(line, stall);
+                longer_averages(line, averages);
             }
             Report::Tally {
                 rule,
@@ -199,7 +199,7 @@ impl Report<'_> {
 fn begin(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     open(line, episode);
     scope(line, episode.scope);
-    averages(line, episode.stall);
+    longer_averages(line, episode.averages);
     top(line, episode);
     line.percent("threshold_pct", episode.rule.threshold_share());
     drill(line, episode);
@@ -210,7 +210,7 @@ fn still(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     // before the cgroup, which may be long and then goes first
     figures(line, &episode.figures);
     scope(line, episode.scope);
-    averages(line, episode.stall);
+    longer_averages(line, episode.averages);
     top(line, episode);
     drill(line, episode);
 }
@@ -224,7 +224,7 @@ fn end(line: &mut Line<'_>, episode: &EpisodeReport<'_>, reason: Option<EndReaso
         line.word("reason", reason.token());
     }
     scope(line, episode.scope);
-    averages(line, episode.stall);
+    longer_averages(line, episode.averages);
     drill(line, episode);
 }
 
@@ -267,7 +267,7 @@ fn identity(line: &mut Line<'_>, rule: &Rule) {
 fn open(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     identity(line, episode.rule);
     line.id("id", episode.id.start, episode.id.number);
-    avg10(line, episode.stall);
+    avg10(line, episode.averages);
 }
 
 fn scope(line: &mut Line<'_>, scope: Scope<'_>) {
@@ -278,17 +278,17 @@ fn scope(line: &mut Line<'_>, scope: Scope<'_>) {
     };
 }
 
-fn avg10(line: &mut Line<'_>, stall: Option<Stall>) {
-    if let Some(stall) = stall {
-        line.percent("avg10", stall.avg10);
+fn avg10(line: &mut Line<'_>, averages: Option<Averages>) {
+    if let Some(averages) = averages {
+        line.percent("avg10", averages.avg10);
     }
 }
 
-fn averages(line: &mut Line<'_>, stall: Option<Stall>) {
-    if let Some(stall) = stall {
-        line.percent("avg60", stall.avg60);
-        line.percent("avg300", stall.avg300);
-        line.number("total_us", stall.total);
+fn longer_averages(line: &mut Line<'_>, averages: Option<Averages>) {
+    if let Some(averages) = averages {
+        line.percent("avg60", averages.avg60);
+        line.percent("avg300", averages.avg300);
+        line.number("total_us", averages.total);
     }
 }
 

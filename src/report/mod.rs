@@ -9,7 +9,7 @@ mod words;
 pub use words::{EndReason, Hint, StopSignal};
 
 use crate::episode::{Figures, Phase};
-use crate::pressure::{Percent, Stall};
+use crate::pressure::{Averages, Percent};
 use crate::rule::{Rule, Scope};
 use crate::severity::Severity;
 use crate::time::Micros;
@@ -34,7 +34,7 @@ pub struct EpisodeReport<'a> {
     /// Its identifier.
     pub id: Id,
     /// The reading that the line is based on; None if nothing could be read.
-    pub stall: Option<Stall>,
+    pub averages: Option<Averages>,
     /// What it has come to.
     pub figures: Figures,
     /// Whether it is a drill (`psilogd --drill`).
@@ -142,7 +142,7 @@ pub enum Report<'a> {
         /// Its episode, if one is open.
         id: Option<Id>,
         /// Its averages and counter, if they could be read.
-        stall: Option<Stall>,
+        averages: Option<Averages>,
         /// What the open episode has come to.
         figures: Option<Figures>,
     },

@@ -9,7 +9,7 @@ fn episode(rule: &Rule) -> EpisodeReport<'_> {
             start: 0x6a2b_1c3d,
             number: 17,
         },
-        stall: Some(Stall {
+        averages: Some(Averages {
             avg10: Percent(4310),
             avg60: Percent(802),
             avg300: Percent(210),
@@ -62,7 +62,7 @@ fn begin_still_and_end_as_documented() {
 fn what_was_not_read_is_left_out() {
     let rule = Rule::parse("io full 1%/2s".split(' ')).expect("a rule");
     let episode = EpisodeReport {
-        stall: None,
+        averages: None,
         scope: Scope::Cgroup(b"/gone"),
         ..episode(&rule)
     };

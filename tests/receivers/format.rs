@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 
 use psilogd::config::Settings;
 use psilogd::episode::{Figures, Phase};
-use psilogd::pressure::{Percent, Stall};
+use psilogd::pressure::{Averages, Percent};
 use psilogd::report::{EndReason, EpisodeReport, Hint, Id, Report, StopSignal, Top};
 use psilogd::rule::{Rule, Scope};
 use psilogd::sink::Sink;
@@ -79,7 +79,7 @@ fn rules() -> Vec<Rule> {
 
 /// Every variant, with every key that it can have, and without.
 fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
-    let stall = Stall {
+    let averages = Averages {
         avg10: Percent(10_000),
         avg60: Percent(1),
         avg300: Percent(0),
@@ -109,7 +109,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
                 rule,
                 scope,
                 id,
-                stall: Some(stall),
+                averages: Some(averages),
                 figures,
                 drill,
                 top: drill.then_some(Top {
@@ -122,7 +122,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             reports.push(Report::End(episode, None));
             reports.push(Report::End(episode, Some(EndReason::Reload)));
             let unread = EpisodeReport {
-                stall: None,
+                averages: None,
                 ..episode
             };
             reports.push(Report::End(unread, Some(EndReason::Gone)));
@@ -163,7 +163,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
                 scope,
                 phase,
                 id: phase.map(|_| id),
-                stall: phase.map(|_| stall),
+                averages: phase.map(|_| averages),
                 figures: phase.map(|_| figures),
             });
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use psilogd::config::{OutputSpec, Settings};
 use psilogd::episode::Figures;
-use psilogd::pressure::{Percent, Stall};
+use psilogd::pressure::{Averages, Percent};
 use psilogd::report::{EpisodeReport, Id, Report};
 use psilogd::rule::Rule;
 use psilogd::sink::Sink;
@@ -53,7 +53,7 @@ pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
             start: 0x6a2b_1c3d,
             number,
         },
-        stall: Some(Stall::default()),
+        averages: Some(Averages::default()),
         figures: Figures {
             duration: Micros::secs(20),
             stalled: Micros::ZERO,
