@@ -1,5 +1,5 @@
-//! The daemon moves descriptors: every trigger stands in one poll(2) array, and what
-//! the step of [`Monitors`] asks for is done. Nothing is decided here.
+//! The daemon moves descriptors: every trigger is in one poll(2) array, and what the
+//! step of [`Monitors`] asks for is done. Nothing is decided here.
 
 mod arming;
 mod drill;
@@ -25,8 +25,8 @@ use crate::trigger::{BadTrigger, Trigger};
 
 pub use greet::is_watched;
 
-/// Where the signalfd and inotify stand in the poll array, and from where on the
-/// outputs do; the triggers follow.
+/// The slots of the signalfd and of inotify in the poll array, and the first of the
+/// outputs; the triggers follow.
 const SIGNALS: usize = 0;
 const CGROUPS: usize = 1;
 const OUTPUTS: usize = 2;
@@ -173,8 +173,8 @@ impl Daemon {
             .extend(triggers.map(|trigger| trigger.map_or(Slot::IDLE, slot)));
     }
 
-    /// Hands over what poll(2) saw of the triggers. POLLERR first: it stays for ever
-    /// once a cgroup is gone, and then POLLPRI means nothing.
+    /// Hands over what poll(2) saw of the triggers. POLLERR first: it stays set
+    /// once a cgroup was removed, and then POLLPRI means nothing.
     fn note_events(&mut self) {
         let triggers = OUTPUTS + self.sink.width();
         for (index, slot) in self.slots[triggers..].iter().enumerate() {
@@ -201,7 +201,7 @@ impl Daemon {
         }
     }
 
-    /// Reads one counter and logs what comes of it.
+    /// Reads one counter and logs the report, if any.
     fn read(&mut self, index: usize, wake: Wake) {
         let averages = match self.monitors.trigger(index).read() {
             Ok(averages) => averages,
@@ -249,7 +249,7 @@ impl Daemon {
                 libc::SIGTERM => return Some(StopSignal::Term),
                 libc::SIGINT => return Some(StopSignal::Int),
                 libc::SIGHUP => {
-                    self.notify.tell(State::Reloading { at: sys::now() });
+                    self.notify.notify(State::Reloading { at: sys::now() });
                     self.reload();
                     self.notify_ready();
                 }
@@ -266,14 +266,14 @@ impl Daemon {
     }
 
     fn notify_ready(&self) {
-        self.notify.tell(State::Ready {
+        self.notify.notify(State::Ready {
             triggers: self.monitors.len(),
             failed: self.monitors.unarmed(),
         });
     }
 
     fn stop(&mut self, signal: StopSignal) -> ExitCode {
-        self.notify.tell(State::Stopping);
+        self.notify.notify(State::Stopping);
         self.monitors.stop(sys::now());
         self.carry_out();
         self.sink.log(&Report::Stop { signal });

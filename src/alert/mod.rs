@@ -127,7 +127,7 @@ impl Alert {
         self.rule = Rc::clone(rule);
     }
 
-    /// Where its episode stands.
+    /// The state of its episode.
     pub fn phase(&self) -> Phase {
         self.episode.phase()
     }
@@ -199,7 +199,7 @@ impl Alert {
         self.end(at, averages, figures?, Some(reason), limit)
     }
 
-    /// Where it stands, for SIGUSR1; `averages` is None where it isn't armed.
+    /// Its state, for SIGUSR1; `averages` is None where it isn't armed.
     pub fn status(&self, averages: Option<Averages>) -> Report<'_> {
         Report::Status {
             rule: &self.rule,

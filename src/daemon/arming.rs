@@ -181,8 +181,8 @@ impl Daemon {
         self.try_arm(alert, None)
     }
 
-    /// Arms what is not; a cgroup that a pattern matched may be gone by now, and
-    /// then that is all. `was` is why it was disarmed, if it was.
+    /// Arms what is not; a cgroup that a pattern matched may be removed by now,
+    /// and then nothing is left to do. `was` is why it was disarmed, if it was.
     fn try_arm(&mut self, mut alert: Alert, was: Option<Failure>) -> Result<(), BadTrigger> {
         self.changed = true;
         let rule = Rc::clone(alert.rule());
@@ -197,8 +197,8 @@ impl Daemon {
                 Ok(())
             }
             Err(why) => {
-                let gone = why.hint == Some(Hint::NoCgroup);
-                if gone && rule.is_pattern() {
+                let removed = why.hint == Some(Hint::NoCgroup);
+                if removed && rule.is_pattern() {
                     return Ok(());
                 }
                 let now = Failure {
@@ -206,7 +206,7 @@ impl Daemon {
                     hint: why.hint,
                 };
                 self.monitors
-                    .add_unarmed(alert, was.filter(|_| gone).unwrap_or(now));
+                    .add_unarmed(alert, was.filter(|_| removed).unwrap_or(now));
                 Err(why)
             }
         }

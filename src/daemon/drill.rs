@@ -11,7 +11,7 @@ use crate::sink::Delivery;
 use crate::sys;
 use crate::time::Micros;
 
-/// What came of a drill.
+/// The outcome of a drill.
 pub struct Drill {
     /// What was sent, and what became of it for each output.
     pub text: String,

@@ -1,5 +1,5 @@
-//! A start at a terminal: what a person needs to know, and lines that nobody else
-//! would see.
+//! A start at a terminal: what a person needs to know, and lines that would
+//! otherwise be lost.
 
 use std::io::{self, IsTerminal};
 

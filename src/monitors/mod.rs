@@ -320,7 +320,7 @@ impl<T> Monitors<T> {
             .min()
     }
 
-    /// Where everything stands (SIGUSR1): `read` reads a trigger's counter. Of a
+    /// The state of everything (SIGUSR1): `read` reads a trigger's counter. Of a
     /// pattern, the quiet cgroups are one line.
     pub fn status(&self, read: &dyn Fn(&T) -> Option<Averages>, log: &mut dyn FnMut(&Report<'_>)) {
         for rule in self.rules() {

@@ -57,7 +57,7 @@ enum Pass {
     Over,
 }
 
-/// Where the step stands.
+/// How far the step is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     now: Moment,

@@ -73,7 +73,7 @@ impl Report<'_> {
         }
     }
 
-    /// Where rules stand.
+    /// The states of rules.
     fn write_status(&self, line: &mut Line<'_>) {
         match *self {
             Report::Status {

@@ -35,7 +35,7 @@ pub struct EpisodeReport<'a> {
     pub id: Id,
     /// The reading that the line is based on; None if nothing could be read.
     pub averages: Option<Averages>,
-    /// What it has come to.
+    /// Its figures so far.
     pub figures: Figures,
     /// Whether it is a drill (`psilogd --drill`).
     pub drill: bool,
@@ -92,7 +92,7 @@ pub enum Report<'a> {
         triggers: usize,
         /// Rules that are new.
         added: usize,
-        /// Rules that are gone.
+        /// Rules that were removed.
         removed: usize,
         /// Rules and cgroups that are not armed.
         failed: usize,
@@ -131,7 +131,7 @@ pub enum Report<'a> {
         /// The rule with the longer one.
         long: &'a Rule,
     },
-    /// Where a rule stands (SIGUSR1).
+    /// The state of a rule (SIGUSR1).
     Status {
         /// The rule.
         rule: &'a Rule,
@@ -143,7 +143,7 @@ pub enum Report<'a> {
         id: Option<Id>,
         /// Its averages and counter, if they could be read.
         averages: Option<Averages>,
-        /// What the open episode has come to.
+        /// The figures of the open episode.
         figures: Option<Figures>,
     },
     /// How many cgroups of a pattern are quiet (SIGUSR1).

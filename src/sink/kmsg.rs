@@ -80,7 +80,7 @@ impl Transport for Kmsg {
     }
 
     /// Without a newline the kernel takes a record for one that may be continued,
-    /// and shows it to nobody until the next one comes (printk.c, vprintk_store).
+    /// and withholds it until the next one is written (printk.c, vprintk_store).
     fn end(&self) -> Option<u8> {
         Some(b'\n')
     }

@@ -1,5 +1,5 @@
 //! One output: its queue, and the states DOWN, UP and FULL. It knows nothing of
-//! sockets; a [`Transport`] does. Time comes as a parameter.
+//! sockets; a [`Transport`] does. Time is a parameter.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -333,8 +333,8 @@ impl Output {
         self.cut = false;
     }
 
-    /// Behind the last line that was kept, tells how many were not. Only behind
-    /// one that was taken, or a receiver that takes nothing would be told for ever.
+    /// Reports behind the last kept line how many were dropped. Only behind a line that
+    /// was taken, or a receiver that takes nothing would be sent reports for ever.
     fn report_dropped(&mut self, now: Moment) {
         if !self.queue.is_empty() {
             return;

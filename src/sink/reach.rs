@@ -11,15 +11,15 @@ use crate::time::Moment;
 pub enum Delivery {
     /// The receiver has them.
     Taken,
-    /// They were sent, and nobody says whether they arrived (UDP).
+    /// They were sent, and no receiver confirms them (UDP).
     Sent,
     /// It has not all of them, for this errno(3).
     Failed(i32),
 }
 
 impl Sink {
-    /// Connects every output. Why that failed, as errno(3), stands beside it; that
-    /// of UDP says nothing about a receiver.
+    /// Connects every output. Each has beside it why that failed, as errno(3);
+    /// UDP connects without a receiver too.
     pub fn reach(&mut self, now: Moment) -> Vec<(OutputSpec, Option<i32>)> {
         let outputs = self.outputs.iter_mut();
         outputs

@@ -13,7 +13,7 @@ use crate::sys::{self, FileKind};
 pub struct Stdio {
     stream: Stream,
     /// Pipes and terminals are opened anew, since O_NONBLOCK on the descriptor
-    /// that we were given would hold for everybody who has it.
+    /// that we were given would hold for every process that has it.
     own: Option<OwnedFd>,
     kind: FileKind,
     journal: bool,
@@ -87,7 +87,7 @@ impl Transport for Stdio {
     }
 
     /// journald takes a level from 0 to 7 in front of a line and stamps it with
-    /// time and name; anybody else gets what stands in a log file.
+    /// time and name; any other reader gets the header of a log file.
     fn write_header(&self, line: &mut Line<'_>, header: Header, entry: &Entry) {
         if self.journal {
             line.text("<")
