@@ -21,6 +21,7 @@ use crate::support::*;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("format::every_event_is_as_documented", documented),
+        trial("format::levels_are_as_documented", levels),
         trial("format::a_limit_leaves_out_whole_keys", limits),
     ]
 }
@@ -325,6 +326,45 @@ fn documented() -> Outcome {
         assert!(missing.is_empty(), "{event} never has {missing:?}");
     }
     assert_eq!(manual.len(), seen.len());
+    done()
+}
+
+/// `Level` of every event as the manual has it, and of the events at notice.
+fn levels() -> Outcome {
+    let page = include_str!("../../man/psilogd.8");
+    let (rest, events) = page.split_once(".Ss Events\n").expect("Events");
+    let (_, notices) = rest.rsplit_once("severity is the same").expect("severity");
+    let notice: BTreeSet<&str> = notices
+        .split(|c: char| !c.is_ascii_lowercase())
+        .filter(|word| events.contains(&format!(".It Cm {word}\n")))
+        .collect();
+    assert_eq!(notice.len(), 5, "{notice:?}");
+    for report in reports(&rules()) {
+        let heading = report.heading();
+        let (event, level) = (heading.event, heading.level.name());
+        let (_, item) = events
+            .split_once(&format!(".It Cm {event}\n"))
+            .expect("an item");
+        let item = item.split(".It Cm ").next().unwrap_or_default();
+        let documented = match (&report, item.split_once("Level ")) {
+            (Report::Begin(episode) | Report::Still(episode) | Report::End(episode, _), None) => {
+                episode.rule.level.name()
+            }
+            // "Level warning; info when there are none any more."
+            (Report::Capped { count: 0, .. }, Some((_, text))) => {
+                let (_, text) = text.split_once("; ").expect("two levels");
+                text.split(' ').next().unwrap_or_default()
+            }
+            (_, Some((_, text))) => text.split(['.', ';']).next().unwrap_or_default(),
+            (_, None) => panic!("{event} has no level"),
+        };
+        assert_eq!(level, documented, "{event}");
+        let severity = match notice.contains(event) {
+            true => "notice",
+            false => level,
+        };
+        assert_eq!(heading.severity.name(), severity, "{event}");
+    }
     done()
 }
 
