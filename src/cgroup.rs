@@ -1,10 +1,10 @@
-//! Where cgroups are, how they come and go, and which is stalled most.
+//! How cgroups are created and removed, and which is stalled most.
 
 mod entries;
 mod most_stalled;
 mod tree;
 
-pub use most_stalled::Descent;
+pub use most_stalled::MostStalled;
 pub use tree::{Change, Tree};
 
 /// The path of a directory's child; `/` is the mount.

@@ -1,5 +1,5 @@
-//! The daemon moves descriptors: every trigger stands in one poll(2) array, and what
-//! the step of [`Monitors`] asks for is done. Nothing is decided here.
+//! The daemon moves descriptors: every trigger is in one poll(2) array, and what the
+//! step of [`Monitors`] asks for is done. Nothing is decided here.
 
 mod arming;
 mod drill;
@@ -13,22 +13,22 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use crate::alert::{FallbackPoll, Ids, Wake};
-use crate::cgroup::{Descent, Tree};
+use crate::cgroup::{MostStalled, Tree};
 use crate::config::Config;
 use crate::monitors::{Monitors, Task};
 use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
 use crate::report::{EndReason, EpisodeReport, Report, StopSignal, Top};
 use crate::roots::Roots;
-use crate::rule::Place;
+use crate::rule::Scope;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
 use crate::trigger::{ArmError, Trigger};
 
 pub use greet::is_watched;
 
-/// Where the signalfd and inotify stand in the poll array, and from where on the
-/// outputs do; the triggers follow.
+/// The slots of the signalfd and of inotify in the poll array, and the first of the
+/// outputs; the triggers follow.
 const SIGNALS: usize = 0;
 const CGROUPS: usize = 1;
 const OUTPUTS: usize = 2;
@@ -64,7 +64,7 @@ pub struct Daemon {
     notify: Notify,
     roots: Roots,
     tree: Option<Tree>,
-    descent: Option<Descent>,
+    most_stalled: Option<MostStalled>,
     monitors: Monitors<Trigger>,
     slots: Vec<Slot>,
     /// Whether what is watched has changed since it was last counted.
@@ -88,7 +88,7 @@ impl Daemon {
             sink: Sink::new(settings, now),
             notify: Notify::from_environment(now),
             tree: roots.cgroup.as_deref().map(Tree::new),
-            descent: roots.cgroup.as_deref().map(Descent::new),
+            most_stalled: roots.cgroup.as_deref().map(MostStalled::new),
             roots,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
@@ -188,8 +188,8 @@ impl Daemon {
             .extend(triggers.map(|trigger| trigger.map_or(Slot::IDLE, slot)));
     }
 
-    /// Hands over what poll(2) saw of the triggers. POLLERR first: it stays for ever
-    /// once a cgroup is gone, and then POLLPRI means nothing.
+    /// Hands over what poll(2) saw of the triggers. POLLERR first: it stays set
+    /// once a cgroup was removed, and then POLLPRI means nothing.
     fn note_events(&mut self) {
         let triggers = OUTPUTS + self.sink.width();
         for (index, slot) in self.slots[triggers..].iter().enumerate() {
@@ -216,34 +216,34 @@ impl Daemon {
         }
     }
 
-    /// Reads one counter and logs what comes of it.
+    /// Reads one counter and logs the report, if any.
     fn read(&mut self, index: usize, wake: Wake) {
-        let stall = match self.monitors.trigger(index).read() {
-            Ok(stall) => stall,
+        let averages = match self.monitors.trigger(index).read() {
+            Ok(averages) => averages,
             Err(error) => {
                 return self.rearm(index, error.raw_os_error().unwrap_or(libc::EIO));
             }
         };
         // after the reading, so that a reading made late is not over 100 %
         let at = sys::now();
-        let total = stall.total;
+        let total = averages.total;
         if self.verbose && wake == Wake::Crossed {
             let alert = self.monitors.alert(index);
-            let (rule, place) = (alert.rule(), alert.place());
-            self.sink.log(&Report::Crossing { rule, place, total });
+            let (rule, scope) = (alert.rule(), alert.scope());
+            self.sink.log(&Report::Crossing { rule, scope, total });
         }
-        let report = self.monitors.take(index, wake, at, stall);
-        let read_cgroups =
-            report.is_some_and(|report| log_with_top(&mut self.sink, &mut self.descent, &report));
+        let report = self.monitors.take(index, wake, at, averages);
+        let read_cgroups = report
+            .is_some_and(|report| log_with_top(&mut self.sink, &mut self.most_stalled, &report));
         if read_cgroups {
             self.monitors.has_read_cgroups();
         }
         if self.verbose {
             let alert = self.monitors.alert(index);
-            let (rule, place, phase) = (alert.rule(), alert.place(), alert.phase());
+            let (rule, scope, phase) = (alert.rule(), alert.scope(), alert.phase());
             self.sink.log(&Report::Reading {
                 rule,
-                place,
+                scope,
                 total,
                 phase,
             });
@@ -251,8 +251,8 @@ impl Daemon {
     }
 
     fn close_episode(&mut self, index: usize, reason: EndReason) {
-        let stall = self.monitors.trigger(index).read().ok();
-        if let Some(report) = self.monitors.close(index, sys::now(), stall, reason) {
+        let averages = self.monitors.trigger(index).read().ok();
+        if let Some(report) = self.monitors.close(index, sys::now(), averages, reason) {
             self.sink.log(&report);
         }
     }
@@ -264,7 +264,7 @@ impl Daemon {
                 libc::SIGTERM => return Some(StopSignal::Term),
                 libc::SIGINT => return Some(StopSignal::Int),
                 libc::SIGHUP => {
-                    self.notify.tell(State::Reloading { at: sys::now() });
+                    self.notify.notify(State::Reloading { at: sys::now() });
                     self.reload();
                     self.notify_ready();
                 }
@@ -281,14 +281,14 @@ impl Daemon {
     }
 
     fn notify_ready(&self) {
-        self.notify.tell(State::Ready {
+        self.notify.notify(State::Ready {
             triggers: self.monitors.len(),
             failed: self.monitors.unarmed(),
         });
     }
 
     fn stop(&mut self, signal: StopSignal) -> ExitCode {
-        self.notify.tell(State::Stopping);
+        self.notify.notify(State::Stopping);
         self.monitors.stop(sys::now());
         self.carry_out();
         self.sink.log(&Report::Stop { signal });
@@ -300,10 +300,10 @@ impl Daemon {
     fn give_up(&mut self, error: &io::Error) -> ExitCode {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         for rule in self.monitors.rules() {
-            let place = rule.place();
+            let scope = rule.scope();
             self.sink.log(&Report::Lost {
                 rule,
-                place,
+                scope,
                 errno,
                 hint: None,
                 count: 1,
@@ -322,17 +322,21 @@ impl Daemon {
 
 /// Logs a report; one of pressure on the whole system names the most-stalled
 /// cgroup. Whether cgroups were read for it.
-fn log_with_top(sink: &mut Sink, descent: &mut Option<Descent>, report: &Report<'_>) -> bool {
+fn log_with_top(
+    sink: &mut Sink,
+    most_stalled: &mut Option<MostStalled>,
+    report: &Report<'_>,
+) -> bool {
     let (Report::Begin(episode) | Report::Still(episode)) = *report else {
         sink.log(report);
         return false;
     };
-    let (Place::System, Some(descent)) = (episode.place, descent) else {
+    let (Scope::System, Some(most_stalled)) = (episode.scope, most_stalled) else {
         sink.log(report);
         return false;
     };
-    let avg10 = episode.stall.unwrap_or_default().avg10;
-    let found = descent.most_stalled(episode.rule.resource, episode.rule.kind, avg10);
+    let avg10 = episode.averages.unwrap_or_default().avg10;
+    let found = most_stalled.find(episode.rule.resource, episode.rule.kind, avg10);
     let top = found.map(|(path, avg10)| Top { path, avg10 });
     let episode = EpisodeReport { top, ..episode };
     match report {

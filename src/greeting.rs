@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::io;
 
-use crate::config::Output;
+use crate::config::OutputSpec;
 use crate::printable::printable;
 use crate::sink::Delivery;
 
@@ -20,7 +20,7 @@ pub struct Start<'a> {
     /// said before.
     pub unarmed: &'a [&'a str],
     /// Every output of the configuration and, as errno(3), why it has no receiver.
-    pub outputs: &'a [(Output, Option<i32>)],
+    pub outputs: &'a [(OutputSpec, Option<i32>)],
 }
 
 impl Start<'_> {
@@ -35,9 +35,9 @@ impl Start<'_> {
         for (output, error) in self.outputs {
             let state = match (output, error) {
                 (_, Some(errno)) => trouble(output, *errno),
-                (Output::Syslog(_), None) => "a receiver is there".into(),
-                (Output::Udp(_), None) => "which does not confirm lines".into(),
-                (Output::Kmsg | Output::Stdout | Output::Stderr, None) => String::new(),
+                (OutputSpec::Syslog(_), None) => "a receiver is there".into(),
+                (OutputSpec::Udp(_), None) => "which does not confirm lines".into(),
+                (OutputSpec::Kmsg | OutputSpec::Stdout | OutputSpec::Stderr, None) => String::new(),
             };
             places.push(match state.is_empty() {
                 true => place(output),
@@ -47,7 +47,7 @@ impl Start<'_> {
         let version = self.version;
         let (armed, places) = (self.armed(), list(&places));
         let first = format!("psilogd {version} has armed {armed} and logs to {places}.");
-        let here = |output: &Output| matches!(output, Output::Stderr);
+        let here = |output: &OutputSpec| matches!(output, OutputSpec::Stderr);
         let second = match self.outputs.iter().any(|(output, _)| here(output)) {
             _ if self.is_unheard() => {
                 "Lines are therefore shown here as well (none without pressure); press ^C to stop."
@@ -74,7 +74,7 @@ impl Start<'_> {
 }
 
 /// What a drill says: its two lines, and what became of them for each output.
-pub fn drill(lines: &[String], outputs: &[(Output, Delivery)]) -> String {
+pub fn drill(lines: &[String], outputs: &[(OutputSpec, Delivery)]) -> String {
     let mut text = String::from("A drill's begin and end:\n");
     for line in lines {
         let _ = writeln!(text, "  {line}");
@@ -90,19 +90,19 @@ pub fn drill(lines: &[String], outputs: &[(Output, Delivery)]) -> String {
     text
 }
 
-fn place(output: &Output) -> String {
+fn place(output: &OutputSpec) -> String {
     match output {
-        Output::Syslog(path) => format!("syslog at {}", printable(path)),
-        Output::Udp(address) => format!("{address} by UDP"),
-        Output::Kmsg => "the kernel's log".into(),
-        Output::Stdout => "standard output".into(),
-        Output::Stderr => "standard error".into(),
+        OutputSpec::Syslog(path) => format!("syslog at {}", printable(path)),
+        OutputSpec::Udp(address) => format!("{address} by UDP"),
+        OutputSpec::Kmsg => "the kernel's log".into(),
+        OutputSpec::Stdout => "standard output".into(),
+        OutputSpec::Stderr => "standard error".into(),
     }
 }
 
-fn trouble(output: &Output, errno: i32) -> String {
+fn trouble(output: &OutputSpec, errno: i32) -> String {
     match (output, errno) {
-        (Output::Syslog(_) | Output::Udp(_), libc::ENOENT | libc::ECONNREFUSED) => {
+        (OutputSpec::Syslog(_) | OutputSpec::Udp(_), libc::ENOENT | libc::ECONNREFUSED) => {
             "no receiver is there".into()
         }
         (_, libc::EAGAIN) => "the receiver is there but reads nothing".into(),
@@ -129,11 +129,11 @@ mod tests {
 
     const DEV_LOG: &str = "/dev/log";
 
-    fn syslog() -> Output {
-        Output::Syslog(DEV_LOG.into())
+    fn syslog() -> OutputSpec {
+        OutputSpec::Syslog(DEV_LOG.into())
     }
 
-    fn start<'a>(unarmed: &'a [&'a str], outputs: &'a [(Output, Option<i32>)]) -> Start<'a> {
+    fn start<'a>(unarmed: &'a [&'a str], outputs: &'a [(OutputSpec, Option<i32>)]) -> Start<'a> {
         Start {
             version: "1.2.3",
             rules: 4,
@@ -179,9 +179,9 @@ mod tests {
         let address = "192.0.2.1:514".parse().unwrap();
         let outputs = [
             (syslog(), Some(libc::EACCES)),
-            (Output::Udp(address), None),
-            (Output::Kmsg, Some(libc::EPERM)),
-            (Output::Stderr, None),
+            (OutputSpec::Udp(address), None),
+            (OutputSpec::Kmsg, Some(libc::EPERM)),
+            (OutputSpec::Stderr, None),
         ];
         let start = start(&["a", "b", "c"], &outputs);
         assert!(!start.is_unheard());
@@ -201,9 +201,12 @@ mod tests {
         let address = "192.0.2.1:514".parse().unwrap();
         let outputs = [
             (syslog(), Delivery::Taken),
-            (Output::Udp(address), Delivery::Sent),
-            (Output::Udp(address), Delivery::Failed(libc::ECONNREFUSED)),
-            (Output::Stdout, Delivery::Failed(libc::EPIPE)),
+            (OutputSpec::Udp(address), Delivery::Sent),
+            (
+                OutputSpec::Udp(address),
+                Delivery::Failed(libc::ECONNREFUSED),
+            ),
+            (OutputSpec::Stdout, Delivery::Failed(libc::EPIPE)),
             (syslog(), Delivery::Failed(libc::EAGAIN)),
         ];
         assert_eq!(

@@ -25,7 +25,7 @@
 //! | [`episode`] | the state machine of one alert | time, pressure, rule |
 //! | [`notify`] | the service manager's readiness protocol | time, sys, line |
 //! | [`report`] | what happened, and how it is written | time, pressure, severity, rule, line, episode |
-//! | [`alert`] | the state of one rule in one place: a reading in, a report out | time, pressure, rule, episode, report |
+//! | [`alert`] | the state of one rule in one scope: a reading in, a report out | time, pressure, rule, episode, report |
 //! | [`monitors`] | the watched set, and the loop's step | time, pressure, rule, report, alert |
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
 //! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |

@@ -12,7 +12,7 @@ use crate::time::{Micros, Moment};
 /// Longer than any message.
 const MESSAGE_MAX: usize = 160;
 
-/// What is told.
+/// What the manager is notified of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// Started, or reloaded: so many rules are armed, so many are not.
@@ -24,7 +24,7 @@ pub enum State {
     },
     /// A reload begins.
     Reloading {
-        /// Now, by which the manager tells this reload from an earlier one.
+        /// Now, by which the manager distinguishes this reload from an earlier one.
         at: Moment,
     },
     /// The end is near.
@@ -87,7 +87,7 @@ pub struct Notify {
 
 impl Notify {
     /// What the environment asks for: `NOTIFY_SOCKET`, `WATCHDOG_USEC` and
-    /// `WATCHDOG_PID`. A socket that isn't there is nobody to be told.
+    /// `WATCHDOG_PID`. Without a socket, nothing is sent.
     pub fn from_environment(now: Moment) -> Notify {
         let variable = |name| std::env::var(name).ok();
         let name = variable("NOTIFY_SOCKET").filter(|name| name.starts_with(['/', '@']));
@@ -102,8 +102,8 @@ impl Notify {
         }
     }
 
-    /// Tells the manager; one that doesn't listen is not waited for.
-    pub fn tell(&self, state: State) {
+    /// Notifies the manager, without waiting for one that doesn't listen.
+    pub fn notify(&self, state: State) {
         let Some(socket) = &self.socket else {
             return;
         };
@@ -126,7 +126,7 @@ impl Notify {
             .filter(|watchdog| watchdog.due <= now)
         {
             watchdog.due = now + watchdog.period;
-            self.tell(State::Alive);
+            self.notify(State::Alive);
         }
     }
 }

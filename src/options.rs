@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::config::{Config, ConfigError, FILE_MAX, Output};
+use crate::config::{Config, ConfigError, FILE_MAX, OutputSpec};
 use crate::rule::{ParseError, Reason, Rule};
 
 /// The configuration file that is read unless another is named; it need not exist.
@@ -47,7 +47,7 @@ pub struct Source {
     /// The file that was named; None is [`CONFIG_FILE`], which need not exist.
     file: Option<PathBuf>,
     /// `-o`: replaces the outputs of the file.
-    outputs: Vec<Output>,
+    outputs: Vec<OutputSpec>,
     /// `-s`: standard error as an additional output.
     copy: bool,
     /// Operands: replace the rules of the file.
@@ -145,7 +145,8 @@ impl CommandLine {
 impl Source {
     fn new(matches: &Matches) -> Result<Source, String> {
         let outputs = matches.opt_strs("o");
-        let outputs: Result<Vec<_>, _> = outputs.iter().map(|word| Output::parse(word)).collect();
+        let outputs: Result<Vec<_>, _> =
+            outputs.iter().map(|word| OutputSpec::parse(word)).collect();
         let mut operands = Config::default();
         for operand in &matches.free {
             let in_rule = |why: ParseError| match operand.contains(' ') {
@@ -195,8 +196,8 @@ impl Source {
         if !self.outputs.is_empty() {
             *outputs = self.outputs.clone();
         }
-        if self.copy && !outputs.contains(&Output::Stderr) {
-            outputs.push(Output::Stderr);
+        if self.copy && !outputs.contains(&OutputSpec::Stderr) {
+            outputs.push(OutputSpec::Stderr);
         }
         Ok(config.rules_or_built_in())
     }

@@ -79,7 +79,7 @@ pub struct Percent(pub u32);
 
 /// One line of a pressure file.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Stall {
+pub struct Averages {
     /// Share of the last 10 s, damped.
     pub avg10: Percent,
     /// Share of the last 60 s, damped.
@@ -95,9 +95,9 @@ pub struct Stall {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Pressure {
     /// The `some` line.
-    pub some: Option<Stall>,
+    pub some: Option<Averages>,
     /// The `full` line.
-    pub full: Option<Stall>,
+    pub full: Option<Averages>,
 }
 
 /// Why a text is not a pressure file, to be read behind the file's name.
@@ -141,7 +141,7 @@ impl Pressure {
                 Some(b"full") => &mut pressure.full,
                 _ => continue,
             };
-            *slot = Some(stall(words).ok_or(PressureError::Garbage)?);
+            *slot = Some(averages(words).ok_or(PressureError::Garbage)?);
         }
         if pressure == Pressure::default() {
             return Err(PressureError::Garbage);
@@ -150,7 +150,7 @@ impl Pressure {
     }
 
     /// The line of that kind.
-    pub fn of(&self, kind: Kind) -> Option<Stall> {
+    pub fn of(&self, kind: Kind) -> Option<Averages> {
         match kind {
             Kind::Some => self.some,
             Kind::Full => self.full,
@@ -158,34 +158,34 @@ impl Pressure {
     }
 }
 
-fn stall<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Stall> {
-    let mut stall = Stall::default();
+fn averages<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Averages> {
+    let mut averages = Averages::default();
     let mut seen = 0u8;
     for word in words {
         let at = word.iter().position(|&b| b == b'=')?;
         let (key, value) = (&word[..at], &word[at + 1..]);
         let bit = match key {
             b"avg10" => {
-                stall.avg10 = percent(value)?;
+                averages.avg10 = percent(value)?;
                 1
             }
             b"avg60" => {
-                stall.avg60 = percent(value)?;
+                averages.avg60 = percent(value)?;
                 2
             }
             b"avg300" => {
-                stall.avg300 = percent(value)?;
+                averages.avg300 = percent(value)?;
                 4
             }
             b"total" => {
-                stall.total = number(value)?;
+                averages.total = number(value)?;
                 8
             }
             _ => 0,
         };
         seen |= bit;
     }
-    (seen == 15).then_some(stall)
+    (seen == 15).then_some(averages)
 }
 
 /// Whole decimal digits, nothing else, within u64.
@@ -224,13 +224,13 @@ mod tests {
         assert_eq!(
             pressure,
             Ok(Pressure {
-                some: Some(Stall {
+                some: Some(Averages {
                     avg10: Percent(10),
                     avg60: Percent(1055),
                     avg300: Percent(10000),
                     total: 3_628_286
                 }),
-                full: Some(Stall::default()),
+                full: Some(Averages::default()),
             })
         );
     }

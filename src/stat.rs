@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 
 use crate::line::Line;
-use crate::pressure::{Kind, Percent, Pressure, Resource, Stall};
+use crate::pressure::{Averages, Kind, Percent, Pressure, Resource};
 use crate::rule::CgroupPath;
 use crate::time::{Micros, Moment};
 
@@ -69,7 +69,7 @@ pub struct Figure {
     /// That as a share of the interval.
     pub share: Option<Percent>,
     /// The line itself.
-    pub stall: Stall,
+    pub stall: Averages,
 }
 
 /// One pressure file over an interval.
@@ -96,7 +96,7 @@ pub struct Row {
 
 /// A counter of boot time: 0, when the clock began.
 const BOOT: Reading = {
-    const ZERO: Stall = Stall {
+    const ZERO: Averages = Averages {
         avg10: Percent(0),
         avg60: Percent(0),
         avg300: Percent(0),

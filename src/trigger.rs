@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::line::Line;
-use crate::pressure::{Kind, Pressure, PressureError, Resource, Stall};
+use crate::pressure::{Averages, Kind, Pressure, PressureError, Resource};
 use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
@@ -70,7 +70,7 @@ impl Trigger {
         rule: &Rule,
         cgroup: Option<&[u8]>,
         roots: &Roots,
-    ) -> Result<(Trigger, Stall), ArmError> {
+    ) -> Result<(Trigger, Averages), ArmError> {
         let Some(path) = roots.file(rule.resource, cgroup) else {
             return Err(ArmError {
                 path: "cgroup2".into(),
@@ -125,7 +125,7 @@ impl Trigger {
     }
 
     /// Reads the pressure file. ENODEV: the cgroup is gone.
-    pub fn read(&self) -> io::Result<Stall> {
+    pub fn read(&self) -> io::Result<Averages> {
         let mut text = [0; 512];
         let length = self.file.read_at(&mut text, 0)?;
         let pressure = Pressure::parse(&text[..length]);

@@ -236,9 +236,9 @@ def end(binary, tree):
     tree.clear()
 
 
-def descent(tree):
+def most_stalled(tree):
     """Flat, and 10 below each of 10 below each of 10."""
-    cargo = ["cargo", "test", "--locked", "-q", "--release", "--test", "descent", "--"]
+    cargo = ["cargo", "test", "--locked", "-q", "--release", "--test", "most_stalled", "--"]
     for layout in (["flat/%d" % n for n in range(1000)],
                    ["deep/%d/%d/%d" % (n // 100, n // 10 % 10, n % 10) for n in range(1000)]):
         tree.make(*layout)
@@ -317,7 +317,7 @@ def main():
         latency(binary, tree)
         wake_up(binary, tree)
         end(binary, tree)
-        descent(tree)
+        most_stalled(tree)
         churn(binary, tree, int(sys.argv[2]) if len(sys.argv) > 2 else 20000)
 
 

@@ -1,4 +1,4 @@
-//! The state of one rule in one place (the whole system or one cgroup): a reading
+//! The state of one rule in one scope (the whole system or one cgroup): a reading
 //! goes in, a report comes out, or none. It is numbered and paid for, or counted as
 //! suppressed. Pure like the episode itself.
 
@@ -11,9 +11,9 @@ pub use fallback::FallbackPoll;
 pub use rate_limit::{RateLimit, Suppressed};
 
 use crate::episode::{Episode, Event, Figures, Phase, Sample};
-use crate::pressure::Stall;
+use crate::pressure::Averages;
 use crate::report::{EndReason, EpisodeReport, Id, Report};
-use crate::rule::{Place, Rule};
+use crate::rule::{Rule, Scope};
 use crate::time::Moment;
 
 /// Why a counter was read.
@@ -88,8 +88,8 @@ impl Alert {
     }
 
     /// Where it is, as a line names it.
-    pub fn place(&self) -> Place<'_> {
-        self.cgroup().map_or(Place::System, Place::Cgroup)
+    pub fn scope(&self) -> Scope<'_> {
+        self.cgroup().map_or(Scope::System, Scope::Cgroup)
     }
 
     /// The rule.
@@ -108,7 +108,7 @@ impl Alert {
         self.phase() == Phase::Quiet
     }
 
-    /// Whether it is what this rule has for this place.
+    /// Whether it is what this rule has for this scope.
     pub fn is_of(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> bool {
         Rc::ptr_eq(&self.rule, rule) && self.cgroup() == cgroup
     }
@@ -127,7 +127,7 @@ impl Alert {
         self.rule = Rc::clone(rule);
     }
 
-    /// Where its episode stands.
+    /// The state of its episode.
     pub fn phase(&self) -> Phase {
         self.episode.phase()
     }
@@ -153,18 +153,18 @@ impl Alert {
         &mut self,
         wake: Wake,
         at: Moment,
-        stall: Stall,
+        averages: Averages,
         limit: &mut RateLimit,
         ids: &mut Ids,
     ) -> Option<Report<'_>> {
         let event = match wake {
-            Wake::Crossed => self.episode.crossed(at, stall.total),
-            Wake::Checked => self.episode.checked(at, stall.total),
-            Wake::Expired => self.episode.expire(at, stall.total),
+            Wake::Crossed => self.episode.crossed(at, averages.total),
+            Wake::Checked => self.episode.checked(at, averages.total),
+            Wake::Expired => self.episode.expire(at, averages.total),
             Wake::GraceOver => {
                 self.rebase(Sample {
                     at,
-                    total: stall.total,
+                    total: averages.total,
                 });
                 return None;
             }
@@ -175,38 +175,38 @@ impl Alert {
                     id: ids.next(),
                     logged: false,
                 });
-                self.begin(at, stall, figures, limit)
+                self.begin(at, averages, figures, limit)
             }
-            Some(Event::Still(figures)) => self.still(at, stall, figures, limit),
-            Some(Event::End(figures)) => self.end(at, Some(stall), figures, None, limit),
-            None => self.retry(at, stall, limit),
+            Some(Event::Still(figures)) => self.still(at, averages, figures, limit),
+            Some(Event::End(figures)) => self.end(at, Some(averages), figures, None, limit),
+            None => self.retry(at, averages, limit),
         }
     }
 
     /// Ends what is open because nothing will be read any more. It is quiet
-    /// afterwards. `stall` is None if nothing could be read; then it starts over with
+    /// afterwards. `averages` is None if nothing could be read; then it starts over with
     /// the next baseline.
     pub fn close(
         &mut self,
         at: Moment,
-        stall: Option<Stall>,
+        averages: Option<Averages>,
         reason: EndReason,
         limit: &mut RateLimit,
     ) -> Option<Report<'_>> {
         let figures = self.episode.figures();
-        let total = stall.map_or(0, |stall| stall.total);
+        let total = averages.map_or(0, |averages| averages.total);
         self.rebase(Sample { at, total });
-        self.end(at, stall, figures?, Some(reason), limit)
+        self.end(at, averages, figures?, Some(reason), limit)
     }
 
-    /// Where it stands, for SIGUSR1; `stall` is None where it isn't armed.
-    pub fn status(&self, stall: Option<Stall>) -> Report<'_> {
+    /// Its state, for SIGUSR1; `averages` is None where it isn't armed.
+    pub fn status(&self, averages: Option<Averages>) -> Report<'_> {
         Report::Status {
             rule: &self.rule,
-            place: self.place(),
-            phase: stall.map(|_| self.phase()),
+            scope: self.scope(),
+            phase: averages.map(|_| self.phase()),
             id: self.open.map(|open| open.id),
-            stall,
+            averages,
             figures: self.episode.figures(),
         }
     }
@@ -214,48 +214,53 @@ impl Alert {
     fn begin(
         &mut self,
         at: Moment,
-        stall: Stall,
+        averages: Averages,
         figures: Figures,
         limit: &mut RateLimit,
     ) -> Option<Report<'_>> {
         let open = self.open.as_mut()?;
         open.logged = limit.begin(at);
         let Open { id, logged } = *open;
-        logged.then(|| Report::Begin(self.report(id, Some(stall), figures)))
+        logged.then(|| Report::Begin(self.report(id, Some(averages), figures)))
     }
 
     fn still(
         &mut self,
         at: Moment,
-        stall: Stall,
+        averages: Averages,
         figures: Figures,
         limit: &mut RateLimit,
     ) -> Option<Report<'_>> {
         let Open { id, logged } = self.open?;
         if !logged {
-            return self.begin(at, stall, figures, limit);
+            return self.begin(at, averages, figures, limit);
         }
         if !limit.line(at) {
             limit.suppress(at, 1, 0);
             return None;
         }
-        Some(Report::Still(self.report(id, Some(stall), figures)))
+        Some(Report::Still(self.report(id, Some(averages), figures)))
     }
 
     /// A begin that the rate limit suppressed is logged as soon as there is room, if
     /// pressure is still there: no long episode goes unreported.
-    fn retry(&mut self, at: Moment, stall: Stall, limit: &mut RateLimit) -> Option<Report<'_>> {
+    fn retry(
+        &mut self,
+        at: Moment,
+        averages: Averages,
+        limit: &mut RateLimit,
+    ) -> Option<Report<'_>> {
         if self.open?.logged || self.episode.is_calm() {
             return None;
         }
         let figures = self.episode.figures()?;
-        self.begin(at, stall, figures, limit)
+        self.begin(at, averages, figures, limit)
     }
 
     fn end(
         &mut self,
         at: Moment,
-        stall: Option<Stall>,
+        averages: Option<Averages>,
         figures: Figures,
         reason: Option<EndReason>,
         limit: &mut RateLimit,
@@ -266,15 +271,15 @@ impl Alert {
             return None;
         }
         // paid for with the begin
-        Some(Report::End(self.report(id, stall, figures), reason))
+        Some(Report::End(self.report(id, averages, figures), reason))
     }
 
-    fn report(&self, id: Id, stall: Option<Stall>, figures: Figures) -> EpisodeReport<'_> {
+    fn report(&self, id: Id, averages: Option<Averages>, figures: Figures) -> EpisodeReport<'_> {
         EpisodeReport {
             rule: &self.rule,
-            place: self.place(),
+            scope: self.scope(),
             id,
-            stall,
+            averages,
             figures,
             drill: false,
             top: None,

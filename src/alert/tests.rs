@@ -30,21 +30,21 @@ fn run(rule: &str, lines_per_hour: Option<u32>) -> Run {
 
 impl Run {
     fn wake(&mut self, wake: Wake) {
-        let stall = Stall {
+        let averages = Averages {
             total: self.total,
-            ..Stall::default()
+            ..Averages::default()
         };
         let report = self
             .alert
-            .take(wake, self.now, stall, &mut self.limit, &mut self.ids);
+            .take(wake, self.now, averages, &mut self.limit, &mut self.ids);
         self.logged.extend(report.map(text));
     }
 
     fn close(&mut self) {
-        let stall = Some(Stall::default());
+        let averages = Some(Averages::default());
         let report = self
             .alert
-            .close(self.now, stall, EndReason::Stop, &mut self.limit);
+            .close(self.now, averages, EndReason::Stop, &mut self.limit);
         self.logged.extend(report.map(text));
     }
 

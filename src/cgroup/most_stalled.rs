@@ -18,14 +18,14 @@ use crate::time::{Micros, Moment};
 const FILES_MAX: usize = 256;
 /// How long that may take.
 const TIME_MAX: Micros = Micros::millis(2);
-/// What a child has to carry of its parent's stall to stand out, in percent.
+/// A child stands out with this share of its parent's stall, in percent.
 const SHARE: u32 = 80;
 /// PATH_MAX, and a component of it (limits.h).
 const PATH_MAX: usize = 4096;
 const NAME_MAX: usize = 255;
 
-/// Buffers for the way down, made at the start.
-pub struct Descent {
+/// Finds the most-stalled cgroup. Its buffers are allocated at the start.
+pub struct MostStalled {
     /// With the mount in front.
     path: Vec<u8>,
     mount: usize,
@@ -42,14 +42,14 @@ struct Best {
     tie: bool,
 }
 
-impl Descent {
-    /// From this directory down.
-    pub fn new(mount: &Path) -> Descent {
+impl MostStalled {
+    /// Searches below this directory.
+    pub fn new(mount: &Path) -> MostStalled {
         let mount = mount.as_os_str().as_bytes();
         let mut path = vec![1; mount.len() + PATH_MAX];
         path.clear();
         path.extend_from_slice(mount);
-        Descent {
+        MostStalled {
             path,
             mount: mount.len(),
             entries: vec![1; BUFFER],
@@ -59,13 +59,22 @@ impl Descent {
 
     /// The path and avg10 of the most-stalled cgroup where the system's avg10 is
     /// `whole`; None where no child of the root stands out.
-    pub fn most_stalled(
+    pub fn find(
         &mut self,
         resource: Resource,
         kind: Kind,
         whole: Percent,
     ) -> Option<(&[u8], Percent)> {
-        let end = sys::now() + TIME_MAX;
+        self.find_until(sys::now() + TIME_MAX, resource, kind, whole)
+    }
+
+    fn find_until(
+        &mut self,
+        end: Moment,
+        resource: Resource,
+        kind: Kind,
+        whole: Percent,
+    ) -> Option<(&[u8], Percent)> {
         let mut files = FILES_MAX;
         self.path.truncate(self.mount);
         let mut found = None;
@@ -149,8 +158,8 @@ impl Best {
     }
 }
 
-/// The avg10 in a pressure file below a directory; None where the cgroup has gone,
-/// or keeps none.
+/// The avg10 in a pressure file below a directory; None where the cgroup was removed,
+/// or has none.
 fn read(directory: &OwnedFd, file: &[u8], kind: Kind) -> Option<Percent> {
     let file = CStr::from_bytes_with_nul(file).ok()?;
     let file = File::from(sys::open_at(Some(directory.as_fd()), file).ok()?);
@@ -183,16 +192,11 @@ mod tests {
             Host(root)
         }
 
-        fn worst(&self, whole: u32) -> Option<(String, u32)> {
-            let mut descent = Descent::new(&self.0);
-            let mut worst = None;
-            // the bound of time is another test's: an idle turn is among a few
-            for _ in 0..50 {
-                let found = descent.most_stalled(Resource::Io, Kind::Some, Percent(whole));
-                worst = found
-                    .map(|(path, avg10)| (String::from_utf8_lossy(path).into_owned(), avg10.0));
-            }
-            worst
+        fn find(&self, whole: u32) -> Option<(String, u32)> {
+            let mut search = MostStalled::new(&self.0);
+            let end = sys::now() + Micros::secs(3600);
+            let found = search.find_until(end, Resource::Io, Kind::Some, Percent(whole));
+            found.map(|(path, avg10)| (String::from_utf8_lossy(path).into_owned(), avg10.0))
         }
     }
 
@@ -215,18 +219,18 @@ mod tests {
                 ("b/d/f", "20.00"),
             ],
         );
-        assert_eq!(host.worst(5000), Some(("/b/d".into(), 3900)));
-        assert_eq!(host.worst(5001), None);
+        assert_eq!(host.find(5000), Some(("/b/d".into(), 3900)));
+        assert_eq!(host.find(5001), None);
     }
 
     #[test]
     fn nothing_where_no_child_stands_out() {
         let host = Host::new("even", &[("a", "40.00"), ("b", "40.00"), ("c", "0.00")]);
-        assert_eq!(host.worst(4000), None);
+        assert_eq!(host.find(4000), None);
         let host = Host::new("calm", &[("a", "0.00")]);
-        assert_eq!(host.worst(0), None);
+        assert_eq!(host.find(0), None);
         let host = Host::new("none", &[]);
-        assert_eq!(host.worst(0), None);
+        assert_eq!(host.find(0), None);
     }
 
     #[test]
@@ -234,7 +238,7 @@ mod tests {
         let long = "n".repeat(255);
         let host = Host::new("odd", &[(&long, "9.00"), (&format!("{long}/\n x"), "9.00")]);
         fs::create_dir(host.0.join("empty")).unwrap();
-        assert_eq!(host.worst(1000), Some((format!("/{long}/\n x"), 900)));
+        assert_eq!(host.find(1000), Some((format!("/{long}/\n x"), 900)));
     }
 
     #[test]
@@ -242,16 +246,16 @@ mod tests {
         let names: Vec<String> = (0..1000).map(|n| format!("{n}")).collect();
         let cgroups: Vec<_> = names.iter().map(|name| (name.as_str(), "1.00")).collect();
         let host = Host::new("many", &cgroups);
-        let mut descent = Descent::new(&host.0);
-        let directory = descent.open().unwrap();
+        let mut search = MostStalled::new(&host.0);
+        let directory = search.open().unwrap();
         let never = sys::now() + Micros::secs(3600);
         let mut files = FILES_MAX;
         let (resource, kind) = (Resource::Io, Kind::Some);
-        descent.best(&directory, resource, kind, &mut files, never);
+        search.best(&directory, resource, kind, &mut files, never);
         assert_eq!(files, 0);
-        let directory = descent.open().unwrap();
+        let directory = search.open().unwrap();
         let mut files = FILES_MAX;
-        let best = descent.best(&directory, resource, kind, &mut files, sys::now());
+        let best = search.best(&directory, resource, kind, &mut files, sys::now());
         assert!(best.is_none() && files == FILES_MAX);
     }
 }

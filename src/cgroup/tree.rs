@@ -1,7 +1,7 @@
-//! Cgroups as they come and go: inotify(7) on every directory in which one of
-//! interest can appear. Not recursive, so a directory that comes is watched first
-//! and read then; and its watch is removed by hand when it goes, because kernels
-//! before 7.3 forget to.
+//! Cgroups as they are created and removed: inotify(7) on every directory in which one
+//! of interest can appear. inotify is not recursive, so a new directory is watched first
+//! and read afterwards. Its watch is removed by hand when the directory is removed,
+//! because kernels before 7.3 keep it.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -21,31 +21,32 @@ const IN_DIRECTORY: u32 =
 const SWITCH: &[u8] = b"cgroup.pressure";
 const IN_SWITCH: u32 = libc::IN_MODIFY | libc::IN_DONT_FOLLOW;
 
-/// What has happened.
+/// A change of the tree.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// There is a cgroup at this path, or its pressure files were switched.
-    Came(Vec<u8>),
-    /// The cgroup at this path has gone. There may be another by now.
-    Gone(Vec<u8>),
-    /// Too much to be told: look at everything.
-    Unknown,
+    /// A cgroup is at this path, or its pressure files were switched.
+    Created(Vec<u8>),
+    /// The cgroup at this path was removed. There may be another by now.
+    Removed(Vec<u8>),
+    /// The kernel's queue overflowed: anything may have changed.
+    Overflow,
 }
 
-/// A watch of the kernel's.
-struct Mark {
+/// An inotify watch.
+struct Watch {
     /// Below the mount; a directory, or its `cgroup.pressure`.
     path: Box<[u8]>,
-    number: i32,
+    /// The watch descriptor (inotify(7)).
+    wd: i32,
 }
 
 /// The part of the tree in which cgroups of interest can appear.
 pub struct Tree {
     mount: Box<[u8]>,
     inotify: Option<File>,
-    /// By path.
-    marks: Vec<Mark>,
-    /// Why what comes is not noticed, or not everywhere.
+    /// In the order of their paths.
+    watches: Vec<Watch>,
+    /// Why new cgroups are not noticed, or not everywhere: errno(3).
     inotify_error: Option<i32>,
 }
 
@@ -58,7 +59,7 @@ impl Tree {
         Tree {
             mount: mount.as_os_str().as_bytes().into(),
             inotify: None,
-            marks: Vec::new(),
+            watches: Vec::new(),
             inotify_error: None,
         }
     }
@@ -68,13 +69,13 @@ impl Tree {
         self.inotify.as_ref().map(File::as_fd)
     }
 
-    /// errno(3) of what keeps us from noticing what comes.
+    /// Why new cgroups are not noticed: errno(3).
     pub fn inotify_error(&self) -> Option<i32> {
         self.inotify_error
     }
 
-    /// Watches whatever reaches a cgroup of interest, no longer what doesn't, and
-    /// finds all that is there.
+    /// Watches every directory that leads to a cgroup of interest, and no other; finds
+    /// all cgroups in them.
     pub fn scan(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
         self.inotify_error = None;
         self.prune(reaches);
@@ -85,16 +86,16 @@ impl Tree {
         found
     }
 
-    /// No longer watches what doesn't reach a cgroup of interest.
+    /// Removes the watches that don't lead to a cgroup of interest.
     pub fn prune(&mut self, reaches: Reaches<'_>) {
-        for mark in std::mem::take(&mut self.marks) {
-            let directory = match switched(&mark.path) {
+        for watch in std::mem::take(&mut self.watches) {
+            let directory = match switched(&watch.path) {
                 Some(cgroup) => parent(cgroup),
-                None => &mark.path,
+                None => &watch.path,
             };
             match reaches(directory) {
-                true => self.marks.push(mark),
-                false => self.unwatch(mark.number),
+                true => self.watches.push(watch),
+                false => self.unwatch(watch.wd),
             }
         }
     }
@@ -111,8 +112,8 @@ impl Tree {
         }
     }
 
-    /// Takes what the kernel has to tell, a bufferful at most: poll(2) tells
-    /// whether there is more, and triggers come first.
+    /// Takes the kernel's events, a bufferful at most: poll(2) shows whether there are
+    /// more, and triggers are served first.
     pub fn take(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut buffer = [0; 4096];
@@ -125,7 +126,7 @@ impl Tree {
         let mut rest = buffer.get(..length).unwrap_or_default();
         while let Some((event, behind)) = Event::first(rest) {
             rest = behind;
-            self.happened(event, reaches, &mut changes);
+            self.take_event(event, reaches, &mut changes);
         }
         changes
     }
@@ -133,12 +134,12 @@ impl Tree {
     /// Watches for the pressure files of the cgroup at this path to be switched on;
     /// false where it is there and has no switch, so that they never will be.
     pub fn watch_switch(&mut self, path: &[u8]) -> bool {
-        // what has gone its parent tells
+        // the watch of its parent shows when it is removed
         self.watch(child(path, SWITCH), IN_SWITCH).is_ok() || !self.is_there(path)
     }
 
-    /// Whether the cgroup at this path, or its pressure files, may come yet.
-    pub fn may_come(&self, path: &[u8]) -> bool {
+    /// Whether the cgroup at this path, or its pressure files, may still be created.
+    pub fn may_appear(&self, path: &[u8]) -> bool {
         self.find(&child(path, SWITCH)).is_ok() || !self.is_there(path)
     }
 
@@ -147,33 +148,29 @@ impl Tree {
         open.is_ok()
     }
 
-    fn happened(&mut self, event: Event<'_>, reaches: Reaches<'_>, changes: &mut Vec<Change>) {
+    fn take_event(&mut self, event: Event<'_>, reaches: Reaches<'_>, changes: &mut Vec<Change>) {
         if event.mask & libc::IN_Q_OVERFLOW != 0 {
-            // of what has gone nothing will be told, so none is kept
+            // removals may be among the lost events, so no watch is kept
             self.prune(&|_| false);
-            changes.push(Change::Unknown);
+            changes.push(Change::Overflow);
             return;
         }
-        let Some(at) = self
-            .marks
-            .iter()
-            .position(|mark| mark.number == event.number)
-        else {
+        let Some(at) = self.watches.iter().position(|watch| watch.wd == event.wd) else {
             return;
         };
-        let path = &self.marks[at].path;
+        let path = &self.watches[at].path;
         if event.mask & libc::IN_IGNORED != 0 {
-            self.marks.remove(at);
+            self.watches.remove(at);
         } else if event.mask & libc::IN_MODIFY != 0 {
-            changes.extend(switched(path).map(|cgroup| Change::Came(cgroup.to_vec())));
+            changes.extend(switched(path).map(|cgroup| Change::Created(cgroup.to_vec())));
         } else if event.mask & libc::IN_ISDIR != 0 {
             let path = child(path, event.name);
             if event.mask & (libc::IN_CREATE | libc::IN_MOVED_TO) != 0 {
-                changes.push(Change::Came(path.clone()));
+                changes.push(Change::Created(path.clone()));
                 self.enter(path, reaches, changes);
             } else {
                 self.leave(&path);
-                changes.push(Change::Gone(path));
+                changes.push(Change::Removed(path));
             }
         }
     }
@@ -193,18 +190,18 @@ impl Tree {
                 continue;
             };
             buffer.resize(BUFFER, 0);
-            // what can't be read to its end has gone
+            // what can't be read to its end was removed
             let _ = directories(open.as_fd(), &mut buffer, &mut |name| {
                 let path = child(&path, name);
-                found.push(Change::Came(path.clone()));
+                found.push(Change::Created(path.clone()));
                 ahead.push(path);
                 true
             });
         }
     }
 
-    /// A directory that has gone is no trouble, except the mount. Even with trouble,
-    /// what can be found is better found now than never.
+    /// Keeps an error of inotify. A directory that was removed is none, except the
+    /// mount.
     fn note(&mut self, error: &io::Error, mount: bool) {
         match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) if !mount => {}
@@ -212,17 +209,17 @@ impl Tree {
         }
     }
 
-    /// Forgets a directory that has gone, and all below it.
+    /// Removes the watches of a removed directory and of all below it.
     fn leave(&mut self, path: &[u8]) {
         let below = child(path, b"");
-        let first = self.marks.partition_point(|mark| *mark.path < *below);
-        let count = self.marks[first..].partition_point(|mark| mark.path.starts_with(&below));
-        let mut gone: Vec<Mark> = self.marks.drain(first..first + count).collect();
+        let first = self.watches.partition_point(|watch| *watch.path < *below);
+        let count = self.watches[first..].partition_point(|watch| watch.path.starts_with(&below));
+        let mut removed: Vec<Watch> = self.watches.drain(first..first + count).collect();
         if let Ok(at) = self.find(path) {
-            gone.push(self.marks.remove(at));
+            removed.push(self.watches.remove(at));
         }
-        for mark in gone {
-            self.unwatch(mark.number);
+        for watch in removed {
+            self.unwatch(watch.wd);
         }
     }
 
@@ -233,30 +230,31 @@ impl Tree {
         let Some(inotify) = &self.inotify else {
             return Ok(());
         };
-        let number = sys::inotify_add(inotify.as_fd(), &self.name(&path)?, mask)?;
+        let wd = sys::inotify_add(inotify.as_fd(), &self.name(&path)?, mask)?;
         match self.find(&path) {
             // another directory of the same name
-            Ok(at) if self.marks[at].number != number => {
-                let old = std::mem::replace(&mut self.marks[at].number, number);
+            Ok(at) if self.watches[at].wd != wd => {
+                let old = std::mem::replace(&mut self.watches[at].wd, wd);
                 self.unwatch(old);
             }
             Ok(_) => {}
             Err(at) => {
                 let path = path.into();
-                self.marks.insert(at, Mark { path, number });
+                self.watches.insert(at, Watch { path, wd });
             }
         }
         Ok(())
     }
 
-    fn unwatch(&self, number: i32) {
+    fn unwatch(&self, wd: i32) {
         if let Some(inotify) = &self.inotify {
-            sys::inotify_remove(inotify.as_fd(), number);
+            sys::inotify_remove(inotify.as_fd(), wd);
         }
     }
 
     fn find(&self, path: &[u8]) -> Result<usize, usize> {
-        self.marks.binary_search_by(|mark| (*mark.path).cmp(path))
+        self.watches
+            .binary_search_by(|watch| (*watch.path).cmp(path))
     }
 
     fn name(&self, path: &[u8]) -> io::Result<CString> {
@@ -279,7 +277,7 @@ fn parent(path: &[u8]) -> &[u8] {
 }
 
 struct Event<'a> {
-    number: i32,
+    wd: i32,
     mask: u32,
     name: &'a [u8],
 }
@@ -294,7 +292,7 @@ impl Event<'_> {
         let length = u32::from_ne_bytes(field(12)?) as usize;
         let name = bytes.get(16..16 + length)?;
         let event = Event {
-            number: i32::from_ne_bytes(field(0)?),
+            wd: i32::from_ne_bytes(field(0)?),
             mask: u32::from_ne_bytes(field(4)?),
             name: name.split(|&b| b == 0).next()?,
         };

@@ -116,7 +116,7 @@ impl Reader {
             return Err(ParseError::new(word, Reason::BadCount, help));
         }
         let first = !self.given.contains(&setting);
-        if !first && setting != Setting::Output {
+        if !first && setting != Setting::OutputSpec {
             let help = format!("{name} is set more than once");
             return Err(ParseError::new(value, Reason::BadCount, help));
         }

@@ -10,7 +10,7 @@ use std::fmt;
 use crate::rule::{ParseError, Reason, Rule};
 
 pub use file::{ConfigError, FILE_MAX};
-pub use output::{DEV_LOG, Output};
+pub use output::{DEV_LOG, OutputSpec};
 pub use settings::Settings;
 
 /// The rules in force if the user gives none. Windows of 2 s are valid with and without

@@ -7,7 +7,7 @@ use crate::rule::{ParseError, Reason};
 
 /// A destination of lines.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Output {
+pub enum OutputSpec {
     /// A local syslog socket; the path is `/dev/log` unless given.
     Syslog(String),
     /// A remote receiver by UDP; the port is 514 unless given.
@@ -27,14 +27,14 @@ const UDP_PORT: u16 = 514;
 pub(super) const OUTPUT_HELP: &str =
     "expected syslog, syslog:PATH, udp:ADDRESS, udp:ADDRESS:PORT, kmsg, stdout or stderr";
 
-impl Output {
+impl OutputSpec {
     /// Reads `syslog`, `syslog:PATH`, `udp:ADDRESS[:PORT]`, `kmsg`, `stdout`, `stderr`.
-    pub fn parse(word: &str) -> Result<Output, ParseError> {
+    pub fn parse(word: &str) -> Result<OutputSpec, ParseError> {
         match word.split_once(':') {
-            None if word == "syslog" => Ok(Output::Syslog(DEV_LOG.into())),
-            None if word == "kmsg" => Ok(Output::Kmsg),
-            None if word == "stdout" => Ok(Output::Stdout),
-            None if word == "stderr" => Ok(Output::Stderr),
+            None if word == "syslog" => Ok(OutputSpec::Syslog(DEV_LOG.into())),
+            None if word == "kmsg" => Ok(OutputSpec::Kmsg),
+            None if word == "stdout" => Ok(OutputSpec::Stdout),
+            None if word == "stderr" => Ok(OutputSpec::Stderr),
             Some(("syslog", path)) => {
                 if !path.starts_with('/') {
                     let help = "the path of a socket must begin with /, e.g. syslog:/dev/log";
@@ -45,9 +45,9 @@ impl Output {
                     let help = "the path of a socket must have at most 107 bytes";
                     return Err(ParseError::new(word, Reason::BadValue, help));
                 }
-                Ok(Output::Syslog(path.into()))
+                Ok(OutputSpec::Syslog(path.into()))
             }
-            Some(("udp", address)) => udp_address(address).map(Output::Udp).ok_or_else(|| {
+            Some(("udp", address)) => udp_address(address).map(OutputSpec::Udp).ok_or_else(|| {
                 let help = "expected a numeric address (a name lookup would block), e.g. \
                             udp:192.0.2.1, udp:192.0.2.1:514 or udp:[2001:db8::1]:514";
                 ParseError::new(word, Reason::BadValue, help)
@@ -68,15 +68,15 @@ fn udp_address(text: &str) -> Option<SocketAddr> {
     (address.port() != 0).then_some(address)
 }
 
-impl fmt::Display for Output {
+impl fmt::Display for OutputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Output::Syslog(path) if path == DEV_LOG => f.write_str("syslog"),
-            Output::Syslog(path) => write!(f, "syslog:{path}"),
-            Output::Udp(address) => write!(f, "udp:{address}"),
-            Output::Kmsg => f.write_str("kmsg"),
-            Output::Stdout => f.write_str("stdout"),
-            Output::Stderr => f.write_str("stderr"),
+            OutputSpec::Syslog(path) if path == DEV_LOG => f.write_str("syslog"),
+            OutputSpec::Syslog(path) => write!(f, "syslog:{path}"),
+            OutputSpec::Udp(address) => write!(f, "udp:{address}"),
+            OutputSpec::Kmsg => f.write_str("kmsg"),
+            OutputSpec::Stdout => f.write_str("stdout"),
+            OutputSpec::Stderr => f.write_str("stderr"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use syslog::Facility;
 
-use super::output::{DEV_LOG, OUTPUT_HELP, Output};
+use super::output::{DEV_LOG, OUTPUT_HELP, OutputSpec};
 use crate::line::LINE_MAX;
 use crate::rule::{ParseError, Reason};
 use crate::time::Micros;
@@ -15,7 +15,7 @@ pub struct Settings {
     /// The syslog facility of every line.
     pub facility: Facility,
     /// The destinations of lines; at least one.
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<OutputSpec>,
     /// How long after boot pressure is ignored.
     pub grace: Micros,
     /// The most lines per rule and hour; None is no limit.
@@ -32,7 +32,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             facility: Facility::LOG_DAEMON,
-            outputs: vec![Output::Syslog(DEV_LOG.into())],
+            outputs: vec![OutputSpec::Syslog(DEV_LOG.into())],
             grace: Micros::secs(120),
             rate_limit: Some(12),
             queue: 256,
@@ -85,7 +85,7 @@ impl Settings {
                 let found = FACILITIES.iter().find(|(name, _)| *name == value);
                 self.facility = found.ok_or_else(bad)?.1;
             }
-            Setting::Output => self.add_output(value, first)?,
+            Setting::OutputSpec => self.add_output(value, first)?,
             Setting::Grace => {
                 let grace = Micros::parse(value);
                 self.grace = grace
@@ -102,7 +102,7 @@ impl Settings {
 
     /// The first output replaces the default.
     fn add_output(&mut self, value: &str, first: bool) -> Result<(), ParseError> {
-        let output = Output::parse(value)?;
+        let output = OutputSpec::parse(value)?;
         if first {
             self.outputs.clear();
         }
@@ -141,7 +141,7 @@ impl fmt::Display for Settings {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setting {
     Facility,
-    Output,
+    OutputSpec,
     Grace,
     RateLimit,
     Queue,
@@ -152,7 +152,7 @@ pub(super) enum Setting {
 impl Setting {
     pub(super) const ALL: [Setting; 7] = [
         Setting::Facility,
-        Setting::Output,
+        Setting::OutputSpec,
         Setting::Grace,
         Setting::RateLimit,
         Setting::Queue,
@@ -163,7 +163,7 @@ impl Setting {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Setting::Facility => "facility",
-            Setting::Output => "output",
+            Setting::OutputSpec => "output",
             Setting::Grace => "grace",
             Setting::RateLimit => "rate_limit",
             Setting::Queue => "queue",
@@ -178,7 +178,7 @@ impl Setting {
                 "expected daemon, user, local0 to local7, auth, authpriv, cron, ftp, lpr, \
                  mail, news, syslog or uucp"
             }
-            Setting::Output => OUTPUT_HELP,
+            Setting::OutputSpec => OUTPUT_HELP,
             Setting::Grace => "expected a duration after boot, e.g. 2m",
             Setting::RateLimit => "expected 2 to 1000000 lines per rule and hour, or none",
             Setting::Queue => "expected 16 to 65536 lines",

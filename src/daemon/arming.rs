@@ -8,7 +8,7 @@ use crate::alert::Alert;
 use crate::cgroup::{Change, Tree};
 use crate::episode::Sample;
 use crate::monitors::{Failure, Found, Unarmed};
-use crate::pressure::Stall;
+use crate::pressure::Averages;
 use crate::report::{EndReason, Hint};
 use crate::rule::Rule;
 use crate::sys;
@@ -31,14 +31,14 @@ impl Daemon {
     /// that may be created.
     pub fn watches_anything(&self) -> bool {
         let tree = self.tree.as_ref().filter(|tree| tree.fd().is_some());
-        let may_come = |tree: &Tree| {
+        let may_appear = |tree: &Tree| {
             self.monitors.rules().any(|rule| rule.is_pattern())
                 || self
                     .monitors
                     .unarmed_cgroups()
-                    .any(|path| tree.may_come(path))
+                    .any(|path| tree.may_appear(path))
         };
-        !self.monitors.is_empty() || tree.is_some_and(may_come) || self.is_blind()
+        !self.monitors.is_empty() || tree.is_some_and(may_appear) || self.is_blind()
     }
 
     /// Arms whatever the rules cover and is not armed yet; `bad` gets the first
@@ -64,7 +64,7 @@ impl Daemon {
             first(&rule, self.arm_one(&rule, path.as_deref()));
         }
         for change in found {
-            let Change::Came(path) = change else {
+            let Change::Created(path) = change else {
                 continue;
             };
             for rule in self.monitors.covering(&path) {
@@ -90,9 +90,9 @@ impl Daemon {
         };
         for change in tree.take(&|path| monitors.reach_below(path)) {
             match change {
-                Change::Came(path) => self.arm_cgroup(&path),
-                Change::Gone(path) => self.disarm_cgroup(&path),
-                Change::Unknown => self.rescan(),
+                Change::Created(path) => self.arm_cgroup(&path),
+                Change::Removed(path) => self.disarm_cgroup(&path),
+                Change::Overflow => self.rescan(),
             }
         }
     }
@@ -187,18 +187,18 @@ impl Daemon {
         self.changed = true;
         let rule = Rc::clone(alert.rule());
         match self.open(&rule, alert.cgroup()) {
-            Ok((trigger, stall)) => {
+            Ok((trigger, averages)) => {
                 let baseline = Sample {
                     at: sys::now(),
-                    total: stall.total,
+                    total: averages.total,
                 };
                 alert.rearm(baseline, trigger.is_privileged());
                 self.monitors.arm(alert, trigger);
                 Ok(())
             }
             Err(why) => {
-                let gone = why.hint == Some(Hint::NoCgroup);
-                if gone && rule.is_pattern() {
+                let removed = why.hint == Some(Hint::NoCgroup);
+                if removed && rule.is_pattern() {
                     return Ok(());
                 }
                 let now = Failure {
@@ -206,7 +206,7 @@ impl Daemon {
                     hint: why.hint,
                 };
                 self.monitors
-                    .add_unarmed(alert, was.filter(|_| gone).unwrap_or(now));
+                    .add_unarmed(alert, was.filter(|_| removed).unwrap_or(now));
                 Err(why)
             }
         }
@@ -215,7 +215,11 @@ impl Daemon {
     /// Opens and arms. Where that can't be yet, we want to know when it can: a
     /// cgroup that is named may be created, pressure files that are switched off may
     /// be switched on. Then we look once more, for what has just happened.
-    fn open(&mut self, rule: &Rule, cgroup: Option<&[u8]>) -> Result<(Trigger, Stall), ArmError> {
+    fn open(
+        &mut self,
+        rule: &Rule,
+        cgroup: Option<&[u8]>,
+    ) -> Result<(Trigger, Averages), ArmError> {
         let armed = Trigger::arm(rule, cgroup, &self.roots);
         let (Err(why), Some(path), Some(tree)) = (&armed, cgroup, &mut self.tree) else {
             return armed;

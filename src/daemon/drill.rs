@@ -1,17 +1,17 @@
 //! `--drill`: a begin and an end on the way that real ones take.
 
 use super::Daemon;
-use crate::config::Output;
+use crate::config::OutputSpec;
 use crate::episode::Figures;
 use crate::greeting;
 use crate::line::{LINE_MAX, Line};
-use crate::pressure::{Percent, Stall};
+use crate::pressure::{Averages, Percent};
 use crate::report::{EpisodeReport, Id, Report};
 use crate::sink::Delivery;
 use crate::sys;
 use crate::time::Micros;
 
-/// What came of a drill.
+/// The outcome of a drill.
 pub struct Drill {
     /// What was sent, and what became of it for each output.
     pub text: String,
@@ -30,12 +30,12 @@ impl Daemon {
         let rule = rules.min_by_key(|rule| rule.level.number())?;
         let episode = EpisodeReport {
             rule,
-            place: rule.place(),
+            scope: rule.scope(),
             id: Id {
                 start: sys::wall().0 / 1_000_000,
                 number: 0,
             },
-            stall: Some(Stall::default()),
+            averages: Some(Averages::default()),
             figures: Figures {
                 duration: rule.sustain,
                 stalled: Micros::ZERO,
@@ -53,7 +53,9 @@ impl Daemon {
             taken: outputs
                 .iter()
                 .any(|(_, delivery)| !matches!(delivery, Delivery::Failed(_))),
-            on_stdout: outputs.iter().any(|(output, _)| *output == Output::Stdout),
+            on_stdout: outputs
+                .iter()
+                .any(|(output, _)| *output == OutputSpec::Stdout),
         })
     }
 }

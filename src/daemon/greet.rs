@@ -1,10 +1,10 @@
-//! A start at a terminal: what a person needs to know, and lines that nobody else
-//! would see.
+//! A start at a terminal: what a person needs to know, and lines that would
+//! otherwise be lost.
 
 use std::io::{self, IsTerminal};
 
 use super::{Daemon, UnarmedRule};
-use crate::config::Output;
+use crate::config::OutputSpec;
 use crate::greeting::Start;
 use crate::sys;
 
@@ -33,7 +33,7 @@ impl Daemon {
         };
         if start.is_unheard() {
             self.source.copy_to_stderr();
-            self.config.settings.outputs.push(Output::Stderr);
+            self.config.settings.outputs.push(OutputSpec::Stderr);
             self.sink.set(&self.config.settings, now);
         }
         start.sentences()

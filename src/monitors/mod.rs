@@ -17,7 +17,7 @@ pub use rules::Reloaded;
 pub use step::Task;
 
 use crate::alert::{Alert, FallbackPoll, Ids};
-use crate::pressure::Stall;
+use crate::pressure::Averages;
 use crate::report::{EndReason, Hint, Report};
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
@@ -156,7 +156,7 @@ impl<T> Monitors<T> {
         self.fallback.has_read_cgroups();
     }
 
-    /// Where a rule's alert for a place is.
+    /// Where a rule's alert for a scope is.
     pub fn find(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Option<Found> {
         let armed = self
             .armed
@@ -320,9 +320,9 @@ impl<T> Monitors<T> {
             .min()
     }
 
-    /// Where everything stands (SIGUSR1): `read` reads a trigger's counter. Of a
+    /// The state of everything (SIGUSR1): `read` reads a trigger's counter. Of a
     /// pattern, the quiet cgroups are one line.
-    pub fn status(&self, read: &dyn Fn(&T) -> Option<Stall>, log: &mut dyn FnMut(&Report<'_>)) {
+    pub fn status(&self, read: &dyn Fn(&T) -> Option<Averages>, log: &mut dyn FnMut(&Report<'_>)) {
         for rule in self.rules() {
             let of_rule = |alert: &Alert| Rc::ptr_eq(alert.rule(), rule);
             let mut quiet = 0;
@@ -356,12 +356,12 @@ impl<T> Monitors<T> {
         &mut self,
         index: usize,
         at: Moment,
-        stall: Option<Stall>,
+        averages: Option<Averages>,
         reason: EndReason,
     ) -> Option<Report<'_>> {
         let alert = &mut self.armed[index].alert;
         let limit = rules::limit_of(&mut self.rules, alert.rule())?;
-        alert.close(at, stall, reason, limit)
+        alert.close(at, averages, reason, limit)
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct RuleInForce {
 pub struct Reloaded {
     /// Rules that are new.
     pub added: usize,
-    /// Rules that are gone.
+    /// Rules that were removed.
     pub removed: usize,
 }
 

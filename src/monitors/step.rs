@@ -15,7 +15,7 @@
 use super::rules::{RuleInForce, limit_of};
 use super::{Failure, Monitors};
 use crate::alert::{Suppressed, Wake};
-use crate::pressure::Stall;
+use crate::pressure::Averages;
 use crate::report::{EndReason, Report};
 use crate::time::Moment;
 
@@ -57,7 +57,7 @@ enum Pass {
     Over,
 }
 
-/// Where the step stands.
+/// How far the step is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     now: Moment,
@@ -154,11 +154,11 @@ impl<T> Monitors<T> {
         index: usize,
         wake: Wake,
         at: Moment,
-        stall: Stall,
+        averages: Averages,
     ) -> Option<Report<'_>> {
         let alert = &mut self.armed[index].alert;
         let limit = limit_of(&mut self.rules, alert.rule())?;
-        alert.take(wake, at, stall, limit, &mut self.ids)
+        alert.take(wake, at, averages, limit, &mut self.ids)
     }
 
     fn start(&mut self, now: Moment, pass: Pass) {
@@ -269,7 +269,7 @@ impl<T> Monitors<T> {
         })
     }
 
-    /// What a rule has lost, by its first place and the reason there.
+    /// What a rule has lost, by its first scope and the reason there.
     fn lost(&self, at: usize, count: usize) -> Report<'_> {
         let rule = &self.rules[at].rule;
         let first = self.first_unarmed(rule);
@@ -279,10 +279,10 @@ impl<T> Monitors<T> {
             errno: libc::EIO,
             hint: None,
         });
-        let place = first.map_or(rule.place(), |unarmed| unarmed.alert.place());
+        let scope = first.map_or(rule.scope(), |unarmed| unarmed.alert.scope());
         Report::Lost {
             rule,
-            place,
+            scope,
             errno,
             hint,
             count,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::alert::{FallbackPoll, Ids, Wake};
 use crate::episode::{Phase, Sample};
-use crate::pressure::Stall;
+use crate::pressure::Averages;
 
 const NOW: Moment = Moment(1_000_000_000);
 const START: Sample = Sample { at: NOW, total: 0 };
@@ -76,11 +76,11 @@ fn take(
     seconds: u64,
     total: u64,
 ) -> Option<&'static str> {
-    let stall = Stall {
+    let averages = Averages {
         total,
-        ..Stall::default()
+        ..Averages::default()
     };
-    let report = monitors.take(0, wake, NOW + Micros::secs(seconds), stall);
+    let report = monitors.take(0, wake, NOW + Micros::secs(seconds), averages);
     report.map(|report| report.heading().event)
 }
 
@@ -333,11 +333,11 @@ fn the_noise_of_one_rule_silences_no_other() {
         ));
     }
     assert_eq!(events, ["begin", "end"]);
-    let stall = Stall {
+    let averages = Averages {
         total: 900_000,
-        ..Stall::default()
+        ..Averages::default()
     };
-    let other = monitors.take(1, Wake::Crossed, at(31), stall);
+    let other = monitors.take(1, Wake::Crossed, at(31), averages);
     assert_eq!(other.map(|report| report.heading().event), Some("begin"));
     monitors.wake(at(3600 + 13));
     let rest = tasks(&mut monitors);

@@ -5,8 +5,8 @@
 use super::{EndReason, EpisodeReport, Report};
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
-use crate::pressure::Stall;
-use crate::rule::{Place, Rule};
+use crate::pressure::Averages;
+use crate::rule::{Rule, Scope};
 use crate::severity::Severity;
 
 impl Report<'_> {
@@ -41,7 +41,7 @@ impl Report<'_> {
         match *self {
             Report::Lost {
                 rule,
-                place: at,
+                scope: at,
                 errno,
                 hint,
                 count,
@@ -54,34 +54,34 @@ impl Report<'_> {
                 if let Some(hint) = hint {
                     line.word("hint", hint.token());
                 }
-                place(line, at);
+                scope(line, at);
                 if count > 1 {
                     line.number("count", count as u64);
                 }
             }
             Report::Restored(rule) => {
                 identity(line, rule);
-                place(line, rule.place());
+                scope(line, rule.scope());
             }
             Report::Capped { rule, count, max } => {
                 identity(line, rule);
                 line.number("count", count as u64);
                 line.number("max_triggers", max as u64);
-                place(line, rule.place());
+                scope(line, rule.scope());
             }
             _ => {}
         }
     }
 
-    /// Where rules stand.
+    /// The states of rules.
     fn write_status(&self, line: &mut Line<'_>) {
         match *self {
             Report::Status {
                 rule,
-                place: at,
+                scope: at,
                 phase,
                 id,
-                stall,
+                averages,
                 figures: so_far,
             } => {
                 identity(line, rule);
@@ -92,9 +92,9 @@ impl Report<'_> {
                 if let Some(so_far) = so_far {
                     figures(line, &so_far);
                 }
-                avg10(line, stall);
-                place(line, at);
-                averages(line, stall);
+                avg10(line, averages);
+                scope(line, at);
+                longer_averages(line, averages);
             }
             Report::Tally {
                 rule,
@@ -103,7 +103,7 @@ impl Report<'_> {
             } => {
                 identity(line, rule);
                 line.word("state", Phase::Quiet.name());
-                place(line, rule.place());
+                scope(line, rule.scope());
                 line.number("count", quiet as u64);
                 line.number("capped", capped as u64);
             }
@@ -116,23 +116,23 @@ impl Report<'_> {
         match *self {
             Report::Crossing {
                 rule,
-                place: at,
+                scope: at,
                 total,
             } => {
                 identity(line, rule);
                 line.number("total_us", total);
-                place(line, at);
+                scope(line, at);
             }
             Report::Reading {
                 rule,
-                place: at,
+                scope: at,
                 total,
                 phase,
             } => {
                 identity(line, rule);
                 line.word("state", phase.name());
                 line.number("total_us", total);
-                place(line, at);
+                scope(line, at);
             }
             _ => {}
         }
@@ -198,8 +198,8 @@ impl Report<'_> {
 
 fn begin(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     open(line, episode);
-    place(line, episode.place);
-    averages(line, episode.stall);
+    scope(line, episode.scope);
+    longer_averages(line, episode.averages);
     top(line, episode);
     line.percent("threshold_pct", episode.rule.threshold_share());
     drill(line, episode);
@@ -209,8 +209,8 @@ fn still(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     open(line, episode);
     // before the cgroup, which may be long and then goes first
     figures(line, &episode.figures);
-    place(line, episode.place);
-    averages(line, episode.stall);
+    scope(line, episode.scope);
+    longer_averages(line, episode.averages);
     top(line, episode);
     drill(line, episode);
 }
@@ -223,8 +223,8 @@ fn end(line: &mut Line<'_>, episode: &EpisodeReport<'_>, reason: Option<EndReaso
     if let Some(reason) = reason {
         line.word("reason", reason.token());
     }
-    place(line, episode.place);
-    averages(line, episode.stall);
+    scope(line, episode.scope);
+    longer_averages(line, episode.averages);
     drill(line, episode);
 }
 
@@ -244,7 +244,7 @@ fn window_conflict(line: &mut Line<'_>, short: &Rule, long: &Rule) {
     line.number("window_us", short.window.0);
     line.word("blinds", &long.name);
     line.number("blinds_window_us", long.window.0);
-    place(line, short.place());
+    scope(line, short.scope());
 }
 
 fn adjective(level: Severity) -> &'static str {
@@ -267,28 +267,28 @@ fn identity(line: &mut Line<'_>, rule: &Rule) {
 fn open(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     identity(line, episode.rule);
     line.id("id", episode.id.start, episode.id.number);
-    avg10(line, episode.stall);
+    avg10(line, episode.averages);
 }
 
-fn place(line: &mut Line<'_>, place: Place<'_>) {
-    match place {
-        Place::System => line.word("cgroup", "/"),
-        Place::Cgroup(path) => line.escaped("cgroup", path),
-        Place::Pattern(pattern) => line.word("cgroup", pattern.text()),
+fn scope(line: &mut Line<'_>, scope: Scope<'_>) {
+    match scope {
+        Scope::System => line.word("cgroup", "/"),
+        Scope::Cgroup(path) => line.escaped("cgroup", path),
+        Scope::Pattern(pattern) => line.word("cgroup", pattern.text()),
     };
 }
 
-fn avg10(line: &mut Line<'_>, stall: Option<Stall>) {
-    if let Some(stall) = stall {
-        line.percent("avg10", stall.avg10);
+fn avg10(line: &mut Line<'_>, averages: Option<Averages>) {
+    if let Some(averages) = averages {
+        line.percent("avg10", averages.avg10);
     }
 }
 
-fn averages(line: &mut Line<'_>, stall: Option<Stall>) {
-    if let Some(stall) = stall {
-        line.percent("avg60", stall.avg60);
-        line.percent("avg300", stall.avg300);
-        line.number("total_us", stall.total);
+fn longer_averages(line: &mut Line<'_>, averages: Option<Averages>) {
+    if let Some(averages) = averages {
+        line.percent("avg60", averages.avg60);
+        line.percent("avg300", averages.avg300);
+        line.number("total_us", averages.total);
     }
 }
 

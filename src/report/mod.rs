@@ -9,8 +9,8 @@ mod words;
 pub use words::{EndReason, Hint, StopSignal};
 
 use crate::episode::{Figures, Phase};
-use crate::pressure::{Percent, Stall};
-use crate::rule::{Place, Rule};
+use crate::pressure::{Averages, Percent};
+use crate::rule::{Rule, Scope};
 use crate::severity::Severity;
 use crate::time::Micros;
 
@@ -30,12 +30,12 @@ pub struct EpisodeReport<'a> {
     /// Its rule.
     pub rule: &'a Rule,
     /// What is pressed.
-    pub place: Place<'a>,
+    pub scope: Scope<'a>,
     /// Its identifier.
     pub id: Id,
     /// The reading that the line is based on; None if nothing could be read.
-    pub stall: Option<Stall>,
-    /// What it has come to.
+    pub averages: Option<Averages>,
+    /// Its figures so far.
     pub figures: Figures,
     /// Whether it is a drill (`psilogd --drill`).
     pub drill: bool,
@@ -67,7 +67,7 @@ pub enum Report<'a> {
         /// The rule.
         rule: &'a Rule,
         /// What is not watched; if it is more than one cgroup, the first.
-        place: Place<'a>,
+        scope: Scope<'a>,
         /// errno(3) of what failed.
         errno: i32,
         /// What would help.
@@ -92,7 +92,7 @@ pub enum Report<'a> {
         triggers: usize,
         /// Rules that are new.
         added: usize,
-        /// Rules that are gone.
+        /// Rules that were removed.
         removed: usize,
         /// Rules and cgroups that are not armed.
         failed: usize,
@@ -131,19 +131,19 @@ pub enum Report<'a> {
         /// The rule with the longer one.
         long: &'a Rule,
     },
-    /// Where a rule stands (SIGUSR1).
+    /// The state of a rule (SIGUSR1).
     Status {
         /// The rule.
         rule: &'a Rule,
         /// What it watches.
-        place: Place<'a>,
+        scope: Scope<'a>,
         /// Its state; None is not armed.
         phase: Option<Phase>,
         /// Its episode, if one is open.
         id: Option<Id>,
         /// Its averages and counter, if they could be read.
-        stall: Option<Stall>,
-        /// What the open episode has come to.
+        averages: Option<Averages>,
+        /// The figures of the open episode.
         figures: Option<Figures>,
     },
     /// How many cgroups of a pattern are quiet (SIGUSR1).
@@ -176,7 +176,7 @@ pub enum Report<'a> {
         /// Its rule.
         rule: &'a Rule,
         /// Where.
-        place: Place<'a>,
+        scope: Scope<'a>,
         /// `total=`, in microseconds.
         total: u64,
     },
@@ -185,7 +185,7 @@ pub enum Report<'a> {
         /// Its rule.
         rule: &'a Rule,
         /// Where.
-        place: Place<'a>,
+        scope: Scope<'a>,
         /// `total=`, in microseconds.
         total: u64,
         /// The state after it.

@@ -4,12 +4,12 @@ use crate::line::{LINE_MAX, Line};
 fn episode(rule: &Rule) -> EpisodeReport<'_> {
     EpisodeReport {
         rule,
-        place: Place::System,
+        scope: Scope::System,
         id: Id {
             start: 0x6a2b_1c3d,
             number: 17,
         },
-        stall: Some(Stall {
+        averages: Some(Averages {
             avg10: Percent(4310),
             avg60: Percent(802),
             avg300: Percent(210),
@@ -62,8 +62,8 @@ fn begin_still_and_end_as_documented() {
 fn what_was_not_read_is_left_out() {
     let rule = Rule::parse("io full 1%/2s".split(' ')).expect("a rule");
     let episode = EpisodeReport {
-        stall: None,
-        place: Place::Cgroup(b"/gone"),
+        averages: None,
+        scope: Scope::Cgroup(b"/gone"),
         ..episode(&rule)
     };
     assert_eq!(
@@ -102,7 +102,7 @@ fn what_is_said_of_a_pattern() {
     let rule = Rule::parse(text.split(' ')).expect("a rule");
     let lost = Report::Lost {
         rule: &rule,
-        place: Place::Cgroup(b"/a b/x.service"),
+        scope: Scope::Cgroup(b"/a b/x.service"),
         errno: libc::EMFILE,
         hint: Some(Hint::Descriptors),
         count: 7,
@@ -159,7 +159,7 @@ fn the_cgroup_is_escaped_and_costs_no_figure() {
     let path = format!("/{}\n", "\u{e9}".repeat(120));
     let rule = Rule::parse("io full 1%/2s cgroup=/*".split(' ')).expect("a rule");
     let episode = EpisodeReport {
-        place: Place::Cgroup(path.as_bytes()),
+        scope: Scope::Cgroup(path.as_bytes()),
         ..episode(&rule)
     };
     let text = written(Report::End(episode, None));

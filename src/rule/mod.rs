@@ -65,7 +65,7 @@ pub struct Rule {
 
 /// What a line reports on, for its `cgroup=`.
 #[derive(Clone, Copy, Debug)]
-pub enum Place<'a> {
+pub enum Scope<'a> {
     /// The whole system.
     System,
     /// The cgroup of this path.
@@ -143,8 +143,8 @@ impl Rule {
     }
 
     /// What it watches, for the lines that are not about one cgroup.
-    pub fn place(&self) -> Place<'_> {
-        self.cgroup.as_ref().map_or(Place::System, Place::Pattern)
+    pub fn scope(&self) -> Scope<'_> {
+        self.cgroup.as_ref().map_or(Scope::System, Scope::Pattern)
     }
 }
 

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use crate::line::Line;
-use crate::sink::outlet::{Channel, Origin};
 use crate::sink::queue::Entry;
+use crate::sink::transport::{Header, Transport};
 use crate::sink::{priority, tag};
 use crate::time::{Micros, Moment};
 
@@ -47,7 +47,7 @@ impl Default for Kmsg {
     }
 }
 
-impl Channel for Kmsg {
+impl Transport for Kmsg {
     fn connect(&mut self) -> io::Result<()> {
         let open = OpenOptions::new()
             .write(true)
@@ -74,13 +74,13 @@ impl Channel for Kmsg {
     }
 
     /// The kernel stamps its own time.
-    fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry) {
-        priority(line, origin.facility, entry.severity);
-        tag(line, origin.pid);
+    fn write_header(&self, line: &mut Line<'_>, header: Header, entry: &Entry) {
+        priority(line, header.facility, entry.severity);
+        tag(line, header.pid);
     }
 
     /// Without a newline the kernel takes a record for one that may be continued,
-    /// and shows it to nobody until the next one comes (printk.c, vprintk_store).
+    /// and withholds it until the next one is written (printk.c, vprintk_store).
     fn end(&self) -> Option<u8> {
         Some(b'\n')
     }

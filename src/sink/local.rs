@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::line::Line;
-use crate::sink::outlet::{Channel, Origin};
 use crate::sink::queue::Entry;
+use crate::sink::transport::{Header, Transport};
 use crate::sink::{priority, tag, timestamp};
 use crate::sys::{self, SocketType};
 
@@ -26,7 +26,7 @@ impl Local {
     }
 }
 
-impl Channel for Local {
+impl Transport for Local {
     /// Connects a datagram socket; EPROTOTYPE says that it is a stream (unix(7)).
     fn connect(&mut self) -> io::Result<()> {
         let try_one = |kind| sys::connect_unix(&self.path, kind).map(|socket| (socket, kind));
@@ -56,10 +56,10 @@ impl Channel for Local {
     }
 
     /// No hostname: on a local socket receivers take it for the tag.
-    fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry) {
-        priority(line, origin.facility, entry.severity);
+    fn write_header(&self, line: &mut Line<'_>, header: Header, entry: &Entry) {
+        priority(line, header.facility, entry.severity);
         timestamp(line, entry.wall);
-        tag(line, origin.pid);
+        tag(line, header.pid);
     }
 
     /// A stream has no message boundaries; syslog(3) puts a NUL there.

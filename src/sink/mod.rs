@@ -4,15 +4,16 @@
 
 mod kmsg;
 mod local;
-mod outlet;
+mod output;
 mod queue;
 mod reach;
 mod stdio;
+mod transport;
 mod udp;
 
 use syslog::Facility;
 
-use crate::config::{Output, Settings};
+use crate::config::{OutputSpec, Settings};
 use crate::line::{LINE_MAX, Line};
 use crate::report::{Heading, Report};
 use crate::severity::Severity;
@@ -21,10 +22,11 @@ use crate::time::{Micros, Moment};
 
 use kmsg::Kmsg;
 use local::Local;
-use outlet::{Channel, Outlet};
+use output::Output;
 use queue::Entry;
 pub use reach::Delivery;
 use stdio::{Stdio, Stream};
+use transport::Transport;
 use udp::Udp;
 
 /// How long a stop waits for lines to go out.
@@ -32,7 +34,7 @@ const DRAIN: Micros = Micros::millis(200);
 
 /// All outputs.
 pub struct Sink {
-    outlets: Vec<(Output, Outlet)>,
+    outputs: Vec<(OutputSpec, Output)>,
 }
 
 impl Sink {
@@ -40,7 +42,7 @@ impl Sink {
     /// receiver that isn't there yet is no error.
     pub fn new(settings: &Settings, now: Moment) -> Sink {
         let mut sink = Sink {
-            outlets: Vec::new(),
+            outputs: Vec::new(),
         };
         sink.set(settings, now);
         sink
@@ -49,18 +51,18 @@ impl Sink {
     /// Puts settings in force (SIGHUP): outputs that stay keep their lines and
     /// connect anew, those that go get 200 ms to get rid of theirs.
     pub fn set(&mut self, settings: &Settings, now: Moment) {
-        let mut before = std::mem::take(&mut self.outlets);
-        for output in &settings.outputs {
-            let found = before.iter().position(|(other, _)| other == output);
-            let mut outlet = match found {
+        let mut before = std::mem::take(&mut self.outputs);
+        for spec in &settings.outputs {
+            let found = before.iter().position(|(other, _)| other == spec);
+            let mut output = match found {
                 Some(index) => before.swap_remove(index).1,
-                None => Outlet::new(channel(output), settings.queue, now),
+                None => Output::new(transport(spec), settings.queue, now),
             };
-            outlet.set(settings.facility, settings.max_line, settings.queue, now);
-            self.outlets.push((output.clone(), outlet));
+            output.set(settings.facility, settings.max_line, settings.queue, now);
+            self.outputs.push((spec.clone(), output));
         }
         if !before.is_empty() {
-            Sink { outlets: before }.finish();
+            Sink { outputs: before }.finish();
         }
     }
 
@@ -74,21 +76,21 @@ impl Sink {
             severity, class, ..
         } = report.heading();
         let entry = Entry::new(severity, class, sys::wall(), now);
-        for (_, outlet) in &mut self.outlets {
-            outlet.log(line.bytes(), entry, now);
+        for (_, output) in &mut self.outputs {
+            output.log(line.bytes(), entry, now);
         }
     }
 
     /// How many slots of the poll array the outputs take.
     pub fn width(&self) -> usize {
-        self.outlets.len()
+        self.outputs.len()
     }
 
     /// Fills in the slots: an output is waited for only while it is full and
     /// something waits, since POLLOUT is ready at any other time.
     pub fn arm(&self, slots: &mut [Slot]) {
-        for ((_, outlet), slot) in self.outlets.iter().zip(slots) {
-            *slot = outlet
+        for ((_, output), slot) in self.outputs.iter().zip(slots) {
+            *slot = output
                 .waits_for()
                 .map_or(Slot::IDLE, |fd| Slot::new(fd, libc::POLLOUT));
         }
@@ -96,46 +98,46 @@ impl Sink {
 
     /// Goes on where poll(2) has seen room.
     pub fn ready(&mut self, slots: &[Slot], now: Moment) {
-        for ((_, outlet), slot) in self.outlets.iter_mut().zip(slots) {
+        for ((_, output), slot) in self.outputs.iter_mut().zip(slots) {
             if slot.seen() != 0 {
-                outlet.writable(now);
+                output.writable(now);
             }
         }
     }
 
     /// Does what is due: an attempt to connect.
     pub fn expire(&mut self, now: Moment) {
-        self.outlets
+        self.outputs
             .iter_mut()
-            .for_each(|(_, outlet)| outlet.expire(now));
+            .for_each(|(_, output)| output.expire(now));
     }
 
     /// When [`Sink::expire`] wants to be called.
     pub fn deadline(&self) -> Option<Moment> {
-        self.outlets
+        self.outputs
             .iter()
-            .filter_map(|(_, outlet)| outlet.deadline())
+            .filter_map(|(_, output)| output.deadline())
             .min()
     }
 
     /// Whether every output is closed for ever.
     pub fn is_over(&self) -> bool {
-        !self.outlets.is_empty() && self.outlets.iter().all(|(_, outlet)| outlet.is_over())
+        !self.outputs.is_empty() && self.outputs.iter().all(|(_, output)| output.is_over())
     }
 
     /// The end: waits at most 200 ms for lines to go out, and writes the rest to
     /// standard error, if that is no output and has them already. Whether there was
     /// no rest.
     pub fn finish(&mut self) -> bool {
-        if self.outlets.iter().all(|(_, outlet)| outlet.is_empty()) {
+        if self.outputs.iter().all(|(_, output)| output.is_empty()) {
             return !self.is_over();
         }
         self.drain(sys::now() + DRAIN);
-        let mut outputs = self.outlets.iter();
-        let shown = outputs.any(|(output, _)| *output == Output::Stderr);
+        let mut outputs = self.outputs.iter();
+        let shown = outputs.any(|(spec, _)| *spec == OutputSpec::Stderr);
         let mut rest = false;
-        for (_, outlet) in &mut self.outlets {
-            outlet.spill(|entry, text| {
+        for (_, output) in &mut self.outputs {
+            output.spill(|entry, text| {
                 rest = true;
                 if !shown {
                     spill(entry, text);
@@ -148,7 +150,7 @@ impl Sink {
     /// Waits for lines to go out.
     fn drain(&mut self, end: Moment) {
         let mut slots = vec![Slot::IDLE; self.width()];
-        while self.outlets.iter().any(|(_, outlet)| !outlet.is_empty()) {
+        while self.outputs.iter().any(|(_, output)| !output.is_empty()) {
             let now = sys::now();
             if now >= end {
                 break;
@@ -178,13 +180,13 @@ fn spill(entry: &Entry, text: &[u8]) {
     }
 }
 
-fn channel(output: &Output) -> Box<dyn Channel> {
-    match output {
-        Output::Syslog(path) => Box::new(Local::new(path)),
-        Output::Udp(address) => Box::new(Udp::new(*address)),
-        Output::Kmsg => Box::new(Kmsg::new()),
-        Output::Stdout => Box::new(Stdio::new(Stream::Out)),
-        Output::Stderr => Box::new(Stdio::new(Stream::Err)),
+fn transport(spec: &OutputSpec) -> Box<dyn Transport> {
+    match spec {
+        OutputSpec::Syslog(path) => Box::new(Local::new(path)),
+        OutputSpec::Udp(address) => Box::new(Udp::new(*address)),
+        OutputSpec::Kmsg => Box::new(Kmsg::new()),
+        OutputSpec::Stdout => Box::new(Stdio::new(Stream::Out)),
+        OutputSpec::Stderr => Box::new(Stdio::new(Stream::Err)),
     }
 }
 

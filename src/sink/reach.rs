@@ -2,7 +2,7 @@
 //! who has just started psilogd or runs a drill, not for the loop.
 
 use super::{DRAIN, Sink};
-use crate::config::Output;
+use crate::config::OutputSpec;
 use crate::sys::{self, Slot};
 use crate::time::Moment;
 
@@ -11,47 +11,47 @@ use crate::time::Moment;
 pub enum Delivery {
     /// The receiver has them.
     Taken,
-    /// They were sent, and nobody says whether they arrived (UDP).
+    /// They were sent, and no receiver confirms them (UDP).
     Sent,
     /// It has not all of them, for this errno(3).
     Failed(i32),
 }
 
 impl Sink {
-    /// Connects every output. Why that failed, as errno(3), stands beside it; that
-    /// of UDP says nothing about a receiver.
-    pub fn reach(&mut self, now: Moment) -> Vec<(Output, Option<i32>)> {
-        let outlets = self.outlets.iter_mut();
-        outlets
-            .map(|(output, outlet)| (output.clone(), outlet.reach(now)))
+    /// Connects every output. Each has beside it why that failed, as errno(3);
+    /// UDP connects without a receiver too.
+    pub fn reach(&mut self, now: Moment) -> Vec<(OutputSpec, Option<i32>)> {
+        let outputs = self.outputs.iter_mut();
+        outputs
+            .map(|(spec, output)| (spec.clone(), output.reach(now)))
             .collect()
     }
 
     /// Waits at most 200 ms for lines to go out, by UDP for a refusal as well, and
     /// forgets the rest. What became of them.
-    pub fn deliver(&mut self) -> Vec<(Output, Delivery)> {
+    pub fn deliver(&mut self) -> Vec<(OutputSpec, Delivery)> {
         let end = sys::now() + DRAIN;
         self.drain(end);
         self.await_refusals(end);
-        let outlets = self.outlets.iter_mut();
-        outlets
-            .map(|(output, outlet)| {
-                let delivery = match outlet.failure() {
+        let outputs = self.outputs.iter_mut();
+        outputs
+            .map(|(spec, output)| {
+                let delivery = match output.failure() {
                     Some(errno) => Delivery::Failed(errno),
-                    None if !outlet.is_empty() => Delivery::Failed(libc::EAGAIN),
-                    None if matches!(output, Output::Udp(_)) => Delivery::Sent,
+                    None if !output.is_empty() => Delivery::Failed(libc::EAGAIN),
+                    None if matches!(spec, OutputSpec::Udp(_)) => Delivery::Sent,
                     None => Delivery::Taken,
                 };
-                outlet.spill(|_, _| ());
-                (output.clone(), delivery)
+                output.spill(|_, _| ());
+                (spec.clone(), delivery)
             })
             .collect()
     }
 
     /// A refusal of a datagram comes back within moments, or never.
     fn await_refusals(&self, end: Moment) {
-        for (output, outlet) in &self.outlets {
-            let (Output::Udp(_), Some(fd)) = (output, outlet.may_refuse()) else {
+        for (spec, output) in &self.outputs {
+            let (OutputSpec::Udp(_), Some(fd)) = (spec, output.may_refuse()) else {
                 continue;
             };
             // POLLERR is seen without being asked for

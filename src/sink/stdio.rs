@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::line::Line;
-use crate::sink::outlet::{Channel, Origin};
 use crate::sink::queue::Entry;
+use crate::sink::transport::{Header, Transport};
 use crate::sink::{tag, timestamp};
 use crate::sys::{self, FileKind};
 
@@ -13,7 +13,7 @@ use crate::sys::{self, FileKind};
 pub struct Stdio {
     stream: Stream,
     /// Pipes and terminals are opened anew, since O_NONBLOCK on the descriptor
-    /// that we were given would hold for everybody who has it.
+    /// that we were given would hold for every process that has it.
     own: Option<OwnedFd>,
     kind: FileKind,
     journal: bool,
@@ -59,7 +59,7 @@ impl Stdio {
     }
 }
 
-impl Channel for Stdio {
+impl Transport for Stdio {
     fn connect(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -87,15 +87,15 @@ impl Channel for Stdio {
     }
 
     /// journald takes a level from 0 to 7 in front of a line and stamps it with
-    /// time and name; anybody else gets what stands in a log file.
-    fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry) {
+    /// time and name; any other reader gets the header of a log file.
+    fn write_header(&self, line: &mut Line<'_>, header: Header, entry: &Entry) {
         if self.journal {
             line.text("<")
                 .decimal(u64::from(entry.severity.number()), 1, b'0')
                 .text(">");
         } else {
             timestamp(line, entry.wall);
-            tag(line, origin.pid);
+            tag(line, header.pid);
         }
     }
 

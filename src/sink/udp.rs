@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::line::Line;
 use crate::pattern::is_plain;
-use crate::sink::outlet::{Channel, Origin};
 use crate::sink::queue::Entry;
+use crate::sink::transport::{Header, Transport};
 use crate::sink::{priority, tag, timestamp};
 use crate::sys;
 
@@ -38,7 +38,7 @@ impl Udp {
     }
 }
 
-impl Channel for Udp {
+impl Transport for Udp {
     fn connect(&mut self) -> io::Result<()> {
         let any: IpAddr = match self.address {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -70,10 +70,10 @@ impl Channel for Udp {
         self.socket.as_ref()?.take_error().ok()?
     }
 
-    fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry) {
-        priority(line, origin.facility, entry.severity);
+    fn write_header(&self, line: &mut Line<'_>, header: Header, entry: &Entry) {
+        priority(line, header.facility, entry.severity);
         timestamp(line, entry.wall);
         line.text(&self.hostname).text(" ");
-        tag(line, origin.pid);
+        tag(line, header.pid);
     }
 }

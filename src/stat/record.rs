@@ -188,15 +188,15 @@ impl Point {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pressure::{Pressure, Resource, Stall};
+    use crate::pressure::{Averages, Pressure, Resource};
     use crate::stat::Reading;
     use crate::time::Micros;
 
     fn group(path: Option<&[u8]>, at: Moment, some: u64, full: u64) -> Group {
         let stall = |total| {
-            Some(Stall {
+            Some(Averages {
                 total,
-                ..Stall::default()
+                ..Averages::default()
             })
         };
         let pressure = Pressure {

@@ -2,8 +2,8 @@ use super::*;
 
 pub(super) const ALL: Selection = [true; 4];
 
-pub(super) fn line(total: u64) -> Option<Stall> {
-    Some(Stall {
+pub(super) fn line(total: u64) -> Option<Averages> {
+    Some(Averages {
         avg10: Percent(12),
         avg60: Percent(345),
         avg300: Percent(10_000),

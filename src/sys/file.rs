@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use super::cerr;
 
 /// Standard output; open for as long as the process lives (std sees to that at
-/// the start, and nobody here closes it).
+/// the start, and psilogd never closes it).
 // SAFETY: see above; 1 is never handed out for another file.
 pub const STDOUT: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) };
 
@@ -23,7 +23,7 @@ pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
-/// What stands behind a descriptor, as far as writing goes.
+/// What a descriptor leads to, as far as writing is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileKind {
     /// A pipe.
@@ -65,8 +65,8 @@ pub fn reopen_nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Columns and lines of the terminal `fd`; None if it is none or doesn't tell
-/// (TIOCGWINSZ).
+/// Columns and lines of the terminal `fd`; None if it is no terminal or
+/// reports no size (TIOCGWINSZ).
 pub fn window_size(fd: BorrowedFd<'_>) -> Option<(usize, usize)> {
     let mut size = libc::winsize {
         ws_row: 0,
@@ -77,16 +77,16 @@ pub fn window_size(fd: BorrowedFd<'_>) -> Option<(usize, usize)> {
     // SAFETY: TIOCGWINSZ writes one winsize, which the pointer is valid for, and
     // the descriptor is borrowed for the call.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
-    let told = result == 0 && size.ws_col > 0 && size.ws_row > 0;
-    told.then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
+    let known = result == 0 && size.ws_col > 0 && size.ws_row > 0;
+    known.then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
 }
 
 /// Opens a path for reading, relative to a directory if one is given.
 pub fn open_at(directory: Option<BorrowedFd<'_>>, path: &CStr) -> io::Result<OwnedFd> {
     let directory = directory.map_or(libc::AT_FDCWD, |fd| fd.as_raw_fd());
     let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
-    // SAFETY: the path is a valid string for the call; the new descriptor is owned
-    // by nobody else.
+    // SAFETY: the path is a valid string for the call; the new descriptor has no
+    // other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(cerr(libc::openat(directory, path.as_ptr(), flags))?) })
 }
 

@@ -1,5 +1,5 @@
-//! What concerns the process as a whole: its capabilities, its limits, its
-//! memory, and helpers that close descriptors.
+//! The process as a whole: its capabilities, its limits, its memory, and children that
+//! close descriptors.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -9,27 +9,11 @@ use super::cerr;
 /// Whether CAP_SYS_RESOURCE is effective, in whatever user namespace: the
 /// kernel's check of a trigger (psi_trigger_create) looks at no more.
 pub fn has_sys_resource() -> bool {
-    const VERSION_3: u32 = 0x2008_0522;
-    const CAP_SYS_RESOURCE: u32 = 24;
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    let mut header = Header {
-        version: VERSION_3,
-        pid: 0,
-    };
-    // two of { effective, permitted, inheritable }
-    let mut data = [0u32; 6];
-    // SAFETY: capget(2) of version 3 writes two structs of three u32, which is
-    // what `data` has room for; both pointers are valid for writing.
-    let result = unsafe { libc::syscall(libc::SYS_capget, &mut header, data.as_mut_ptr()) };
-    result == 0 && data[0] & (1 << CAP_SYS_RESOURCE) != 0
+    Capabilities::get().is_ok_and(|sets| sets.has_sys_resource())
 }
 
-/// Keeps every page that has been touched, or will be, in memory. On-fault, so
-/// that pages which nobody uses cost nothing.
+/// Keeps every page that has been touched, or will be, in memory. On-fault, so that
+/// pages that are never used cost nothing.
 pub fn lock_memory() -> io::Result<()> {
     // SAFETY: no pointers; locking changes nothing that Rust can see.
     cerr(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_ONFAULT) })?;
@@ -58,58 +42,57 @@ const CLOSED_IN_A_ROW: usize = 8;
 /// Processes that help, at most.
 const CLOSERS_MAX: usize = 64;
 
-/// Closes descriptors of which each takes its time: a trigger's close waits for an
-/// RCU grace period, and those who wait together wait once. So processes that
-/// share our descriptor table close a part each; where none can be had, we do.
+/// Closes descriptors together: each close of a trigger waits for an RCU grace period
+/// of the kernel, and closes that wait at the same time wait once. So child processes
+/// that share the descriptor table close a part each; where none can be created, this
+/// process closes the part itself.
 pub fn close_together(fds: Vec<OwnedFd>) {
-    struct Part {
-        fds: *const OwnedFd,
-        count: usize,
-    }
-    extern "C" fn close(part: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: `part` is the Part given to clone below, and the array that it
-        // points into outlives this process's copy of the memory. Every number is
-        // in one part only, and nobody uses it any more.
-        unsafe {
-            let part = &*part.cast::<Part>();
-            for index in 0..part.count {
-                libc::close((*part.fds.add(index)).as_raw_fd());
-            }
-        }
-        0
-    }
     let share = fds.len().div_ceil(CLOSERS_MAX).max(CLOSED_IN_A_ROW);
-    let mut stack = [0u128; 1024];
-    let mut helpers = Vec::new();
-    for chunk in fds.chunks(share) {
-        let mut part = Part {
-            fds: chunk.as_ptr(),
-            count: chunk.len(),
-        };
-        let argument = std::ptr::from_mut(&mut part).cast();
-        let top = stack.as_mut_ptr_range().end.cast();
-        let flags = libc::CLONE_FILES | libc::SIGCHLD;
-        // The last part, or the only one, is ours.
-        let last = std::ptr::eq(chunk.as_ptr_range().end, fds.as_ptr_range().end);
-        let pid = match last {
-            true => -1,
-            // SAFETY: without CLONE_VM the child runs `close` on its own copy of our
-            // memory, stack and argument included, and makes no call but close(2).
-            false => unsafe { libc::clone(close, top, flags, argument) },
-        };
-        match pid {
-            -1 => drop(close(argument)),
-            pid => helpers.push(pid),
-        }
-    }
-    for pid in helpers {
-        // SAFETY: no status is wanted; the child is ours and nobody else waits.
+    let mut parts = fds.chunks(share);
+    // the last part, or the only one, is this process's own
+    let own = parts.next_back().unwrap_or_default();
+    let children: Vec<_> = parts.filter_map(close_in_child).collect();
+    close_all(own);
+    for pid in children {
+        // SAFETY: no status is wanted; the child is this process's, which has no other
+        // thread that waits.
         while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } == -1
             && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
         {}
     }
     // closed in every case, by the kernel's count
     fds.into_iter().for_each(std::mem::forget);
+}
+
+/// Closes the descriptors of the caller, who forgets them.
+fn close_all(fds: &[OwnedFd]) {
+    for fd in fds {
+        // SAFETY: close_together hands every descriptor to one call only, here or in a
+        // child, and forgets its owner afterwards: none is used or closed again.
+        unsafe { libc::close(fd.as_raw_fd()) };
+    }
+}
+
+/// Starts a child that closes these descriptors; its pid. Where there can be none, they
+/// are closed already.
+fn close_in_child(mut fds: &[OwnedFd]) -> Option<libc::pid_t> {
+    extern "C" fn run(fds: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: `fds` is the address of the slice given to clone below, valid in this
+        // child's copy of the memory.
+        close_all(unsafe { *fds.cast::<&[OwnedFd]>() });
+        0
+    }
+    let mut stack = [0u128; 1024];
+    let top = stack.as_mut_ptr_range().end.cast();
+    let flags = libc::CLONE_FILES | libc::SIGCHLD;
+    // SAFETY: without CLONE_VM the child runs `run` on its own copy of the memory, stack
+    // and argument included, and makes no call but close(2).
+    let pid = unsafe { libc::clone(run, top, flags, std::ptr::from_mut(&mut fds).cast()) };
+    if pid == -1 {
+        close_all(fds);
+        return None;
+    }
+    Some(pid)
 }
 
 /// The sets of capabilities as capget(2) and capset(2) of version 3 have them: two
@@ -138,6 +121,10 @@ impl Capabilities {
         }
     }
 
+    fn has_sys_resource(&self) -> bool {
+        self.0[0] & Capabilities::SYS_RESOURCE != 0
+    }
+
     /// Puts them in force for this thread.
     fn set(&self) -> io::Result<()> {
         let mut header = Self::header();
@@ -158,7 +145,7 @@ impl Capabilities {
 /// [`has_sys_resource`] then says.
 pub fn without_sys_resource<T>(open: impl FnOnce() -> T) -> io::Result<T> {
     let before = Capabilities::get()?;
-    if before.0[0] & Capabilities::SYS_RESOURCE == 0 {
+    if !before.has_sys_resource() {
         return Ok(open());
     }
     let mut dropped = before;

@@ -42,7 +42,7 @@ impl Signals {
     pub fn new(signals: &[libc::c_int]) -> io::Result<Signals> {
         let set = signal_set(signals);
         // SAFETY: the set is initialised and outlives the calls; the descriptor
-        // that signalfd returns is owned by nobody else.
+        // that signalfd returns has no other owner.
         let fd = unsafe {
             cerr(libc::sigprocmask(
                 libc::SIG_BLOCK,

@@ -23,7 +23,7 @@ pub fn connect_unix(path: &str, kind: SocketType) -> io::Result<OwnedFd> {
         SocketType::Stream => libc::SOCK_STREAM,
     };
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: no pointers; the new descriptor is owned by nobody else.
+    // SAFETY: no pointers; the new descriptor has no other owner.
     let socket =
         unsafe { OwnedFd::from_raw_fd(cerr(libc::socket(libc::AF_UNIX, kind | flags, 0))?) };
     let mut address = libc::sockaddr_un {
@@ -38,7 +38,7 @@ pub fn connect_unix(path: &str, kind: SocketType) -> io::Result<OwnedFd> {
     }
     let mut length = size_of::<libc::sockaddr_un>();
     if path.starts_with('@') {
-        // here the length tells where the name ends, not a NUL
+        // here the length shows where the name ends, not a NUL
         address.sun_path[0] = 0;
         length = std::mem::offset_of!(libc::sockaddr_un, sun_path) + path.len();
     }

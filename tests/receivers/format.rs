@@ -8,9 +8,9 @@ use libtest_mimic::Trial;
 
 use psilogd::config::Settings;
 use psilogd::episode::{Figures, Phase};
-use psilogd::pressure::{Percent, Stall};
+use psilogd::pressure::{Averages, Percent};
 use psilogd::report::{EndReason, EpisodeReport, Hint, Id, Report, StopSignal, Top};
-use psilogd::rule::{Place, Rule};
+use psilogd::rule::{Rule, Scope};
 use psilogd::sink::Sink;
 use psilogd::sys;
 use psilogd::time::Micros;
@@ -21,6 +21,7 @@ use crate::support::*;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("format::every_event_is_as_documented", documented),
+        trial("format::levels_are_as_documented", levels),
         trial("format::a_limit_leaves_out_whole_keys", limits),
     ]
 }
@@ -79,7 +80,7 @@ fn rules() -> Vec<Rule> {
 
 /// Every variant, with every key that it can have, and without.
 fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
-    let stall = Stall {
+    let averages = Averages {
         avg10: Percent(10_000),
         avg60: Percent(1),
         avg300: Percent(0),
@@ -100,16 +101,16 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
     let mut reports = Vec::new();
     for rule in rules {
         let path = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
-        let place = match path {
-            Some(path) => Place::Cgroup(path.leak()),
-            None => rule.place(),
+        let scope = match path {
+            Some(path) => Scope::Cgroup(path.leak()),
+            None => rule.scope(),
         };
         for drill in [false, true] {
             let episode = EpisodeReport {
                 rule,
-                place,
+                scope,
                 id,
-                stall: Some(stall),
+                averages: Some(averages),
                 figures,
                 drill,
                 top: drill.then_some(Top {
@@ -122,7 +123,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             reports.push(Report::End(episode, None));
             reports.push(Report::End(episode, Some(EndReason::Reload)));
             let unread = EpisodeReport {
-                stall: None,
+                averages: None,
                 ..episode
             };
             reports.push(Report::End(unread, Some(EndReason::Gone)));
@@ -131,7 +132,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             let errno = if hint.is_some() { 2 } else { -99 };
             reports.push(Report::Lost {
                 rule,
-                place,
+                scope,
                 errno,
                 hint,
                 count: usize::MAX,
@@ -160,18 +161,18 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         for phase in [None, Some(Phase::Pressed)] {
             reports.push(Report::Status {
                 rule,
-                place,
+                scope,
                 phase,
                 id: phase.map(|_| id),
-                stall: phase.map(|_| stall),
+                averages: phase.map(|_| averages),
                 figures: phase.map(|_| figures),
             });
         }
         let total = u64::MAX;
-        reports.push(Report::Crossing { rule, place, total });
+        reports.push(Report::Crossing { rule, scope, total });
         reports.push(Report::Reading {
             rule,
-            place,
+            scope,
             total,
             phase: Phase::Rechecking,
         });
@@ -325,6 +326,45 @@ fn documented() -> Outcome {
         assert!(missing.is_empty(), "{event} never has {missing:?}");
     }
     assert_eq!(manual.len(), seen.len());
+    done()
+}
+
+/// `Level` of every event as the manual has it, and of the events at notice.
+fn levels() -> Outcome {
+    let page = include_str!("../../man/psilogd.8");
+    let (rest, events) = page.split_once(".Ss Events\n").expect("Events");
+    let (_, notices) = rest.rsplit_once("severity is the same").expect("severity");
+    let notice: BTreeSet<&str> = notices
+        .split(|c: char| !c.is_ascii_lowercase())
+        .filter(|word| events.contains(&format!(".It Cm {word}\n")))
+        .collect();
+    assert_eq!(notice.len(), 5, "{notice:?}");
+    for report in reports(&rules()) {
+        let heading = report.heading();
+        let (event, level) = (heading.event, heading.level.name());
+        let (_, item) = events
+            .split_once(&format!(".It Cm {event}\n"))
+            .expect("an item");
+        let item = item.split(".It Cm ").next().unwrap_or_default();
+        let documented = match (&report, item.split_once("Level ")) {
+            (Report::Begin(episode) | Report::Still(episode) | Report::End(episode, _), None) => {
+                episode.rule.level.name()
+            }
+            // "Level warning; info when there are none any more."
+            (Report::Capped { count: 0, .. }, Some((_, text))) => {
+                let (_, text) = text.split_once("; ").expect("two levels");
+                text.split(' ').next().unwrap_or_default()
+            }
+            (_, Some((_, text))) => text.split(['.', ';']).next().unwrap_or_default(),
+            (_, None) => panic!("{event} has no level"),
+        };
+        assert_eq!(level, documented, "{event}");
+        let severity = match notice.contains(event) {
+            true => "notice",
+            false => level,
+        };
+        assert_eq!(heading.severity.name(), severity, "{event}");
+    }
     done()
 }
 

@@ -7,7 +7,7 @@ use psilogd::config::Config;
 use psilogd::episode::{Phase, Sample};
 use psilogd::line::{LINE_MAX, Line};
 use psilogd::monitors::{Monitors, Task};
-use psilogd::pressure::Stall;
+use psilogd::pressure::Averages;
 use psilogd::report::Report;
 use psilogd::rule::Rule;
 use psilogd::time::{Micros, Moment};
@@ -133,16 +133,18 @@ impl<'a> Machine<'a> {
             match task {
                 Task::Log(report) => self.run.logged.push(line(now, &report)),
                 Task::Read(index, wake) => {
-                    let stall = read(&mut self.cursor, self.monitors.alert(index).rule(), now);
+                    let averages = read(&mut self.cursor, self.monitors.alert(index).rule(), now);
                     self.kernel.read(now);
-                    let report = self.monitors.take(index, wake, Moment(now), stall);
+                    let report = self.monitors.take(index, wake, Moment(now), averages);
                     self.run
                         .logged
                         .extend(report.map(|report| line(now, &report)));
                 }
                 Task::Close(index, reason) => {
-                    let stall = read(&mut self.cursor, self.monitors.alert(index).rule(), now);
-                    let report = self.monitors.close(index, Moment(now), Some(stall), reason);
+                    let averages = read(&mut self.cursor, self.monitors.alert(index).rule(), now);
+                    let report = self
+                        .monitors
+                        .close(index, Moment(now), Some(averages), reason);
                     self.run
                         .logged
                         .extend(report.map(|report| line(now, &report)));
@@ -165,10 +167,10 @@ fn total(cursor: &mut Cursor<'_>, rule: &Rule, now: u64) -> u64 {
     cursor.total(state(rule.resource, rule.kind), now)
 }
 
-fn read(cursor: &mut Cursor<'_>, rule: &Rule, now: u64) -> Stall {
-    Stall {
+fn read(cursor: &mut Cursor<'_>, rule: &Rule, now: u64) -> Averages {
+    Averages {
         total: total(cursor, rule, now),
-        ..Stall::default()
+        ..Averages::default()
     }
 }
 

@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use psilogd::config::{Output, Settings};
+use psilogd::config::{OutputSpec, Settings};
 use psilogd::episode::Figures;
-use psilogd::pressure::{Percent, Stall};
+use psilogd::pressure::{Averages, Percent};
 use psilogd::report::{EpisodeReport, Id, Report};
 use psilogd::rule::Rule;
 use psilogd::sink::Sink;
@@ -48,12 +48,12 @@ pub fn rule() -> Rule {
 pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
     Report::Begin(EpisodeReport {
         rule,
-        place: rule.place(),
+        scope: rule.scope(),
         id: Id {
             start: 0x6a2b_1c3d,
             number,
         },
-        stall: Some(Stall::default()),
+        averages: Some(Averages::default()),
         figures: Figures {
             duration: Micros::secs(20),
             stalled: Micros::ZERO,
@@ -69,7 +69,7 @@ pub fn settings(outputs: &[&str]) -> Settings {
     Settings {
         outputs: outputs
             .iter()
-            .map(|word| Output::parse(word).expect("an output"))
+            .map(|word| OutputSpec::parse(word).expect("an output"))
             .collect(),
         ..Settings::default()
     }

@@ -41,7 +41,7 @@ impl Host {
         self.matching(changes)
     }
 
-    /// What came and went of what matches.
+    /// The changes of matching cgroups: + for created, - for removed.
     fn matching(&self, changes: Vec<Change>) -> Vec<String> {
         let text = |sign: &str, path: &[u8]| {
             let matches = self.pattern.matches(path);
@@ -50,9 +50,9 @@ impl Host {
         let mut list: Vec<String> = changes
             .iter()
             .filter_map(|change| match change {
-                Change::Came(path) => text("+", path),
-                Change::Gone(path) => text("-", path),
-                Change::Unknown => Some("?".into()),
+                Change::Created(path) => text("+", path),
+                Change::Removed(path) => text("-", path),
+                Change::Overflow => Some("?".into()),
             })
             .collect();
         list.sort();
@@ -60,18 +60,18 @@ impl Host {
         list
     }
 
-    fn marks(&self) -> Vec<String> {
-        let marks = self.tree.marks.iter();
-        marks
-            .map(|mark| String::from_utf8_lossy(&mark.path).into_owned())
+    fn watches(&self) -> Vec<String> {
+        let watches = self.tree.watches.iter();
+        watches
+            .map(|watch| String::from_utf8_lossy(&watch.path).into_owned())
             .collect()
     }
 
-    /// Watches that the kernel has.
-    fn watches(&self) -> usize {
+    /// How many watches the kernel has.
+    fn count_watches(&self) -> usize {
         use std::os::fd::AsRawFd;
-        let number = self.tree.fd().unwrap().as_raw_fd();
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+        let fd = self.tree.fd().unwrap().as_raw_fd();
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
         info.matches("inotify wd:").count()
     }
 }
@@ -86,8 +86,8 @@ impl Drop for Host {
 fn only_directories_that_reach_are_watched() {
     let mut host = Host::new("/a/*/c", &["a/x/c/deep", "a/y", "b/x/c"]);
     assert_eq!(host.scan(), ["+/a/x/c"]);
-    assert_eq!(host.marks(), ["/", "/a", "/a/x", "/a/y"]);
-    assert_eq!(host.watches(), 4);
+    assert_eq!(host.watches(), ["/", "/a", "/a/x", "/a/y"]);
+    assert_eq!(host.count_watches(), 4);
     fs::create_dir(host.root.join("a/y/c")).unwrap();
     fs::create_dir(host.root.join("b/y")).unwrap();
     assert_eq!(host.take(), ["+/a/y/c"]);
@@ -96,10 +96,10 @@ fn only_directories_that_reach_are_watched() {
     assert!(host.take().is_empty());
 }
 
-/// What was made before its parent was watched is read, what comes behind it is
-/// told: nothing falls between.
+/// What was created before its parent was watched is read from the directory, what was
+/// created later is an event: nothing is missed between them.
 #[test]
-fn a_tree_that_comes_at_once_is_found_whole() {
+fn a_tree_created_at_once_is_found_whole() {
     let mut host = Host::new("/**", &["a"]);
     assert_eq!(host.scan(), ["+/a"]);
     fs::create_dir_all(host.root.join("a/b/c/d")).unwrap();
@@ -112,29 +112,29 @@ fn a_tree_that_comes_at_once_is_found_whole() {
 fn a_path_that_is_not_there_is_waited_for_from_where_there_is_one() {
     let mut host = Host::new("/a/b/c", &["other"]);
     assert!(host.scan().is_empty());
-    assert_eq!(host.marks(), ["/"]);
+    assert_eq!(host.watches(), ["/"]);
     fs::create_dir_all(host.root.join("a/b")).unwrap();
     assert!(host.take().is_empty());
     fs::create_dir(host.root.join("a/b/c")).unwrap();
     assert_eq!(host.take(), ["+/a/b/c"]);
-    assert_eq!(host.marks(), ["/", "/a", "/a/b"]);
+    assert_eq!(host.watches(), ["/", "/a", "/a/b"]);
 }
 
 /// A hundred rounds leave as many watches as one.
 #[test]
-fn watches_go_with_their_directories() {
+fn watches_are_removed_with_their_directories() {
     let mut host = Host::new("/**", &["a", "a.b", "ab"]);
     host.scan();
     for _ in 0..100 {
         fs::create_dir_all(host.root.join("a/b/c")).unwrap();
         host.take();
-        assert_eq!(host.watches(), 6);
+        assert_eq!(host.count_watches(), 6);
         fs::remove_dir_all(host.root.join("a")).unwrap();
         host.take();
-        // the kernel's own word on a plain file system
+        // on a plain file system the kernel removes the watch itself (IN_IGNORED)
         host.take();
-        assert_eq!(host.marks(), ["/", "/a.b", "/ab"]);
-        assert_eq!(host.watches(), 3);
+        assert_eq!(host.watches(), ["/", "/a.b", "/ab"]);
+        assert_eq!(host.count_watches(), 3);
         fs::create_dir(host.root.join("a")).unwrap();
         host.take();
     }
@@ -146,50 +146,53 @@ fn another_directory_of_the_same_name_is_another() {
     host.scan();
     fs::remove_dir_all(host.root.join("a")).unwrap();
     fs::create_dir_all(host.root.join("a/y")).unwrap();
-    // whatever the order of what is told, the end is what is there
-    let told = [host.take(), host.take()].concat();
-    assert!(told.contains(&"+/a/y".into()), "{told:?}");
-    assert_eq!(host.watches(), 2);
+    // whatever the order of the events, the directory that is there is found
+    let seen = [host.take(), host.take()].concat();
+    assert!(seen.contains(&"+/a/y".into()), "{seen:?}");
+    assert_eq!(host.count_watches(), 2);
     fs::create_dir(host.root.join("a/z")).unwrap();
     assert_eq!(host.take(), ["+/a/z"]);
 }
 
 #[test]
-fn a_switch_is_watched_until_its_cgroup_goes() {
+fn a_switch_is_watched_until_its_cgroup_is_removed() {
     let mut host = Host::new("/*", &["a"]);
     fs::write(host.root.join("a/cgroup.pressure"), "0").unwrap();
     host.scan();
     host.tree.watch_switch(b"/a");
     host.tree.watch_switch(b"/none");
-    assert_eq!(host.watches(), 2);
+    assert_eq!(host.count_watches(), 2);
     // a scan keeps it: /a itself reaches nothing, but it is in what does
     host.scan();
-    assert_eq!(host.watches(), 2);
+    assert_eq!(host.count_watches(), 2);
     fs::write(host.root.join("a/cgroup.pressure"), "1").unwrap();
     assert_eq!(host.take(), ["+/a"]);
     fs::remove_dir_all(host.root.join("a")).unwrap();
     host.take();
     host.take();
-    assert_eq!((host.marks(), host.watches()), (vec!["/".into()], 1));
+    assert_eq!(
+        (host.watches(), host.count_watches()),
+        (vec!["/".into()], 1)
+    );
 }
 
 #[test]
 fn the_way_to_a_path_is_followed_as_far_as_it_is_there() {
     let mut host = Host::new("/a/b/c", &["a", "other"]);
     host.tree.follow(b"/a/b/c");
-    assert_eq!(host.marks(), ["/", "/a"]);
+    assert_eq!(host.watches(), ["/", "/a"]);
     fs::create_dir_all(host.root.join("a/b/c")).unwrap();
     assert_eq!(host.take(), ["+/a/b/c"]);
-    assert_eq!(host.marks(), ["/", "/a", "/a/b"]);
+    assert_eq!(host.watches(), ["/", "/a", "/a/b"]);
     host.tree.prune(&|_| false);
-    assert_eq!(host.watches(), 0);
+    assert_eq!(host.count_watches(), 0);
     host.tree.follow(b"/");
-    assert_eq!(host.marks(), ["/"]);
+    assert_eq!(host.watches(), ["/"]);
     assert_eq!(host.tree.inotify_error(), None);
 }
 
 #[test]
-fn a_mount_that_is_not_there_is_trouble() {
+fn a_missing_mount_is_an_inotify_error() {
     let mut tree = Tree::new(Path::new("/nonexistent"));
     assert!(tree.scan(&|_| true).is_empty());
     assert_eq!(tree.inotify_error(), Some(libc::ENOENT));
@@ -202,11 +205,11 @@ fn a_mount_that_is_not_there_is_trouble() {
 fn a_scan_for_less_watches_less() {
     let mut host = Host::new("/**", &["a/b", "c/d"]);
     host.scan();
-    assert_eq!(host.watches(), 5);
+    assert_eq!(host.count_watches(), 5);
     host.pattern = Pattern::parse(b"/c/*").unwrap();
     assert_eq!(host.scan(), ["+/c/d"]);
-    assert_eq!(host.marks(), ["/", "/c"]);
-    assert_eq!(host.watches(), 2);
+    assert_eq!(host.watches(), ["/", "/c"]);
+    assert_eq!(host.count_watches(), 2);
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn a_burst_of_long_ago_does_not_begin_anything() {
 }
 
 /// A false event, then pressure; the kernel passes over the next event as too
-/// close, and tells of it 4 s after the first.
+/// close, and shows it 4 s after the first.
 #[test]
 fn pressure_that_an_earlier_event_hid_counts_from_its_onset() {
     let mut m = machine("cpu some 20%/2s for=4s clear=4s");

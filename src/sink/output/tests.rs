@@ -1,4 +1,4 @@
-//! The states of an output, against a receiver that answers as it was told to.
+//! The states of an output, against a receiver that answers by a script.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ struct Script {
 
 struct Fake(Rc<RefCell<Script>>);
 
-impl Channel for Fake {
+impl Transport for Fake {
     fn connect(&mut self) -> io::Result<()> {
         let mut script = self.0.borrow_mut();
         script.attempts += 1;
@@ -67,7 +67,7 @@ impl Channel for Fake {
         Some(crate::sys::STDERR.as_fd())
     }
 
-    fn header(&self, line: &mut Line<'_>, _origin: Origin, _entry: &Entry) {
+    fn write_header(&self, line: &mut Line<'_>, _header: Header, _entry: &Entry) {
         line.text("H ");
     }
 
@@ -83,7 +83,7 @@ impl Channel for Fake {
 const START: Moment = Moment(1_000_000_000);
 
 struct Test {
-    outlet: Outlet,
+    output: Output,
     script: Rc<RefCell<Script>>,
     now: Moment,
 }
@@ -91,7 +91,7 @@ struct Test {
 fn test(slots: usize) -> Test {
     let script = Rc::new(RefCell::new(Script::default()));
     Test {
-        outlet: Outlet::new(Box::new(Fake(script.clone())), slots, START),
+        output: Output::new(Box::new(Fake(script.clone())), slots, START),
         script,
         now: START,
     }
@@ -100,7 +100,7 @@ fn test(slots: usize) -> Test {
 impl Test {
     fn log(&mut self, text: &str) {
         let entry = Entry::new(Severity::WARNING, Class::Alarm, Micros::ZERO, self.now);
-        self.outlet.log(text.as_bytes(), entry, self.now);
+        self.output.log(text.as_bytes(), entry, self.now);
     }
 
     fn connects(&mut self, answers: &[Answer]) {
@@ -122,9 +122,9 @@ impl Test {
     /// Lets time pass as poll(2) would: from one deadline to the next.
     fn pass(&mut self, time: Micros) {
         let end = self.now + time;
-        while let Some(due) = self.outlet.deadline().filter(|due| *due <= end) {
+        while let Some(due) = self.output.deadline().filter(|due| *due <= end) {
             self.now = due.max(self.now);
-            self.outlet.expire(self.now);
+            self.output.expire(self.now);
         }
         self.now = end;
     }
@@ -137,12 +137,12 @@ const FULL: Answer = Answer::Fail(libc::EAGAIN);
 #[test]
 fn nothing_is_connected_before_the_first_line() {
     let mut t = test(16);
-    assert_eq!((t.outlet.deadline(), t.attempts()), (None, 0));
+    assert_eq!((t.output.deadline(), t.attempts()), (None, 0));
     t.log("a");
     assert_eq!((t.received(), t.attempts()), (vec!["H a".to_string()], 1));
     t.log("b");
     assert_eq!((t.received(), t.attempts()), (vec!["H b".to_string()], 1));
-    assert_eq!(t.outlet.deadline(), None);
+    assert_eq!(t.output.deadline(), None);
 }
 
 #[test]
@@ -151,10 +151,10 @@ fn a_missing_receiver_is_tried_after_100_ms_doubling_to_1_s() {
     t.connects(&[NONE; 7]);
     t.log("a");
     let mut pauses = Vec::new();
-    while let Some(due) = t.outlet.deadline() {
+    while let Some(due) = t.output.deadline() {
         pauses.push(due.since(t.now).0 / 1000);
         t.now = due;
-        t.outlet.expire(t.now);
+        t.output.expire(t.now);
     }
     assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000, 1000]);
     assert_eq!(t.received(), ["H a delayed_s=4.5"]);
@@ -165,8 +165,8 @@ fn no_attempt_is_made_while_nothing_waits() {
     let mut t = test(16);
     t.connects(&[NONE; 3]);
     t.log("a");
-    t.outlet.spill(|_, _| ());
-    assert_eq!(t.outlet.deadline(), None);
+    t.output.spill(|_, _| ());
+    assert_eq!(t.output.deadline(), None);
     t.pass(Micros::secs(60));
     assert_eq!(t.attempts(), 1);
 }
@@ -209,16 +209,16 @@ fn order_is_kept_over_an_outage() {
 fn a_full_receiver_is_waited_for_and_only_while_something_waits() {
     let mut t = test(16);
     t.log("a");
-    assert!(t.outlet.waits_for().is_none());
+    assert!(t.output.waits_for().is_none());
     t.sends(&[FULL]);
     t.log("b");
-    assert!(t.outlet.waits_for().is_some());
+    assert!(t.output.waits_for().is_some());
     t.log("c");
     assert_eq!(t.received(), ["H a"]);
-    assert_eq!(t.outlet.deadline(), None);
-    t.outlet.writable(t.now);
+    assert_eq!(t.output.deadline(), None);
+    t.output.writable(t.now);
     assert_eq!(t.received(), ["H b", "H c"]);
-    assert!(t.outlet.waits_for().is_none());
+    assert!(t.output.waits_for().is_none());
 }
 
 #[test]
@@ -228,8 +228,8 @@ fn a_receiver_that_dies_while_full_is_found_again() {
     t.sends(&[FULL, REFUSED]);
     t.log("b");
     t.connects(&[NONE]);
-    t.outlet.writable(t.now);
-    assert!(t.outlet.waits_for().is_none());
+    t.output.writable(t.now);
+    assert!(t.output.waits_for().is_none());
     t.pass(Micros::millis(100));
     assert_eq!(t.received(), ["H a", "H b"]);
 }
@@ -237,7 +237,7 @@ fn a_receiver_that_dies_while_full_is_found_again() {
 #[test]
 fn a_line_that_waited_for_over_a_second_says_so_within_the_limit() {
     let mut t = test(16);
-    t.outlet.set(Facility::LOG_DAEMON, 200, 16, t.now);
+    t.output.set(Facility::LOG_DAEMON, 200, 16, t.now);
     t.connects(&[NONE, NONE, NONE, NONE, NONE]);
     let text = format!(
         "s: event=begin level=crit a={} b={}",
@@ -297,10 +297,10 @@ fn a_part_that_was_taken_is_followed_by_the_rest() {
     t.log("abcdefgh");
     t.log("next");
     t.pass(Micros::secs(2)); // the rest of a line is the same, however late
-    t.outlet.writable(t.now);
-    t.outlet.writable(t.now);
+    t.output.writable(t.now);
+    t.output.writable(t.now);
     assert_eq!(t.received(), [""; 0]);
-    t.outlet.writable(t.now);
+    t.output.writable(t.now);
     assert_eq!(t.received(), ["H abcdefgh", "H next delayed_s=2.0"]);
 }
 
@@ -309,7 +309,7 @@ fn a_connection_lost_within_a_line_starts_the_line_anew() {
     let mut t = test(16);
     t.sends(&[Answer::Part(3), Answer::Fail(libc::ECONNRESET)]);
     t.log("abcdefgh");
-    t.outlet.writable(t.now);
+    t.output.writable(t.now);
     assert_eq!(t.received(), ["H abcdefgh"]);
 }
 
@@ -320,7 +320,7 @@ fn a_receiver_that_limits_the_rate_is_obeyed() {
     t.script.borrow_mut().not_before = Some(t.now + Micros::secs(5));
     t.log("b");
     assert_eq!(t.received(), ["H a"]);
-    assert_eq!(t.outlet.deadline(), Some(t.now + Micros::secs(5)));
+    assert_eq!(t.output.deadline(), Some(t.now + Micros::secs(5)));
     t.pass(Micros::secs(5));
     assert_eq!(t.received(), ["H b delayed_s=5.0"]);
 }
@@ -331,8 +331,8 @@ fn a_closed_pipe_is_over() {
     t.sends(&[Answer::Fail(libc::EPIPE)]);
     t.log("a");
     t.log("b");
-    assert!(t.outlet.is_over() && t.outlet.is_empty());
-    assert_eq!((t.outlet.deadline(), t.attempts()), (None, 1));
+    assert!(t.output.is_over() && t.output.is_empty());
+    assert_eq!((t.output.deadline(), t.attempts()), (None, 1));
 }
 
 #[test]
@@ -340,6 +340,6 @@ fn new_settings_connect_anew_and_keep_what_waits() {
     let mut t = test(16);
     t.sends(&[FULL]);
     t.log("a");
-    t.outlet.set(Facility::LOG_LOCAL0, 1000, 32, t.now);
+    t.output.set(Facility::LOG_LOCAL0, 1000, 32, t.now);
     assert_eq!((t.received(), t.attempts()), (vec!["H a".to_string()], 2));
 }

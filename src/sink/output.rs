@@ -1,5 +1,5 @@
 //! One output: its queue, and the states DOWN, UP and FULL. It knows nothing of
-//! sockets; a [`Channel`] does. Time comes as a parameter.
+//! sockets; a [`Transport`] does. Time is a parameter.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -9,6 +9,7 @@ use syslog::Facility;
 use crate::line::{LINE_MAX, Line, whole_keys};
 use crate::report::{Class, Report};
 use crate::sink::queue::{Entry, Queue};
+use crate::sink::transport::{Header, Transport};
 use crate::time::{Micros, Moment};
 
 /// The first pause after a failed attempt to connect.
@@ -21,62 +22,6 @@ const LATE: Micros = Micros::secs(1);
 const DELAYED_MAX: usize = 32;
 /// A line, its header, and a byte that ends it.
 const BUFFER: usize = LINE_MAX + 1;
-
-/// Who writes: what the header of every line says.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    /// The syslog facility.
-    pub facility: Facility,
-    /// Our process; kept, since asking is a system call.
-    pub pid: u32,
-}
-
-/// What leads to a receiver.
-pub trait Channel {
-    /// Opens it, or points it anew, without blocking.
-    fn connect(&mut self) -> io::Result<()>;
-
-    /// Sends bytes without blocking; how many were taken.
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
-
-    /// Closes it until the next connect.
-    fn close(&mut self);
-
-    /// What poll(2) can wait for while it is full.
-    fn fd(&self) -> Option<BorrowedFd<'_>>;
-
-    /// Writes what stands before the text.
-    fn header(&self, line: &mut Line<'_>, origin: Origin, entry: &Entry);
-
-    /// A byte behind every line, where there is one.
-    fn end(&self) -> Option<u8> {
-        None
-    }
-
-    /// Bytes in a line, header and all, that the receiver takes.
-    fn limit(&self) -> usize {
-        LINE_MAX
-    }
-
-    /// When the next line may be sent, where the receiver limits their rate.
-    fn not_before(&self) -> Option<Moment> {
-        None
-    }
-
-    /// A line was sent.
-    fn sent(&mut self, _now: Moment) {}
-
-    /// What came back for a line that was sent, where a receiver can refuse it
-    /// behind our back.
-    fn refusal(&self) -> Option<io::Error> {
-        None
-    }
-
-    /// Whether it can never work again: a closed pipe.
-    fn is_over(&self, _error: &io::Error) -> bool {
-        false
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -91,11 +36,11 @@ enum State {
 }
 
 /// An output.
-pub struct Outlet {
-    channel: Box<dyn Channel>,
+pub struct Output {
+    transport: Box<dyn Transport>,
     queue: Queue,
     state: State,
-    origin: Origin,
+    header: Header,
     /// The receiver's limit, as set.
     limit: usize,
     /// The first line as it is sent, while a part of it is (stream sockets, pipes).
@@ -110,17 +55,17 @@ pub struct Outlet {
     error: Option<i32>,
 }
 
-impl Outlet {
+impl Output {
     /// Not connected yet; the first line does that.
-    pub fn new(channel: Box<dyn Channel>, slots: usize, now: Moment) -> Outlet {
-        Outlet {
-            channel,
+    pub fn new(transport: Box<dyn Transport>, slots: usize, now: Moment) -> Output {
+        Output {
+            transport,
             queue: Queue::new(slots),
             state: State::Down {
                 next: now,
                 pause: PAUSE_MIN,
             },
-            origin: Origin {
+            header: Header {
                 facility: Facility::LOG_DAEMON,
                 pid: std::process::id(),
             },
@@ -137,7 +82,7 @@ impl Outlet {
     /// Puts settings in force, and connects anew: the receiver's path may lead
     /// elsewhere now.
     pub fn set(&mut self, facility: Facility, limit: usize, slots: usize, now: Moment) {
-        self.origin.facility = facility;
+        self.header.facility = facility;
         self.limit = limit;
         if self.state == State::Over {
             return;
@@ -178,17 +123,17 @@ impl Outlet {
     /// What poll(2) is to wait for: room, while something waits.
     pub fn waits_for(&self) -> Option<BorrowedFd<'_>> {
         match self.state {
-            State::Full if !self.queue.is_empty() => self.channel.fd(),
+            State::Full if !self.queue.is_empty() => self.transport.fd(),
             _ => None,
         }
     }
 
-    /// When [`Outlet::expire`] wants to be called.
+    /// When [`Output::expire`] wants to be called.
     pub fn deadline(&self) -> Option<Moment> {
         match self.state {
             _ if self.queue.is_empty() => None,
             State::Down { next, .. } => Some(next),
-            State::Up => self.channel.not_before(),
+            State::Up => self.transport.not_before(),
             State::Full | State::Over => None,
         }
     }
@@ -209,7 +154,7 @@ impl Outlet {
             if next > now {
                 return self.error;
             }
-            match self.channel.connect() {
+            match self.transport.connect() {
                 Ok(()) => self.state = State::Up,
                 Err(error) => self.fail(&error, now, pause),
             }
@@ -222,7 +167,7 @@ impl Outlet {
 
     /// Why its lines were not taken, or not by now, as errno(3).
     pub fn failure(&self) -> Option<i32> {
-        let refusal = self.channel.refusal();
+        let refusal = self.transport.refusal();
         let refusal = refusal.and_then(|error| error.raw_os_error());
         match self.state {
             State::Full if !self.is_empty() => Some(libc::EAGAIN),
@@ -233,7 +178,7 @@ impl Outlet {
     /// What poll(2) is to wait for: a refusal of what was sent, if there can be one.
     pub fn may_refuse(&self) -> Option<BorrowedFd<'_>> {
         match self.state {
-            State::Up => self.channel.fd(),
+            State::Up => self.transport.fd(),
             _ => None,
         }
     }
@@ -255,7 +200,7 @@ impl Outlet {
                 if now < next {
                     return;
                 }
-                if let Err(error) = self.channel.connect() {
+                if let Err(error) = self.transport.connect() {
                     return self.fail(&error, now, pause);
                 }
                 self.state = State::Up;
@@ -266,7 +211,7 @@ impl Outlet {
                 }
                 continue;
             }
-            let early = self.channel.not_before().is_some_and(|due| now < due);
+            let early = self.transport.not_before().is_some_and(|due| now < due);
             if self.state != State::Up || early {
                 return;
             }
@@ -281,50 +226,59 @@ impl Outlet {
         if self.sent == 0 {
             self.compose(now);
         }
-        match self.channel.send(&self.buffer[self.sent..self.length]) {
-            Ok(taken) if self.sent + taken < self.length => {
-                self.sent += taken;
-                self.queue.pin(true);
-                self.state = State::Full;
-                false
-            }
-            Ok(_) => {
-                self.channel.sent(now);
-                self.error = None;
-                self.take_off(now);
-                self.tell_dropped(now);
-                true
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.state = State::Full;
-                false
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) && !self.cut => {
-                self.cut = true;
-                true
-            }
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                self.queue.lose_one();
-                self.take_off(now);
-                true
-            }
-            Err(error) => {
-                if *again && !self.channel.is_over(&error) {
-                    *again = false;
-                    self.down(now, pause);
-                    return true;
-                }
-                self.fail(&error, now, pause);
-                false
-            }
+        let error = match self.transport.send(&self.buffer[self.sent..self.length]) {
+            Ok(taken) => return self.taken(taken, now),
+            Err(error) => error,
+        };
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.state = State::Full;
+            return false;
         }
+        if error.kind() == io::ErrorKind::Interrupted {
+            return true;
+        }
+        if error.raw_os_error() == Some(libc::EMSGSIZE) {
+            self.shorten(now);
+            return true;
+        }
+        if *again && !self.transport.is_over(&error) {
+            *again = false;
+            self.down(now, pause);
+            return true;
+        }
+        self.fail(&error, now, pause);
+        false
+    }
+
+    /// The receiver took so many bytes of the first line; whether it took all of it.
+    fn taken(&mut self, taken: usize, now: Moment) -> bool {
+        if self.sent + taken < self.length {
+            self.sent += taken;
+            self.queue.pin(true);
+            self.state = State::Full;
+            return false;
+        }
+        self.transport.sent(now);
+        self.error = None;
+        self.take_off(now);
+        self.report_dropped(now);
+        true
+    }
+
+    /// The first line is too long for the receiver: cuts it once, then gives it up.
+    fn shorten(&mut self, now: Moment) {
+        if !self.cut {
+            self.cut = true;
+            return;
+        }
+        self.queue.lose_one();
+        self.take_off(now);
     }
 
     fn fail(&mut self, error: &io::Error, now: Moment, pause: Micros) {
         self.error = Some(error.raw_os_error().unwrap_or(libc::EIO));
-        if self.channel.is_over(error) {
-            self.channel.close();
+        if self.transport.is_over(error) {
+            self.transport.close();
             self.queue.pin(false);
             self.spill(|_, _| ());
             self.state = State::Over;
@@ -334,7 +288,7 @@ impl Outlet {
     }
 
     fn down(&mut self, next: Moment, pause: Micros) {
-        self.channel.close();
+        self.transport.close();
         self.queue.pin(false);
         self.sent = 0;
         self.state = State::Down { next, pause };
@@ -346,9 +300,9 @@ impl Outlet {
             self.length = 0;
             return;
         };
-        let mut limit = self.limit.min(self.channel.limit());
+        let mut limit = self.limit.min(self.transport.limit());
         let mut line = Line::new(&mut self.buffer[..limit]);
-        self.channel.header(&mut line, self.origin, &entry);
+        self.transport.write_header(&mut line, self.header, &entry);
         let header = line.len();
         if self.cut {
             limit = header + text.len() / 2;
@@ -363,7 +317,7 @@ impl Outlet {
             line.seconds("delayed_s", waited);
         }
         self.length = line.len();
-        if let Some(end) = self.channel.end() {
+        if let Some(end) = self.transport.end() {
             self.buffer[self.length] = end;
             self.length += 1;
         }
@@ -379,9 +333,9 @@ impl Outlet {
         self.cut = false;
     }
 
-    /// Behind the last line that was kept, tells how many were not. Only behind
-    /// one that was taken, or a receiver that takes nothing would be told for ever.
-    fn tell_dropped(&mut self, now: Moment) {
+    /// Reports behind the last kept line how many were dropped. Only behind a line that
+    /// was taken, or a receiver that takes nothing would be sent reports for ever.
+    fn report_dropped(&mut self, now: Moment) {
         if !self.queue.is_empty() {
             return;
         }

@@ -4,18 +4,18 @@
 use std::path::Path;
 use std::time::Instant;
 
-use psilogd::cgroup::Descent;
+use psilogd::cgroup::MostStalled;
 use psilogd::pressure::{Kind, Percent, Resource};
 
 fn main() {
     let Some(root) = std::env::args().nth(1) else {
         return;
     };
-    let mut descent = Descent::new(Path::new(&root));
+    let mut most_stalled = MostStalled::new(Path::new(&root));
     let mut times: Vec<f64> = (0..201)
         .map(|_| {
             let start = Instant::now();
-            let _ = descent.most_stalled(Resource::Memory, Kind::Full, Percent(0));
+            let _ = most_stalled.find(Resource::Memory, Kind::Full, Percent(0));
             start.elapsed().as_secs_f64() * 1e3
         })
         .collect();
