@@ -265,7 +265,6 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
 }
 
 #[test]
-#[ignore = "some functions and files are longer still"]
 fn functions_and_files_are_short() {
     let mut long = Vec::new();
     for (path, text) in files() {

@@ -2,9 +2,10 @@
 //! the other, until there is none: counters to read, lines to log, triggers that are
 //! dead. Nothing here allocates.
 //!
-//! A step is a row of passes over what is armed, or over the rules. A pass runs from
-//! the last to the first, since a monitor that is disarmed on the way leaves its
-//! place to the last one, which was visited already.
+//! A step is a row of passes over what is armed, or over the rules. A pass over
+//! monitors runs from the last to the first, since one that is disarmed on the way
+//! leaves its place to the last one, which was visited already. A pass over rules runs
+//! in their order, which is that of the lines.
 //!
 //! ```text
 //! wake:    Fired --(grace over: GraceOver)--> Expired --(round due: Fallback)--> Summaries
@@ -210,19 +211,22 @@ impl<T> Monitors<T> {
         }
     }
 
-    fn visit(&mut self, index: usize) -> Option<Due> {
-        match self.step.pass {
+    /// With so many visits left in this pass.
+    fn visit(&mut self, left: usize) -> Option<Due> {
+        let (pass, now) = (self.step.pass, self.step.now);
+        let at = self.length(pass) - 1 - left;
+        match pass {
             Pass::Summaries => {
-                let summary = self.rules[index].limit.summary(self.step.now);
-                summary.map(|sum| Due::Suppressed(index, sum))
+                let summary = self.rules[at].limit.summary(now);
+                summary.map(|sum| Due::Suppressed(at, sum))
             }
             Pass::LastSummaries => {
-                let rule = self.rules.get_mut(index).filter(|rule| rule.retiring);
+                let rule = self.rules.get_mut(at).filter(|rule| rule.retiring);
                 let summary = rule.and_then(|rule| rule.limit.last_summary());
-                summary.map(|sum| Due::Suppressed(index, sum))
+                summary.map(|sum| Due::Suppressed(at, sum))
             }
-            Pass::Notices { at_once } => self.visit_notice(index, at_once),
-            _ => self.visit_monitor(index).map(Due::Task),
+            Pass::Notices { at_once } => self.visit_notice(at, at_once),
+            _ => self.visit_monitor(left).map(Due::Task),
         }
     }
 
@@ -254,7 +258,7 @@ impl<T> Monitors<T> {
             capped,
             ..
         } = &mut self.rules[at];
-        let notice = if visit % 2 == 1 { lost } else { capped };
+        let notice = if visit % 2 == 0 { lost } else { capped };
         let count = match at_once {
             true => notice.take_at_once(now),
             false => notice.take(now),
@@ -264,7 +268,7 @@ impl<T> Monitors<T> {
             return None;
         }
         Some(match visit % 2 {
-            1 => Due::Lost(at, count),
+            0 => Due::Lost(at, count),
             _ => Due::Capped(at, count),
         })
     }

@@ -361,3 +361,17 @@ fn the_end_sums_up_what_was_suppressed() {
     assert_eq!(tasks(&mut monitors), ["close 0 stop", "suppressed"]);
     assert_eq!(tasks(&mut monitors), [""; 0]);
 }
+
+#[test]
+fn what_is_lost_is_logged_in_the_order_of_the_rules() {
+    let rules = ["a", "b", "c"].map(|name| format!("io full 1%/2s cgroup=/* name={name}"));
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let mut monitors = monitors(9, &rules);
+    monitors.recount(NOW, Some(FAILURE));
+    monitors.notify(NOW, true);
+    let mut names = Vec::new();
+    while let Some(Task::Log(Report::Lost { rule, .. })) = monitors.next_task() {
+        names.push(rule.name.clone());
+    }
+    assert_eq!(names, ["a", "b", "c"]);
+}

@@ -32,6 +32,9 @@ impl Report<'_> {
             }
             Report::Status { .. } | Report::Tally { .. } => self.write_status(line),
             Report::Crossing { .. } | Report::Reading { .. } => self.write_debug(line),
+            Report::Reload { .. } | Report::ReloadFailed { .. } | Report::WindowConflict { .. } => {
+                self.write_configuration(line);
+            }
             _ => self.write_process(line),
         }
     }
@@ -138,25 +141,9 @@ impl Report<'_> {
         }
     }
 
-    /// psilogd itself: start, stop, configuration, lines that were not written.
-    fn write_process(&self, line: &mut Line<'_>) {
+    /// The configuration.
+    fn write_configuration(&self, line: &mut Line<'_>) {
         match *self {
-            Report::Start {
-                version,
-                triggers,
-                failed,
-                poll,
-            } => {
-                line.word("version", version);
-                line.number("triggers", triggers as u64);
-                line.number("failed", failed as u64);
-                if let Some(period) = poll {
-                    line.seconds("poll_s", period);
-                }
-            }
-            Report::Stop { signal } => {
-                line.word("signal", signal.token());
-            }
             Report::Reload {
                 triggers,
                 added,
@@ -176,6 +163,30 @@ impl Report<'_> {
             } => {
                 rejected(line, file, number, reason, word);
             }
+            Report::WindowConflict { short, long } => window_conflict(line, short, long),
+            _ => {}
+        }
+    }
+
+    /// psilogd itself: start, stop, and lines that were not written.
+    fn write_process(&self, line: &mut Line<'_>) {
+        match *self {
+            Report::Start {
+                version,
+                triggers,
+                failed,
+                poll,
+            } => {
+                line.word("version", version);
+                line.number("triggers", triggers as u64);
+                line.number("failed", failed as u64);
+                if let Some(period) = poll {
+                    line.seconds("poll_s", period);
+                }
+            }
+            Report::Stop { signal } => {
+                line.word("signal", signal.token());
+            }
             Report::Dropped { count } => {
                 line.number("count", count);
             }
@@ -190,7 +201,6 @@ impl Report<'_> {
                 line.number("begins", begins);
                 line.seconds("since_s", since);
             }
-            Report::WindowConflict { short, long } => window_conflict(line, short, long),
             _ => {}
         }
     }

@@ -204,6 +204,11 @@ pub enum Class {
     Alarm,
 }
 
+const INFO: Severity = Severity::INFO;
+const WARNING: Severity = Severity::WARNING;
+const ERR: Severity = Severity::ERR;
+const DEBUG: Severity = Severity::DEBUG;
+
 /// What is fixed for each kind of report; psilogd(8), LINES has the same table.
 #[derive(Clone, Copy)]
 pub struct Heading {
@@ -220,122 +225,66 @@ pub struct Heading {
     pub class: Class,
 }
 
+/// The heading of everything but an episode: its level is its severity, but for good
+/// news.
+const fn fixed(event: &'static str, sentence: &'static str, level: Severity) -> Heading {
+    let class = match level.number() {
+        6.. => Class::Information,
+        _ => Class::Alarm,
+    };
+    Heading {
+        event,
+        sentence,
+        level,
+        severity: level,
+        class,
+    }
+}
+
+/// What receivers that drop info must not lose.
+const fn at_notice(heading: Heading) -> Heading {
+    Heading {
+        severity: Severity::NOTICE,
+        ..heading
+    }
+}
+
+/// The heading of an episode's line: its level is the rule's.
+const fn episode(event: &'static str, sentence: &'static str, rule: &Rule) -> Heading {
+    let (level, class) = (rule.level, Class::Alarm);
+    Heading {
+        event,
+        sentence,
+        level,
+        severity: level,
+        class,
+    }
+}
+
 impl Report<'_> {
     /// The one table of events.
     pub fn heading(&self) -> Heading {
-        use Class::{Alarm, Information, Still};
-        let (event, sentence, level, severity, class) = match self {
-            Report::Begin(episode) => {
-                let level = episode.rule.level;
-                ("begin", " pressure", level, level, Alarm)
-            }
-            Report::Still(episode) => {
-                let level = episode.rule.level;
-                ("still", " pressure still", level, level, Still)
-            }
-            Report::End(episode, _) => {
-                let level = episode.rule.level;
-                ("end", " pressure ended", level, Severity::NOTICE, Alarm)
-            }
-            Report::Lost { .. } => ("lost", "trigger lost", Severity::ERR, Severity::ERR, Alarm),
-            Report::Restored(_) => (
-                "restored",
-                "trigger restored",
-                Severity::INFO,
-                Severity::NOTICE,
-                Information,
-            ),
-            Report::Capped { count: 0, .. } => (
-                "capped",
-                "cgroups left out",
-                Severity::INFO,
-                Severity::INFO,
-                Information,
-            ),
-            Report::Capped { .. } => (
-                "capped",
-                "cgroups left out",
-                Severity::WARNING,
-                Severity::WARNING,
-                Alarm,
-            ),
-            Report::Reload { .. } => (
-                "reload",
-                "configuration reloaded",
-                Severity::INFO,
-                Severity::NOTICE,
-                Information,
-            ),
-            Report::ReloadFailed { .. } => (
-                "reload_failed",
-                "configuration rejected",
-                Severity::ERR,
-                Severity::ERR,
-                Alarm,
-            ),
-            Report::Dropped { .. } => (
-                "dropped",
-                "lines dropped",
-                Severity::WARNING,
-                Severity::WARNING,
-                Alarm,
-            ),
-            Report::Suppressed { .. } => (
-                "suppressed",
-                "lines suppressed",
-                Severity::WARNING,
-                Severity::WARNING,
-                Alarm,
-            ),
-            Report::WindowConflict { .. } => (
-                "window_conflict",
-                "windows differ",
-                Severity::WARNING,
-                Severity::WARNING,
-                Alarm,
-            ),
-            Report::Status { .. } | Report::Tally { .. } => (
-                "status",
-                "status",
-                Severity::INFO,
-                Severity::INFO,
-                Information,
-            ),
-            Report::Start { .. } => (
-                "start",
-                "psilogd started",
-                Severity::INFO,
-                Severity::NOTICE,
-                Information,
-            ),
-            Report::Stop { .. } => (
-                "stop",
-                "psilogd stopping",
-                Severity::INFO,
-                Severity::NOTICE,
-                Information,
-            ),
-            Report::Crossing { .. } => (
-                "crossing",
-                "trigger fired",
-                Severity::DEBUG,
-                Severity::DEBUG,
-                Information,
-            ),
-            Report::Reading { .. } => (
-                "reading",
-                "counter read",
-                Severity::DEBUG,
-                Severity::DEBUG,
-                Information,
-            ),
-        };
-        Heading {
-            event,
-            sentence,
-            level,
-            severity,
-            class,
+        match self {
+            Report::Begin(begin) => episode("begin", " pressure", begin.rule),
+            Report::Still(still) => Heading {
+                class: Class::Still,
+                ..episode("still", " pressure still", still.rule)
+            },
+            Report::End(end, _) => at_notice(episode("end", " pressure ended", end.rule)),
+            Report::Lost { .. } => fixed("lost", "trigger lost", ERR),
+            Report::Restored(_) => at_notice(fixed("restored", "trigger restored", INFO)),
+            Report::Capped { count: 0, .. } => fixed("capped", "cgroups left out", INFO),
+            Report::Capped { .. } => fixed("capped", "cgroups left out", WARNING),
+            Report::Reload { .. } => at_notice(fixed("reload", "configuration reloaded", INFO)),
+            Report::ReloadFailed { .. } => fixed("reload_failed", "configuration rejected", ERR),
+            Report::Dropped { .. } => fixed("dropped", "lines dropped", WARNING),
+            Report::Suppressed { .. } => fixed("suppressed", "lines suppressed", WARNING),
+            Report::WindowConflict { .. } => fixed("window_conflict", "windows differ", WARNING),
+            Report::Status { .. } | Report::Tally { .. } => fixed("status", "status", INFO),
+            Report::Start { .. } => at_notice(fixed("start", "psilogd started", INFO)),
+            Report::Stop { .. } => at_notice(fixed("stop", "psilogd stopping", INFO)),
+            Report::Crossing { .. } => fixed("crossing", "trigger fired", DEBUG),
+            Report::Reading { .. } => fixed("reading", "counter read", DEBUG),
         }
     }
 }

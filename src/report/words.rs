@@ -83,16 +83,12 @@ impl Hint {
             Hint::CgroupPressure => {
                 "the cgroup has no pressure files: set its cgroup.pressure to 1, or boot with psi=1"
             }
-            Hint::Owner => {
-                "the cgroup belongs to another user: run as root or with CAP_DAC_OVERRIDE"
-            }
+            Hint::Owner => "another user owns the cgroup: run as root or with CAP_DAC_OVERRIDE",
             Hint::ReadOnly => {
                 "it is mounted read-only: unset ProtectControlGroups=yes in the systemd unit, or \
                  remount it"
             }
-            Hint::Namespace => {
-                "a cgroup namespace can't watch its own root: name a cgroup below it"
-            }
+            Hint::Namespace => "a cgroup namespace can't watch its root: name a cgroup below it",
             Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
             Hint::Inotify => {
                 "new cgroups are not noticed at once: raise fs.inotify.max_user_watches or \
