@@ -201,6 +201,16 @@ impl Psilogd {
             .expect("a number")
     }
 
+    /// Its time on a CPU, in clock ticks: utime and stime of proc(5).
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("alive");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name");
+        let ticks = fields.split(' ').skip(11).take(2);
+        ticks
+            .map(|field| field.parse::<u64>().expect("a number"))
+            .sum()
+    }
+
     /// The descriptors of pressure files and the files behind them.
     pub fn pressure_fds(&self) -> BTreeMap<String, PathBuf> {
         let directory = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("alive");
