@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Completion;
 
-pub use crate::common::{Cgroup, NO_CGROUP, Outcome, Scratch, signal, skip, trial};
+pub use crate::common::{Cgroup, NO_CGROUP, Outcome, Scratch, signal, skip, trial, works};
 
 pub const PSISTAT: &str = env!("CARGO_BIN_EXE_psistat");
 pub const PSILOGD: &str = env!("CARGO_BIN_EXE_psilogd");
