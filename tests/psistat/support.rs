@@ -28,6 +28,13 @@ pub fn missing(programs: &[&str]) -> Option<String> {
     Some(format!("{program} is not installed"))
 }
 
+/// Why ^C can't be tried: what is ignored where the tests were started is ignored by
+/// psistat.
+pub fn no_interrupt() -> Option<&'static str> {
+    psilogd::sys::is_ignored(libc::SIGINT)
+        .then_some("SIGINT is ignored, as by what a script starts in the background")
+}
+
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/psistat/fixtures")
 }
