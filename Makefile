@@ -21,14 +21,14 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
 	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages tests/repeat \
-	  tests/bench-psistat.sh tests/receivers/install packaging/completion/generate \
+	  tests/bench-psistat.sh tests/lint-words tests/receivers/install packaging/completion/generate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
 	  packaging/debian/tests/drill packaging/debian/tests/episode
 PACKAGING_TESTS = $(filter-out %.sh,$(wildcard tests/packaging/*))
 
 BUILD   = build
-# not empty: for a TARGET like armv7-unknown-linux-musleabihf, see README.md
+# not empty: for a TARGET like armv7-unknown-linux-musleabihf, see packaging/README.md
 BUILD_STD =
 
 # Rust's own linker folds equal functions, packs relocations and takes the layout
@@ -80,7 +80,7 @@ else
 	echo "make: no Rust library for $(TARGET): install it with" \
 	     "'rustup target add $(TARGET)' or your distribution's package" \
 	     "(Debian: libstd-rust-dev has no musl; use rustup)," \
-	     "or build it with BUILD_STD=yes, see README.md" >&2; exit 1; }
+	     "or build it with BUILD_STD=yes, see packaging/README.md" >&2; exit 1; }
 endif
 
 check:
@@ -91,8 +91,8 @@ bench: all
 	python3 tests/bench.py $(BUILT)
 	tests/bench-psistat.sh $(BUILT)/psistat
 
-# Alarms over traces of pressure, held against what was wanted: the table and the
-# picture of README.md.
+# Alarms over traces of pressure, compared with what was wanted: writes
+# tests/replay/table.md and episode.svg, the picture of README.md.
 replay:
 	REPLAY_WRITE=1 $(CARGO) test --locked --release --test replay -- --nocapture
 
@@ -138,6 +138,8 @@ lint:
 	shellcheck -s dash -e SC1091 tests/vm/functions tests/vm/scenarios/*
 	shellcheck -x -P SCRIPTDIR $(PACKAGING_TESTS) tests/newcomer
 	shellcheck -s sh packaging/init/procd/psilogd
+	$(CARGO) build --locked
+	tests/lint-words target/debug
 	@# these need tools that a host may lack; tests/packaging/install fetches them
 	@PATH="$$PATH:$(CURDIR)/target/packaging/venv/bin" packaging/audit
 

@@ -59,7 +59,7 @@ impl Hint {
     pub const fn sentence(self) -> &'static str {
         match self {
             Hint::Psi => {
-                "the kernel records no pressure: boot with psi=1 (Linux 4.20 or later, CONFIG_PSI)"
+                "the kernel records no pressure: boot with psi=1 (Linux 5.2 or later, CONFIG_PSI)"
             }
             Hint::ProcSubset => {
                 "/proc shows only processes: unset ProcSubset=pid in the systemd unit, or add \

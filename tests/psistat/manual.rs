@@ -9,6 +9,10 @@ use super::support::*;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("manual::every_option_and_key_is_in_it", complete),
+        trial(
+            "manual::its_diagnostics_are_what_the_source_says",
+            diagnostics,
+        ),
         trial("manual::mandoc_has_nothing_to_say", lint),
     ]
 }
@@ -64,6 +68,43 @@ fn complete() -> Outcome {
     ] {
         assert!(page.contains(&format!(".It Cm {key}\n")), "{key}");
     }
+    DONE
+}
+
+/// Every message that DIAGNOSTICS lists is written somewhere, to the letter, but for
+/// what it fills in: paths, an option's letter and the system's own words.
+fn diagnostics() -> Outcome {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut source = String::new();
+    for file in ["psistat/failure.rs", "report/words.rs", "pressure.rs"] {
+        let text = std::fs::read_to_string(root.join("src").join(file)).expect("source");
+        // a line that ends in a backslash goes on at the next line's first word
+        source.extend(text.split("\\\n").map(str::trim_start));
+    }
+    let page = page();
+    let (_, text) = page.split_once(".Sh DIAGNOSTICS").expect("DIAGNOSTICS");
+    let (text, _) = text.split_once(".Sh ").expect("a section after it");
+    let items = text.lines().filter_map(|line| line.strip_prefix(".It "));
+    let mut pieces = 0;
+    for item in items {
+        let mut message = item.trim_matches('"').to_string();
+        for filled in [
+            "/proc/pressure",
+            "/proc/self/mountinfo",
+            "-P expects",
+            "-C expects",
+            "Permission denied",
+            "Is a directory",
+        ] {
+            message = message.replace(filled, "...");
+        }
+        for piece in message.split("...") {
+            let piece = piece.trim_matches([' ', ':', ';']);
+            assert!(source.contains(piece), "{piece}: {item}");
+            pieces += usize::from(!piece.is_empty());
+        }
+    }
+    assert!(pieces >= 20, "{pieces}");
     DONE
 }
 

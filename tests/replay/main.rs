@@ -1,6 +1,6 @@
 //! Replays traces of pressure through what the daemon runs, and holds what is
 //! told against what was wanted. `cargo test --release --test replay table --
-//! --nocapture` prints the table of README.md and writes the picture.
+//! --nocapture` prints tests/replay/table.md.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! The verdicts as a table and a picture, and the figures that must hold.
+//! The verdicts as a table, and the figures that must hold.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -125,7 +125,7 @@ fn verdicts_are_as_promised() {
         }
     }
     documented("tests/replay/table.md", &text);
-    documented("tests/replay/alarms.svg", &picture::draw(&all));
+    documented("tests/replay/episode.svg", &picture::draw());
 }
 
 /// Where other processes steal events begins may be late, as late as the slow reading
