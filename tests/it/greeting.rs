@@ -112,7 +112,7 @@ fn receiver(scratch: &Scratch) -> (UnixDatagram, String) {
 
 fn received(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).expect("a line");
+    let length = uninterrupted(|| socket.recv(&mut buffer)).expect("a line");
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
