@@ -51,7 +51,7 @@ impl Manager {
     fn next(&self, within: Duration) -> Option<String> {
         let mut buffer = [0; 4096];
         self.socket.set_read_timeout(Some(within)).expect("set");
-        let length = self.socket.recv(&mut buffer).ok()?;
+        let length = uninterrupted(|| self.socket.recv(&mut buffer)).ok()?;
         Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
     }
 

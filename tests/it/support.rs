@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -201,6 +201,16 @@ impl Psilogd {
             .expect("a number")
     }
 
+    /// Its time on a CPU, in clock ticks: utime and stime of proc(5).
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("alive");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name");
+        let ticks = fields.split(' ').skip(11).take(2);
+        ticks
+            .map(|field| field.parse::<u64>().expect("a number"))
+            .sum()
+    }
+
     /// The descriptors of pressure files and the files behind them.
     pub fn pressure_fds(&self) -> BTreeMap<String, PathBuf> {
         let directory = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("alive");
@@ -229,6 +239,18 @@ pub fn signal(pid: u32, name: &str) {
         .status()
         .expect("sh runs");
     assert!(status.success(), "kill -{name} {pid}");
+}
+
+/// A call that receives with a time-out ends with EINTR when a child of this process ends
+/// or stops while another thread starts one: that thread has SIGCHLD blocked, so that the
+/// kernel doesn't discard it, and interrupts whoever waits.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// Waits until the condition holds.

@@ -33,7 +33,7 @@ impl Receiver {
 
     fn next(&self) -> String {
         let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).expect("a datagram");
+        let length = uninterrupted(|| self.socket.recv(&mut buffer)).expect("a datagram");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 }

@@ -407,6 +407,9 @@ fn closed_while_idle() -> Outcome {
 
 /// A shell's loop ends with ^C only if the program in it dies of it.
 fn interrupted() -> Outcome {
+    if let Some(why) = no_interrupt() {
+        return skip(why);
+    }
     for (name, number) in [("INT", 2), ("TERM", 15)] {
         let mut running = Running::new(&["-P", &fixture("all/1"), "1h"]);
         running.line();
@@ -448,6 +451,9 @@ fn sleeps(running: &Running) -> bool {
 }
 
 fn suggest_interrupted() -> Outcome {
+    if let Some(why) = no_interrupt() {
+        return skip(why);
+    }
     let mut running = Running::new(&["-P", &fixture("all/1"), "--suggest", "24h"]);
     until("psistat to wait", || sleeps(&running).then_some(()));
     running.signal("INT");

@@ -32,7 +32,7 @@ fn set(directory: &Scratch, total: u64) {
 
 /// Stops a psistat; what it has recorded.
 fn stopped(running: &mut Running, file: &str) -> Vec<Point> {
-    running.signal("INT");
+    running.signal("TERM");
     assert_eq!(running.ended().code(), Some(0));
     parse(&fs::read_to_string(file).expect("a record")).expect("a record")
 }
@@ -120,7 +120,7 @@ fn full() -> Outcome {
         let stat = fs::read_to_string(format!("/proc/{}/stat", running.child.id())).ok()?;
         stat.contains(") S ").then_some(())
     });
-    running.signal("INT");
+    running.signal("TERM");
     assert_eq!(running.ended().code(), Some(1));
     DONE
 }

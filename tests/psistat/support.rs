@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Completion;
 
-pub use crate::common::{Cgroup, NO_CGROUP, Outcome, Scratch, signal, skip, trial};
+pub use crate::common::{Cgroup, NO_CGROUP, Outcome, Scratch, signal, skip, trial, works};
 
 pub const PSISTAT: &str = env!("CARGO_BIN_EXE_psistat");
 pub const PSILOGD: &str = env!("CARGO_BIN_EXE_psilogd");
@@ -26,6 +26,13 @@ pub fn have(program: &str) -> bool {
 pub fn missing(programs: &[&str]) -> Option<String> {
     let program = programs.iter().find(|program| !have(program))?;
     Some(format!("{program} is not installed"))
+}
+
+/// Why ^C can't be tried: what is ignored where the tests were started is ignored by
+/// psistat.
+pub fn no_interrupt() -> Option<&'static str> {
+    psilogd::sys::is_ignored(libc::SIGINT)
+        .then_some("SIGINT is ignored, as by what a script starts in the background")
 }
 
 pub fn fixtures() -> PathBuf {

@@ -69,7 +69,7 @@ fn one_send() -> Outcome {
     socket.set_read_timeout(Some(DEADLINE))?;
     let reader = thread::spawn(move || {
         let mut buffer = [0; 2048];
-        (0..LINES).all(|_| socket.recv(&mut buffer).is_ok())
+        (0..LINES).all(|_| uninterrupted(|| socket.recv(&mut buffer)).is_ok())
     });
     let file = scratch.0.join("trace");
     let status = strace(&file, &std::env::current_exe()?)

@@ -240,7 +240,7 @@ impl Wire {
     fn send(&mut self, report: &Report<'_>) -> (usize, String) {
         self.sink.log(report);
         let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).expect("a datagram");
+        let length = uninterrupted(|| self.socket.recv(&mut buffer)).expect("a datagram");
         let text = String::from_utf8(buffer[..length].to_vec()).expect("ASCII");
         let tag = format!(" psilogd[{}]: ", std::process::id());
         let (header, body) = text.split_once(&tag).expect("the tag");

@@ -130,7 +130,7 @@ impl Pressed {
     /// The next line at the socket, without its header.
     fn next(&mut self) -> String {
         let mut buffer = [0; 2048];
-        let length = self.socket.recv(&mut buffer).expect("a line");
+        let length = uninterrupted(|| self.socket.recv(&mut buffer)).expect("a line");
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
         let (_, body) = text.split_once("]: ").expect("a tag");
         self.lines.push(body.into());

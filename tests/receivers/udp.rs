@@ -27,7 +27,7 @@ fn receiver(address: &str) -> Option<UdpSocket> {
 
 fn next(socket: &UdpSocket) -> String {
     let mut buffer = [0; 2048];
-    let length = socket.recv(&mut buffer).expect("a datagram");
+    let length = uninterrupted(|| socket.recv(&mut buffer)).expect("a datagram");
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
