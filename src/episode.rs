@@ -355,7 +355,9 @@ impl Episode {
         };
         let event = pressed.take(window, before.at, now.at, &self.params);
         if let Some(Event::End(_)) = event {
-            self.state = State::Quiet { older: before };
+            // what was counted for this episode counts for no other, and the kernel may
+            // deliver an event that it latched meanwhile
+            self.state = State::Quiet { older: now };
         }
         event
     }

@@ -107,6 +107,15 @@ pub(super) fn plausible_growth(before: Sample, now: Sample, window: Micros) -> G
 }
 
 impl Figures {
+    /// Some window is as bad as their mean, whatever the readings could see: the window
+    /// that led up to an event is known by its threshold alone.
+    fn with_plausible_worst(self) -> Figures {
+        Figures {
+            worst: self.worst.max(self.mean()),
+            ..self
+        }
+    }
+
     /// `stalled` over `duration`.
     pub fn mean(&self) -> Percent {
         share(self.stalled, self.duration)
@@ -267,6 +276,7 @@ impl Run {
             hits: self.hits,
             worst: self.worst,
         }
+        .with_plausible_worst()
     }
 
     /// What it amounts to if pressure ended near `at`, the reading between its newest
@@ -287,6 +297,7 @@ impl Run {
             stalled: figures.stalled + calm.stalled,
             ..figures
         }
+        .with_plausible_worst()
     }
 }
 

@@ -222,3 +222,36 @@ fn an_event_while_pressed_changes_nothing() {
     assert_eq!(m.cross(), None);
     assert_eq!(m.episode, before);
 }
+
+/// The kernel latches an event during an episode and delivers it with the next stall,
+/// however small. With the capability a quarter of the threshold confirms an event, and
+/// the calm windows at the end may hold nearly half of it.
+#[test]
+fn an_event_that_was_latched_meanwhile_begins_nothing() {
+    let mut m = armed("io full 60%/2s for=0 clear=2s", true);
+    m.pass(Micros::secs(2), 90);
+    assert!(matches!(m.cross(), Some(Event::Begin(_))));
+    assert_eq!(m.secs(2, 90), []);
+    let end = only(&m.secs(2, 25));
+    assert!(matches!(end, Event::End(_)));
+    m.pass(Micros::millis(100), 60);
+    assert_eq!(m.cross(), None);
+    assert_eq!(m.secs(2, 0), []);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
+}
+
+/// A stall shorter than the window that led up to the event is known by its threshold
+/// alone, and by its mean.
+#[test]
+fn the_worst_window_is_never_better_than_the_mean() {
+    let mut m = machine("io full 60%/2s for=0 clear=2s");
+    m.pass(Micros::millis(1300), 100);
+    let Some(Event::Begin(figures)) = m.cross() else {
+        panic!("no begin");
+    };
+    assert!(figures.worst >= figures.mean(), "{figures:?}");
+    let Event::End(figures) = only(&m.secs(2, 0)) else {
+        panic!("no end");
+    };
+    assert!(figures.worst >= figures.mean(), "{figures:?}");
+}
