@@ -4,6 +4,7 @@
 mod arming;
 mod drill;
 mod greet;
+mod rehearse;
 mod reload;
 
 use std::error::Error;
@@ -126,6 +127,7 @@ impl Daemon {
             failed: self.monitors.unarmed(),
             poll: self.monitors.fallback_period(),
         });
+        self.rehearse();
         stay_in_memory();
         self.notify_ready();
     }
@@ -134,9 +136,14 @@ impl Daemon {
     /// when it is over. Allocates nothing but for a reload, and for cgroups that
     /// are created and removed.
     pub fn turn(&mut self) -> Option<ExitCode> {
-        if let Err(error) = self.wait() {
-            return Some(self.give_up(&error));
+        match self.wait() {
+            Ok(()) => self.serve(),
+            Err(error) => Some(self.give_up(&error)),
         }
+    }
+
+    /// What a turn does when it has waited.
+    fn serve(&mut self) -> Option<ExitCode> {
         let now = sys::now();
         self.note_events();
         self.monitors.wake(now);
