@@ -167,7 +167,7 @@ impl Daemon {
 
     /// Waits for a signal, a trigger or the next thing that is due.
     fn wait(&mut self) -> io::Result<()> {
-        self.fill_slots();
+        self.rebuild_poll_set();
         let due = self
             .monitors
             .deadline()
@@ -181,7 +181,7 @@ impl Daemon {
 
     /// The poll array. Within its capacity but after more was armed, and then
     /// [`Daemon::report_unarmed`] has filled it once.
-    fn fill_slots(&mut self) {
+    fn rebuild_poll_set(&mut self) {
         let tree = self.tree.as_ref().and_then(Tree::fd);
         let slot = |fd| Slot::new(fd, libc::POLLIN);
         self.slots.clear();

@@ -38,7 +38,7 @@ impl Daemon {
                     .unarmed_cgroups()
                     .any(|path| tree.may_appear(path))
         };
-        !self.monitors.is_empty() || tree.is_some_and(may_appear) || self.is_blind()
+        !self.monitors.is_empty() || tree.is_some_and(may_appear) || self.misses_changes()
     }
 
     /// Arms whatever the rules cover and is not armed yet; `bad` gets the first
@@ -98,14 +98,14 @@ impl Daemon {
     }
 
     /// Whether cgroups are created without notice.
-    fn is_blind(&self) -> bool {
+    fn misses_changes(&self) -> bool {
         self.tree
             .as_ref()
             .is_some_and(|tree| tree.inotify_error().is_some())
     }
 
     /// Why no pattern's cgroups are seen, or not all of them.
-    fn blindness(&self) -> Option<Failure> {
+    fn inotify_error(&self) -> Option<Failure> {
         let (errno, hint) = match &self.tree {
             None => (libc::ENOENT, Hint::Cgroup2),
             Some(tree) => match tree.inotify_error()? {
@@ -265,10 +265,10 @@ impl Daemon {
                 // what can't be armed is logged with the others of its rule
                 let _ = self.arm_one(&rule, Some(&path));
             }
-            self.monitors.recount(sys::now(), self.blindness());
+            self.monitors.recount(sys::now(), self.inotify_error());
             self.stop_following();
             self.changed = false;
-            self.fill_slots();
+            self.rebuild_poll_set();
             // what was armed has to stay as the rest does; may be refused likewise
             let _ = sys::lock_memory();
         }

@@ -30,7 +30,7 @@ impl Daemon {
         if let Some(most_stalled) = &mut self.most_stalled {
             most_stalled.find(Resource::Memory, Kind::Full, Percent(0));
         }
-        self.fill_slots();
+        self.rebuild_poll_set();
         // an output that is closed is noticed again by the first turn
         let _ = self.serve();
     }

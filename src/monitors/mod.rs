@@ -79,7 +79,7 @@ pub struct Monitors<T> {
     ids: Ids,
     fallback: FallbackPoll,
     /// Why no pattern's cgroups are seen, or not all of them.
-    blind: Option<Failure>,
+    inotify_error: Option<Failure>,
     step: Step,
 }
 
@@ -95,7 +95,7 @@ impl<T> Monitors<T> {
             lines: None,
             ids,
             fallback,
-            blind: None,
+            inotify_error: None,
             step: Step::OVER,
         }
     }
@@ -274,17 +274,17 @@ impl<T> Monitors<T> {
     }
 
     /// After what is watched has changed: counts anew what each rule has lost and what
-    /// the cap leaves out, and whether fallback readings are needed. With `blind`,
+    /// the cap leaves out, and whether fallback readings are needed. With an `inotify_error`,
     /// patterns have lost what they can't see, and the tree is scanned now and then.
-    pub fn recount(&mut self, now: Moment, blind: Option<Failure>) {
-        self.blind = blind;
+    pub fn recount(&mut self, now: Moment, inotify_error: Option<Failure>) {
+        self.inotify_error = inotify_error;
         for RuleInForce {
             rule, lost, capped, ..
         } in &mut self.rules
         {
             let of_rule = |unarmed: &&Unarmed| Rc::ptr_eq(unarmed.alert.rule(), rule);
             let count = self.unarmed.iter().filter(of_rule).count();
-            let unseen = usize::from(blind.is_some() && rule.is_pattern());
+            let unseen = usize::from(inotify_error.is_some() && rule.is_pattern());
             lost.set(now, count.max(unseen));
             capped.set(now, waiting_of(&self.waiting, rule));
         }
@@ -292,7 +292,8 @@ impl<T> Monitors<T> {
             .armed
             .iter()
             .any(|monitor| !monitor.alert.is_privileged());
-        self.fallback.set_needed(now, unprivileged, blind.is_some());
+        self.fallback
+            .set_needed(now, unprivileged, inotify_error.is_some());
     }
 
     fn first_unarmed(&self, rule: &Rc<Rule>) -> Option<&Unarmed> {

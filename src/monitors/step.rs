@@ -192,7 +192,7 @@ impl<T> Monitors<T> {
             }
             let behind = self.behind(pass);
             self.start(now, behind);
-            if pass == Pass::Fallback && self.blind.is_some() {
+            if pass == Pass::Fallback && self.inotify_error.is_some() {
                 return Some(Due::Task(Task::Rescan));
             }
         }
@@ -277,7 +277,7 @@ impl<T> Monitors<T> {
     fn lost(&self, at: usize, count: usize) -> Report<'_> {
         let rule = &self.rules[at].rule;
         let first = self.first_unarmed(rule);
-        let failure = first.map(|unarmed| unarmed.failure).or(self.blind);
+        let failure = first.map(|unarmed| unarmed.failure).or(self.inotify_error);
         // something is lost only where one of them is there
         let Failure { errno, hint } = failure.unwrap_or(Failure {
             errno: libc::EIO,
