@@ -34,7 +34,7 @@ BUILD_STD =
 # Rust's own linker folds equal functions, packs relocations and takes the layout
 # of packaging/static.ld: 65 KB less on disk. Paths of the build machine stay out.
 # Where the source of Rust's library is installed, its paths would come in: they are
-# told as where it isn't.
+# mapped to what they are where it isn't.
 SYSROOT := $(shell $(RUSTC) --print sysroot)
 COMMIT  := $(shell $(RUSTC) -vV | sed -n 's/^commit-hash: //p')
 LLD     = $(wildcard $(SYSROOT)/lib/rustlib/*/bin/rust-lld)
@@ -63,7 +63,7 @@ endif
 all: target
 	RUSTFLAGS="$(FLAGS)" $(CARGO) $(BUILD) --release $(VENDOR) --target $(TARGET)
 
-# The static target is one command away, or the reason why it isn't is told.
+# The static target is one command away, or the reason why it isn't is printed.
 target:
 ifneq ($(BUILD_STD),)
 	@test -d "$(SYSROOT)/lib/rustlib/src/rust/library" || \

@@ -54,7 +54,7 @@ pub type Readings = [Option<Reading>; 4];
 pub struct Group {
     /// The cgroup's path below the mount; None is the whole system.
     pub path: Option<Vec<u8>>,
-    /// Tells a cgroup from a later one of the same path.
+    /// Distinguishes a cgroup from a later one of the same path.
     pub id: u64,
     /// Its files.
     pub readings: Readings,
@@ -112,7 +112,7 @@ const BOOT: Reading = {
 };
 
 /// What the first row is held against: every counter since boot. For a cgroup
-/// that is younger this understates, since nothing tells how old it is.
+/// that is younger this understates, since its age is not known.
 pub const SINCE_BOOT: Readings = [Some(BOOT); 4];
 
 impl Group {

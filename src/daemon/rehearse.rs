@@ -21,8 +21,8 @@ const RULE: &str = "memory full 50%/2s for=0 clear=4s repeat=2s";
 const STALLED: [u64; 5] = [2_000_000, 2_000_000, 0, 0, 0];
 
 impl Daemon {
-    /// Begin, still and end of an alert that nobody has, written to nowhere; then what a
-    /// turn of the loop does when nothing has happened.
+    /// Begin, still and end of an alert of its own, written to nowhere; then what a turn
+    /// of the loop does when nothing has happened.
     pub(super) fn rehearse(&mut self) {
         if let Ok(rule) = Rule::parse(RULE.split(' ')) {
             walk(rule, sys::now());

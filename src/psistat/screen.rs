@@ -14,7 +14,7 @@ use keys::{Keys, Pressed};
 
 mod keys;
 
-/// What a terminal is taken for that doesn't tell, and a pipe.
+/// The size of a pipe, and of a terminal that reports none.
 const SIZE: (usize, usize) = (80, 25);
 
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
@@ -42,7 +42,7 @@ pub enum Wake {
     Signal(libc::c_int),
     /// The key that quits was pressed.
     Quit,
-    /// Nobody reads what is written.
+    /// The reader has closed the pipe.
     Unread,
 }
 
@@ -156,7 +156,7 @@ impl Screen {
     /// Leaves the terminal as it was found.
     pub fn leave(&mut self) {
         if std::mem::take(&mut self.entered) {
-            // There is nobody left to tell.
+            // no reader is left to see an error
             let _ = self.out.write_all(LEAVE);
         }
         if let Some(keys) = &mut self.keys {
@@ -175,7 +175,7 @@ impl Screen {
             let signals = self.signals.as_ref();
             let mut slots = [
                 signals.map_or(idle, |signals| Slot::new(signals.as_fd(), libc::POLLIN)),
-                // Asks for nothing, so only an end of the reading side is told.
+                // Asks for nothing, so that only the end of the reading side is reported.
                 Slot::new(self.out.as_fd(), 0),
                 self.keys.as_ref().map_or(idle, Keys::slot),
             ];
