@@ -333,7 +333,9 @@ fn documented() -> Outcome {
 fn levels() -> Outcome {
     let page = include_str!("../../man/psilogd.8");
     let (rest, events) = page.split_once(".Ss Events\n").expect("Events");
-    let (_, notices) = rest.rsplit_once("severity of the line is the same").expect("severity");
+    let (_, notices) = rest
+        .rsplit_once("severity of the line is the same")
+        .expect("severity");
     let notice: BTreeSet<&str> = notices
         .split(|c: char| !c.is_ascii_lowercase())
         .filter(|word| events.contains(&format!(".It Cm {word}\n")))
