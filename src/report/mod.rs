@@ -251,13 +251,9 @@ const fn at_notice(heading: Heading) -> Heading {
 
 /// The heading of an episode's line: its level is the rule's.
 const fn episode(event: &'static str, sentence: &'static str, rule: &Rule) -> Heading {
-    let (level, class) = (rule.level, Class::Alarm);
     Heading {
-        event,
-        sentence,
-        level,
-        severity: level,
-        class,
+        class: Class::Alarm,
+        ..fixed(event, sentence, rule.level)
     }
 }
 
