@@ -221,7 +221,7 @@ fn silence() -> Outcome {
     let mut built_in = Psilogd::start(&QUIET);
     if let Some(line) = watcher.next(Duration::from_secs(12)) {
         assert_eq!(line.event(), "begin", "{line:?}");
-        let named = |rule: &String| rule.ends_with(&format!("name={}", line.key("rule")));
+        let named = |rule: &String| rule.contains(&format!("name={} ", line.key("rule")));
         let rule = rules.iter().position(named).expect("its rule");
         let grown = line.number("total_us") - before[rule] as f64;
         assert!(grown >= 1_990_000.0, "{grown} us: {line:?}");
