@@ -2,16 +2,19 @@
 //! reports. A model of the kernel takes the place of poll(2), the trace that of the
 //! counters; nothing is decided here. Time comes from the trace alone.
 
+use std::rc::Rc;
+
 use psilogd::alert::{Alert, FallbackPoll, Ids};
 use psilogd::config::Config;
 use psilogd::episode::{Phase, Sample};
 use psilogd::line::{LINE_MAX, Line};
 use psilogd::monitors::{Monitors, Task};
-use psilogd::pressure::Averages;
+use psilogd::pressure::{Averages, Percent};
 use psilogd::report::Report;
 use psilogd::rule::Rule;
 use psilogd::time::{Micros, Moment};
 
+use super::averages::Averager;
 use super::kernel::{Kernel, Rights};
 use super::trace::*;
 
@@ -28,12 +31,16 @@ pub struct Logged {
     /// `dur_s`, in microseconds; it has one decimal.
     pub duration: u64,
     pub stalled: u64,
+    /// All of it, without a header.
+    pub text: String,
 }
 
 /// What a replay came to.
 pub struct Run {
     pub logged: Vec<Logged>,
     pub wakes: u64,
+    /// Which rule's counter was read when.
+    pub reads: Vec<(usize, u64)>,
     /// Where the machines stood at the end, before the daemon stopped.
     pub phases: Vec<Phase>,
 }
@@ -55,6 +62,7 @@ fn parse(at: u64, text: &str) -> Logged {
             (whole.parse::<u64>().unwrap() * 10 + tenths.parse::<u64>().unwrap()) * 100_000
         }),
         stalled: number("stalled_us"),
+        text: text.into(),
     }
 }
 
@@ -64,6 +72,7 @@ struct Machine<'a> {
     monitors: Monitors<usize>,
     kernel: Kernel<'a>,
     cursor: Cursor<'a>,
+    averagers: [Averager<'a>; STATES],
     run: Run,
 }
 
@@ -119,9 +128,11 @@ impl<'a> Machine<'a> {
             monitors,
             kernel: Kernel::new(trace, &config.rules, rights, now.0),
             cursor,
+            averagers: std::array::from_fn(|state| Averager::new(trace, state)),
             run: Run {
                 logged: Vec::new(),
                 wakes: 0,
+                reads: Vec::new(),
                 phases: Vec::new(),
             },
         }
@@ -133,7 +144,7 @@ impl<'a> Machine<'a> {
             match task {
                 Task::Log(report) => self.run.logged.push(line(now, &report)),
                 Task::Read(index, wake) => {
-                    let averages = read(&mut self.cursor, self.monitors.alert(index).rule(), now);
+                    let averages = self.read(index, now);
                     self.kernel.read(now);
                     let report = self.monitors.take(index, wake, Moment(now), averages);
                     self.run
@@ -141,7 +152,7 @@ impl<'a> Machine<'a> {
                         .extend(report.map(|report| line(now, &report)));
                 }
                 Task::Close(index, reason) => {
-                    let averages = read(&mut self.cursor, self.monitors.alert(index).rule(), now);
+                    let averages = self.read(index, now);
                     let report = self
                         .monitors
                         .close(index, Moment(now), Some(averages), reason);
@@ -151,6 +162,19 @@ impl<'a> Machine<'a> {
                 }
                 Task::Rearm(..) | Task::Rescan => unreachable!("no trace has cgroups"),
             }
+        }
+    }
+
+    fn read(&mut self, index: usize, now: u64) -> Averages {
+        let rule = Rc::clone(self.monitors.alert(index).rule());
+        self.run.reads.push((*self.monitors.trigger(index), now));
+        let averages = self.averagers[state(rule.resource, rule.kind)].at(now);
+        let [avg10, avg60, avg300] = averages.map(|share| Percent((share * 100.0) as u32));
+        Averages {
+            avg10,
+            avg60,
+            avg300,
+            total: total(&mut self.cursor, &rule, now),
         }
     }
 
@@ -165,13 +189,6 @@ impl<'a> Machine<'a> {
 
 fn total(cursor: &mut Cursor<'_>, rule: &Rule, now: u64) -> u64 {
     cursor.total(state(rule.resource, rule.kind), now)
-}
-
-fn read(cursor: &mut Cursor<'_>, rule: &Rule, now: u64) -> Averages {
-    Averages {
-        total: total(cursor, rule, now),
-        ..Averages::default()
-    }
 }
 
 fn line(at: u64, report: &Report<'_>) -> Logged {
