@@ -30,7 +30,7 @@
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
 //! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
-//! | [`stat`] | psistat's rows, tables, JSON and suggestions | time, pressure, pattern, rule, line, episode |
+//! | [`stat`] | psistat's rows, tables, JSON, records, replays and suggestions | time, pressure, pattern, rule, line, config, episode, report, alert, monitors |
 //! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
 //! | [`options`] | psilogd's command line | rule, config |
 //! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
