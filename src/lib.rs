@@ -18,6 +18,7 @@
 //! | [`pattern`] | names of cgroups, and patterns of them | nothing |
 //! | [`mod@printable`] | text made fit for a terminal | nothing |
 //! | [`severity`] | the severities of syslog | nothing |
+//! | [`evidence`] | the host's other counters: memory, disks, CPUs | time, pressure |
 //! | [`roots`] | where pressure files are | pressure |
 //! | [`rule`] | what to watch, in the one grammar of file and command line | time, pressure, pattern, severity |
 //! | [`mod@line`] | a line's text in a caller's buffer | time, pressure, pattern |
@@ -45,6 +46,7 @@ pub mod cgroup;
 pub mod config;
 pub mod daemon;
 pub mod episode;
+pub mod evidence;
 pub mod greeting;
 pub mod line;
 pub mod monitors;
