@@ -92,7 +92,7 @@ bench: all
 	tests/bench-psistat.sh $(BUILT)/psistat
 
 # Alarms over traces of pressure, compared with what was wanted: writes
-# tests/replay/table.md and episode.svg, the picture of README.md.
+# tests/replay/table.md, situations.md and episode.svg, the picture of README.md.
 replay:
 	REPLAY_WRITE=1 $(CARGO) test --locked --release --test replay -- --nocapture
 

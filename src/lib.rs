@@ -18,6 +18,7 @@
 //! | [`pattern`] | names of cgroups, and patterns of them | nothing |
 //! | [`mod@printable`] | text made fit for a terminal | nothing |
 //! | [`severity`] | the severities of syslog | nothing |
+//! | [`evidence`] | the host's other counters: memory, disks, CPUs | time, pressure |
 //! | [`roots`] | where pressure files are | pressure |
 //! | [`rule`] | what to watch, in the one grammar of file and command line | time, pressure, pattern, severity |
 //! | [`mod@line`] | a line's text in a caller's buffer | time, pressure, pattern |
@@ -30,7 +31,7 @@
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
 //! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
-//! | [`stat`] | psistat's rows, tables, JSON and suggestions | time, pressure, pattern, rule, line, episode |
+//! | [`stat`] | psistat's rows, tables, JSON, records, replays and suggestions | time, pressure, pattern, rule, line, config, episode, report, alert, monitors |
 //! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
 //! | [`options`] | psilogd's command line | rule, config |
 //! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
@@ -45,6 +46,7 @@ pub mod cgroup;
 pub mod config;
 pub mod daemon;
 pub mod episode;
+pub mod evidence;
 pub mod greeting;
 pub mod line;
 pub mod monitors;

@@ -189,7 +189,7 @@ fn averages<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Averages> {
 }
 
 /// Whole decimal digits, nothing else, within u64.
-fn number(digits: &[u8]) -> Option<u64> {
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }

@@ -34,6 +34,15 @@ impl fmt::Display for Rule {
             self.clear,
             self.repeat,
         )?;
+        if let Some(stuck) = self.stuck {
+            write!(f, " stuck={stuck}")?;
+        }
+        if let Some(busy) = self.busy {
+            write!(f, " busy={}", Threshold::Share(busy))?;
+        }
+        if let Some(avail) = self.avail {
+            write!(f, " avail={}", Threshold::Share(avail))?;
+        }
         if let Some(pattern) = &self.cgroup {
             write!(f, " cgroup={}", pattern.text())?;
         }

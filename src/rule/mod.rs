@@ -22,6 +22,9 @@ pub const WINDOW_MAX: Micros = Micros::secs(10);
 /// Without CAP_SYS_RESOURCE a window is a multiple of this, the period of the kernel's
 /// averages (psi_trigger_create).
 pub const WINDOW_STEP: Micros = Micros::secs(2);
+/// The shortest `stuck=`: a healthy disk behind a starved host was seen to complete
+/// nothing for 7 s.
+pub const STUCK_MIN: Micros = Micros::secs(10);
 /// The longest name of a rule, in bytes.
 pub const NAME_MAX: usize = 32;
 /// The longest time between two `still` lines, unless `repeat=` is longer.
@@ -51,12 +54,20 @@ pub struct Rule {
     pub level: Severity,
     /// Its name in `rule=` of its lines; unique among the rules in force.
     pub name: String,
-    /// `for=`: how long pressure must be sustained before it is logged.
+    /// `for=`: pressure is logged once the stall within so long has reached the
+    /// threshold's share of it.
     pub sustain: Micros,
-    /// `clear=`: how long pressure must be absent before the episode ends.
+    /// `clear=`: how long no window may be met before the episode ends.
     pub clear: Micros,
     /// `repeat=`: the time from *begin* to the first *still*; zero means no *still*.
     pub repeat: Micros,
+    /// `stuck=` (io): only while some disk has had requests in flight and completed none
+    /// for so long.
+    pub stuck: Option<Micros>,
+    /// `busy=` (cpu): only if so much of the CPUs' time was busy over the last `for=`.
+    pub busy: Option<Percent>,
+    /// `avail=` (memory): only while less than this share of the memory is available.
+    pub avail: Option<Percent>,
     /// `cgroup=`: the cgroups to watch, one or all that match; None is the whole system.
     pub cgroup: Option<Pattern>,
     /// `except=`: matching cgroups that are not watched.
@@ -75,6 +86,11 @@ pub enum Scope<'a> {
 }
 
 impl Rule {
+    /// Whether an alarm needs the host's other counters to agree.
+    pub fn asks_evidence(&self) -> bool {
+        self.stuck.is_some() || self.busy.is_some() || self.avail.is_some()
+    }
+
     /// The stall within the window that counts as pressure, in microseconds.
     pub fn stall(&self) -> Micros {
         match self.threshold {
@@ -140,6 +156,7 @@ impl Rule {
             && (self.resource, self.kind, self.level) == (other.resource, other.kind, other.level)
             && (self.threshold, self.window) == (other.threshold, other.window)
             && (self.sustain, self.clear, self.repeat) == (other.sustain, other.clear, other.repeat)
+            && (self.stuck, self.busy, self.avail) == (other.stuck, other.busy, other.avail)
     }
 
     /// What it watches, for the lines that are not about one cgroup.

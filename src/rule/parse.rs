@@ -1,7 +1,7 @@
 //! The grammar of a rule: `RESOURCE KIND STALL/WINDOW [key=value ...]`.
 
 use super::error::{ParseError, Reason};
-use super::{NAME_MAX, Rule, Threshold, WINDOW_MAX, WINDOW_MIN};
+use super::{NAME_MAX, Rule, STUCK_MIN, Threshold, WINDOW_MAX, WINDOW_MIN};
 use crate::pattern::{Pattern, PatternError};
 use crate::pressure::{Kind, Percent, Resource};
 use crate::severity::Severity;
@@ -34,11 +34,15 @@ impl Rule {
             sustain: SUSTAIN,
             clear: CLEAR,
             repeat: REPEAT,
+            stuck: None,
+            busy: None,
+            avail: None,
             cgroup: None,
             except: Vec::new(),
         };
         rule.set_all(words)?;
         rule.check(stall_word)?;
+        rule.check_evidence()?;
         Ok(rule)
     }
 
@@ -76,9 +80,29 @@ impl Rule {
         Ok(())
     }
 
+    /// Refuses a key that asks for evidence of another resource, or before there is any.
+    fn check_evidence(&self) -> Result<(), ParseError> {
+        let bad = |word, help: &str| Err(ParseError::new(word, Reason::BadKey, help));
+        if self.stuck.is_some() && self.resource != Resource::Io {
+            return bad("stuck=", "stuck= is about disks: it needs an io rule");
+        }
+        if self.busy.is_some() && self.resource != Resource::Cpu {
+            return bad("busy=", "busy= is about CPUs: it needs a cpu rule");
+        }
+        if self.avail.is_some() && self.resource != Resource::Memory {
+            return bad("avail=", "avail= is about memory: it needs a memory rule");
+        }
+        if self.asks_evidence() && self.sustain == Micros::ZERO {
+            let help = "stuck=, busy= and avail= are looked at during for=: it must be over 0";
+            return bad("for=0", help);
+        }
+        Ok(())
+    }
+
     /// Takes one `key=value` and returns its key.
     fn set<'a>(&mut self, word: &'a str) -> Result<&'a str, ParseError> {
-        const KEYS: &str = "expected level=, name=, for=, clear=, repeat=, cgroup= or except=";
+        const KEYS: &str = "expected level=, name=, for=, clear=, repeat=, stuck=, busy=, avail=, \
+                            cgroup= or except=";
         let Some((key, value)) = word.split_once('=') else {
             return Err(ParseError::new(word, Reason::BadKey, KEYS));
         };
@@ -90,6 +114,9 @@ impl Rule {
             "for" => self.sustain = duration()?,
             "clear" => self.clear = duration()?,
             "repeat" => self.repeat = duration()?,
+            "stuck" => self.stuck = Some(stuck(duration()?).map_err(bad)?),
+            "busy" => self.busy = Some(share(value).map_err(bad)?),
+            "avail" => self.avail = Some(share(value).map_err(bad)?),
             "cgroup" => self.cgroup = Some(pattern(value).map_err(bad)?),
             "except" => {
                 let patterns: Result<_, _> = value.split(',').map(pattern).collect();
@@ -172,6 +199,20 @@ fn stall_and_window(word: &str) -> Result<(Threshold, Micros), ParseError> {
         }
     };
     Ok((threshold, window))
+}
+
+/// The value of `stuck=`.
+fn stuck(length: Micros) -> Result<Micros, String> {
+    match length >= STUCK_MIN {
+        true => Ok(length),
+        false => Err("stuck= must be at least 10s: healthy disks pause for shorter times".into()),
+    }
+}
+
+/// The value of `busy=` or `avail=`.
+fn share(text: &str) -> Result<Percent, String> {
+    let number = text.strip_suffix('%').ok_or("expected a share, e.g. 25%")?;
+    percent(number)
 }
 
 /// `10`, `0.5`, `12.25`: more than 0, at most 100, with at most two decimals.

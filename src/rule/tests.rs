@@ -16,6 +16,9 @@ fn parse_and_display_are_inverse() {
          cgroup=/with%20space/%25/%2A/%C3%A9%0A",
         "cpu full 10%/2s level=info name=e for=2m clear=1m repeat=10m \
          cgroup=/system.slice/**/*.service except=/system.slice/a%2Cb.service,/**/user*",
+        "io some 50%/2s level=crit name=f for=1m clear=1m repeat=10m stuck=25s cgroup=/db",
+        "cpu some 60%/2s level=notice name=g for=5m clear=1m repeat=10m busy=75%",
+        "memory full 40%/2s level=crit name=h for=20s clear=2m repeat=0 avail=12.5%",
     ] {
         let rule = parse(text).map(|rule| rule.to_string());
         let words: Vec<_> = text.split_whitespace().collect();
@@ -83,6 +86,42 @@ fn the_capability_is_for_the_system_and_named_cgroups_whose_window_needs_it() {
     ] {
         let rule = parse(text);
         assert_eq!(rule.map(|r| r.wants_capability()), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn evidence_is_asked_of_its_own_resource_during_for() {
+    for (text, word) in [
+        ("cpu some 10%/2s stuck=20s", "stuck="),
+        ("memory full 10%/2s busy=75%", "busy="),
+        ("io full 10%/2s avail=25%", "avail="),
+        ("io full 10%/2s stuck=20s for=0", "for=0"),
+        ("cpu some 10%/2s for=0 busy=1%", "for=0"),
+        ("memory some 10%/2s for=0us avail=1%", "for=0"),
+    ] {
+        let refused = parse(text).map_err(|error| (error.reason, error.word));
+        assert_eq!(refused.err(), Some((Reason::BadKey, word.into())), "{text}");
+    }
+    for (text, word) in [
+        ("io full 10%/2s stuck=9999ms", "stuck=9999ms"),
+        ("io full 10%/2s stuck=0", "stuck=0"),
+        ("cpu some 10%/2s busy=75", "busy=75"),
+        ("cpu some 10%/2s busy=101%", "busy=101%"),
+        ("memory some 10%/2s avail=0%", "avail=0%"),
+    ] {
+        let refused = parse(text).map_err(|error| (error.reason, error.word));
+        assert_eq!(
+            refused.err(),
+            Some((Reason::BadValue, word.into())),
+            "{text}"
+        );
+    }
+    for text in [
+        "io some 1%/2s stuck=10s",
+        "cpu some 1%/2s busy=100%",
+        "memory some 1%/2s avail=100%",
+    ] {
+        assert!(parse(text).is_ok_and(|rule| rule.asks_evidence()), "{text}");
     }
 }
 

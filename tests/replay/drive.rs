@@ -1,17 +1,20 @@
-//! Feeds a trace to what the daemon runs: the step of its loop, and the lines of its
-//! reports. A model of the kernel takes the place of poll(2), the trace that of the
-//! counters; nothing is decided here. Time comes from the trace alone.
+//! Feeds a trace to what the daemon runs, by the same replay as psistat's: a model of
+//! the kernel takes the place of poll(2), the trace that of the counters.
 
-use psilogd::alert::{Alert, FallbackPoll, Ids};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use psilogd::alert::Alert;
 use psilogd::config::Config;
-use psilogd::episode::{Phase, Sample};
+use psilogd::episode::Phase;
 use psilogd::line::{LINE_MAX, Line};
-use psilogd::monitors::{Monitors, Task};
-use psilogd::pressure::Averages;
+use psilogd::pressure::{Averages, Percent};
 use psilogd::report::Report;
 use psilogd::rule::Rule;
-use psilogd::time::{Micros, Moment};
+use psilogd::stat::replay::{Armed, Change, Replay, Source};
+use psilogd::time::Moment;
 
+use super::averages::Averager;
 use super::kernel::{Kernel, Rights};
 use super::trace::*;
 
@@ -28,12 +31,15 @@ pub struct Logged {
     /// `dur_s`, in microseconds; it has one decimal.
     pub duration: u64,
     pub stalled: u64,
+    /// All of it, without a header.
+    pub text: String,
 }
 
 /// What a replay came to.
 pub struct Run {
     pub logged: Vec<Logged>,
-    pub wakes: u64,
+    /// Which rule's counter was read when; a rule is its place in the configuration.
+    pub reads: Vec<(usize, u64)>,
     /// Where the machines stood at the end, before the daemon stopped.
     pub phases: Vec<Phase>,
 }
@@ -55,123 +61,95 @@ fn parse(at: u64, text: &str) -> Logged {
             (whole.parse::<u64>().unwrap() * 10 + tenths.parse::<u64>().unwrap()) * 100_000
         }),
         stalled: number("stalled_us"),
+        text: text.into(),
     }
 }
 
-/// The daemon's place in a replay.
-struct Machine<'a> {
-    /// A trigger is its place among the kernel's.
-    monitors: Monitors<usize>,
+/// A trace and the model of the kernel over it. A trigger is its place in both.
+struct Modelled<'a> {
     kernel: Kernel<'a>,
     cursor: Cursor<'a>,
-    run: Run,
+    averagers: [Averager<'a>; STATES],
+    rules: &'a [Rule],
+    reads: Rc<RefCell<Vec<(usize, u64)>>>,
+    privileged: bool,
+    armed: usize,
+    random: Random,
 }
 
 /// Runs a configuration over a trace.
 pub fn replay(trace: &Trace, config: &Config, rights: Rights) -> Run {
-    let mut machine = Machine::new(trace, config, rights);
-    let mut random = Random(7);
-    let (mut now, end) = (trace.start.0, trace.end().0);
-    loop {
-        let polled: Vec<bool> = machine.monitors.polled().map(|one| one.is_some()).collect();
-        let due = machine.monitors.deadline();
-        let due = due.map_or(end, |due| due.0.max(now));
-        let fired = machine.kernel.run(now, due.min(end), &polled);
-        now = fired.unwrap_or(due) + random.within(0, LATE);
-        if now >= end {
-            return machine.stop(end);
-        }
-        machine.run.wakes += 1;
-        for index in (0..polled.len()).filter(|&index| polled[index]) {
-            if machine.kernel.take(index) {
-                machine.monitors.fired(index);
-            }
-        }
-        machine.monitors.wake(Moment(now));
-        machine.carry_out(now);
+    let (start, end) = (trace.start, trace.end());
+    let reads = Rc::default();
+    let source = Modelled {
+        kernel: Kernel::new(trace, &config.rules, rights, start.0),
+        cursor: Cursor::new(trace),
+        averagers: std::array::from_fn(|state| Averager::new(trace, state)),
+        rules: &config.rules,
+        reads: Rc::clone(&reads),
+        privileged: rights == Rights::Privileged,
+        armed: 0,
+        random: Random(7),
+    };
+    let mut logged = Vec::new();
+    let mut log = |at: Moment, report: &Report<'_>| logged.push(line(at.0, report));
+    let mut replay = Replay::new(source, config, start, &mut log);
+    replay.run(end, &mut log);
+    let monitors = replay.monitors();
+    let alerts = (0..monitors.len()).map(|index| monitors.alert(index));
+    let phases = alerts.map(Alert::phase).collect();
+    replay.stop(end, &mut log);
+    Run {
+        logged,
+        reads: reads.take(),
+        phases,
     }
 }
 
-impl<'a> Machine<'a> {
-    fn new(trace: &'a Trace, config: &Config, rights: Rights) -> Machine<'a> {
-        let now = trace.start;
-        let mut cursor = Cursor::new(trace);
-        let settings = &config.settings;
-        let fallback = FallbackPoll::new(Micros(now.0), settings.grace, now);
-        let mut monitors = Monitors::new(Ids::new(1), fallback);
-        monitors.set_rules(
-            &config.rules,
-            settings.max_triggers,
-            settings.rate_limit,
-            now,
-        );
-        let rules: Vec<_> = monitors.rules().cloned().collect();
-        for (index, rule) in rules.into_iter().enumerate() {
-            let total = total(&mut cursor, &rule, now.0);
-            let privileged = rights == Rights::Privileged;
-            monitors.arm(
-                Alert::new(rule, None, Sample { at: now, total }, privileged),
-                index,
-            );
-        }
-        monitors.recount(now, None);
-        Machine {
-            monitors,
-            kernel: Kernel::new(trace, &config.rules, rights, now.0),
-            cursor,
-            run: Run {
-                logged: Vec::new(),
-                wakes: 0,
-                phases: Vec::new(),
-            },
-        }
+impl Source for Modelled<'_> {
+    fn arm(&mut self, rule: &Rule, _: Option<&[u8]>, at: Moment) -> Option<Armed> {
+        self.armed += 1;
+        Some(Armed {
+            trigger: self.armed - 1,
+            total: total(&mut self.cursor, rule, at.0),
+            privileged: self.privileged,
+        })
     }
 
-    /// What the daemon does with its tasks, at a moment that does not pass.
-    fn carry_out(&mut self, now: u64) {
-        while let Some(task) = self.monitors.next_task() {
-            match task {
-                Task::Log(report) => self.run.logged.push(line(now, &report)),
-                Task::Read(index, wake) => {
-                    let averages = read(&mut self.cursor, self.monitors.alert(index).rule(), now);
-                    self.kernel.read(now);
-                    let report = self.monitors.take(index, wake, Moment(now), averages);
-                    self.run
-                        .logged
-                        .extend(report.map(|report| line(now, &report)));
-                }
-                Task::Close(index, reason) => {
-                    let averages = read(&mut self.cursor, self.monitors.alert(index).rule(), now);
-                    let report = self
-                        .monitors
-                        .close(index, Moment(now), Some(averages), reason);
-                    self.run
-                        .logged
-                        .extend(report.map(|report| line(now, &report)));
-                }
-                Task::Rearm(..) | Task::Rescan => unreachable!("no trace has cgroups"),
-            }
-        }
+    fn wait(&mut self, polled: &[usize], now: Moment, until: Moment) -> Moment {
+        let mut polls = vec![false; self.armed];
+        polled.iter().for_each(|&trigger| polls[trigger] = true);
+        let fired = self.kernel.run(now.0, until.0, &polls);
+        Moment(fired.unwrap_or(until.0) + self.random.within(0, LATE))
     }
 
-    fn stop(mut self, at: u64) -> Run {
-        let alerts = (0..self.monitors.len()).map(|index| self.monitors.alert(index));
-        self.run.phases = alerts.map(Alert::phase).collect();
-        self.monitors.stop(Moment(at));
-        self.carry_out(at);
-        self.run
+    fn take(&mut self, trigger: usize) -> bool {
+        self.kernel.take(trigger)
+    }
+
+    /// No trace has cgroups.
+    fn change(&mut self, _: Moment) -> Option<Change> {
+        None
+    }
+
+    fn read(&mut self, alert: &Alert, at: Moment) -> Averages {
+        let rule = alert.rule();
+        self.kernel.read(at.0);
+        let place = self.rules.iter().position(|one| one.name == rule.name);
+        self.reads.borrow_mut().push((place.unwrap(), at.0));
+        let averages = self.averagers[state(rule.resource, rule.kind)].at(at.0);
+        let [avg10, avg60, avg300] = averages.map(|share| Percent((share * 100.0) as u32));
+        Averages {
+            avg10,
+            avg60,
+            avg300,
+            total: total(&mut self.cursor, rule, at.0),
+        }
     }
 }
 
 fn total(cursor: &mut Cursor<'_>, rule: &Rule, now: u64) -> u64 {
     cursor.total(state(rule.resource, rule.kind), now)
-}
-
-fn read(cursor: &mut Cursor<'_>, rule: &Rule, now: u64) -> Averages {
-    Averages {
-        total: total(cursor, rule, now),
-        ..Averages::default()
-    }
 }
 
 fn line(at: u64, report: &Report<'_>) -> Logged {

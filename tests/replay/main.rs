@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod averages;
 mod drive;
 mod kernel;
 mod lab;
@@ -12,6 +13,7 @@ mod others;
 mod picture;
 mod properties;
 mod recorded;
+mod situations;
 mod table;
 mod trace;
 mod verdict;

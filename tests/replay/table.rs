@@ -100,10 +100,15 @@ fn table(all: &[(String, [Verdict; 6])]) -> String {
     text
 }
 
+/// Whether files of the documentation are written, not compared.
+pub fn is_written() -> bool {
+    std::env::var_os("REPLAY_WRITE").is_some()
+}
+
 /// A file of the documentation says what a replay came to. `make replay` writes it.
 fn documented(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    if std::env::var_os("REPLAY_WRITE").is_some() {
+    if is_written() {
         std::fs::write(&path, text).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();

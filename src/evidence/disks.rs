@@ -1,0 +1,289 @@
+//! Disks from one reading of /proc/diskstats to the next. A disk is stuck if it has
+//! something in flight and completes nothing: neither its busy time nor its mean wait
+//! tells a dead disk from a healthy one.
+
+use super::Io;
+use super::text::{lines, words};
+use crate::pressure::number;
+use crate::time::{Micros, Moment};
+
+/// Disks that are followed. Of more, those with nothing in flight are left out first.
+pub const DISKS_MAX: usize = 64;
+/// The longest name of a disk, in bytes (DISK_NAME_LEN in include/linux/blkdev.h).
+pub const NAME_MAX: usize = 32;
+/// Rates are taken over at least this, the shortest window of a rule: several rules
+/// may be read within milliseconds.
+const RATE_MIN: Micros = Micros::millis(500);
+/// And over at most this: a mean over hours doesn't show what happens now.
+const RATE_MAX: Micros = Micros::secs(30);
+/// What is no disk, or has its disk below it, which is the one to name.
+const SKIPPED: [&[u8]; 6] = [b"ram", b"loop", b"zram", b"dm-", b"md", b"md_"];
+
+/// A disk's name, as the kernel writes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DiskName {
+    bytes: [u8; NAME_MAX],
+    length: u8,
+}
+
+impl DiskName {
+    /// None for a name longer than any of the kernel's.
+    fn new(name: &[u8]) -> Option<DiskName> {
+        let mut bytes = [0; NAME_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        let length = u8::try_from(name.len()).ok()?;
+        Some(DiskName { bytes, length })
+    }
+
+    /// Without the zeros behind it.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+/// A line of /proc/diskstats; fields as numbered in iostats.rst.
+#[derive(Clone, Copy, Debug)]
+struct Counters {
+    /// Fields 1, 5, 12, 16: requests completed.
+    completed: u64,
+    /// Fields 4, 8, 15, 17: milliseconds that they took.
+    waited: u64,
+    /// Field 9, the only one that is no counter.
+    inflight: u64,
+    /// Field 10: milliseconds with something in flight.
+    busy: u64,
+}
+
+impl Counters {
+    /// None if a field is missing or is no number. Before 4.18 there are 11 fields,
+    /// before 5.5 there are 15; fields that a later kernel may add are ignored.
+    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Counters> {
+        let mut fields = [0; 18];
+        let mut count = 0;
+        for (field, word) in fields[1..].iter_mut().zip(words) {
+            *field = number(word)?;
+            count += 1;
+        }
+        let sum = |of: [usize; 4]| {
+            of.iter()
+                .try_fold(0u64, |sum, &field| sum.checked_add(fields[field]))
+        };
+        (count >= 11).then_some(Counters {
+            completed: sum([1, 5, 12, 16])?,
+            waited: sum([4, 8, 15, 17])?,
+            inflight: fields[9],
+            busy: fields[10],
+        })
+    }
+}
+
+/// A whole disk in a text, and how much is in flight on its partitions.
+struct Reading<'a> {
+    name: &'a [u8],
+    /// None where the disk isn't one to follow.
+    counters: Option<Counters>,
+    partitions: u64,
+}
+
+impl Reading<'_> {
+    /// Whether a name is one of its partitions': its own and digits, or its own, p and
+    /// digits where it ends in a digit.
+    fn has_partition(&self, name: &[u8]) -> bool {
+        let digits = match (name.strip_prefix(self.name), self.name.last()) {
+            (Some(rest), Some(b'0'..=b'9')) => rest.strip_prefix(b"p"),
+            (rest, _) => rest,
+        };
+        digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+    }
+}
+
+/// Whether it is of a kind that is left out: `loop0`, not `loopy`.
+fn is_skipped(name: &[u8]) -> bool {
+    SKIPPED.iter().any(|kind| {
+        let rest = name.strip_prefix(*kind);
+        rest.and_then(<[u8]>::first)
+            .is_some_and(|&b| b.is_ascii_digit() || kind.ends_with(b"_"))
+    })
+}
+
+/// A disk that is followed.
+#[derive(Clone, Copy, Debug)]
+struct Disk {
+    name: DiskName,
+    completed: u64,
+    inflight: u64,
+    /// Since when it has had something in flight and completed nothing.
+    stuck_since: Option<Moment>,
+    /// The reading that the next rates are taken from.
+    base: (Moment, Counters),
+    /// How much `busy` grew between the readings of the last rates.
+    grown: u64,
+    iops: Option<u64>,
+    wait: Option<Micros>,
+    /// Whether the newest text has it.
+    seen: bool,
+}
+
+impl Disk {
+    fn new(name: DiskName, at: Moment, counters: Counters) -> Disk {
+        Disk {
+            name,
+            completed: counters.completed,
+            inflight: counters.inflight,
+            stuck_since: None,
+            base: (at, counters),
+            grown: 0,
+            iops: None,
+            wait: None,
+            seen: false,
+        }
+    }
+
+    /// Takes a reading. One that comes late is as good: a request that was in flight
+    /// then and now, with none completed in between, is the same request.
+    fn take(&mut self, at: Moment, counters: Counters) {
+        let completed = counters.completed != self.completed;
+        self.stuck_since = match self.stuck_since {
+            _ if counters.inflight == 0 => None,
+            Some(since) if !completed => Some(since),
+            _ => Some(at),
+        };
+        self.completed = counters.completed;
+        self.inflight = counters.inflight;
+        self.seen = true;
+        if at.since(self.base.0) >= RATE_MIN {
+            self.rate(at, counters);
+        }
+    }
+
+    /// Rates since the base, which is then this reading.
+    fn rate(&mut self, at: Moment, now: Counters) {
+        let (from, before) = self.base;
+        let elapsed = at.since(from);
+        self.base = (at, now);
+        self.grown = now.busy.saturating_sub(before.busy);
+        (self.iops, self.wait) = (None, None);
+        let completed = now.completed.checked_sub(before.completed);
+        let Some(completed) = completed.filter(|_| elapsed <= RATE_MAX) else {
+            return;
+        };
+        let second = u128::from(Micros::secs(1).0);
+        let elapsed = u128::from(elapsed.0);
+        let rounded = (u128::from(completed) * second + elapsed / 2) / elapsed.max(1);
+        let iops = u64::try_from(rounded).unwrap_or(u64::MAX);
+        self.iops = Some(iops.max(u64::from(completed > 0)));
+        // a counter of 32 bits before 5.0: it has wrapped if it fell
+        let waited = now.waited.checked_sub(before.waited);
+        let mean = waited.and_then(|ms| ms.saturating_mul(1000).checked_div(completed));
+        self.wait = mean.map(Micros);
+    }
+
+    fn stuck(&self, at: Moment) -> Micros {
+        self.stuck_since
+            .map_or(Micros::ZERO, |since| at.since(since))
+    }
+}
+
+/// All disks of the newest text.
+#[derive(Clone, Debug)]
+pub(super) struct Disks {
+    at: Moment,
+    disks: [Option<Disk>; DISKS_MAX],
+}
+
+impl Disks {
+    pub(super) const fn new() -> Disks {
+        Disks {
+            at: Moment(0),
+            disks: [None; DISKS_MAX],
+        }
+    }
+
+    /// Takes a text: every disk's line, followed by those of its partitions. On some
+    /// kernels (6.12) only a partition has what goes through it in flight.
+    pub(super) fn take(&mut self, at: Moment, text: &[u8]) {
+        self.at = at;
+        for disk in self.disks.iter_mut().flatten() {
+            disk.seen = false;
+        }
+        let mut reading: Option<Reading<'_>> = None;
+        for line in lines(text) {
+            let mut words = words(line).skip(2);
+            let Some(name) = words.next() else {
+                continue;
+            };
+            let counters = Counters::parse(words);
+            match &mut reading {
+                Some(disk) if disk.has_partition(name) => {
+                    let inflight = counters.map_or(0, |counters| counters.inflight);
+                    disk.partitions = disk.partitions.saturating_add(inflight);
+                    continue;
+                }
+                Some(disk) => self.settle(at, disk),
+                None => {}
+            }
+            reading = Some(Reading {
+                name,
+                counters: counters.filter(|_| !is_skipped(name)),
+                partitions: 0,
+            });
+        }
+        if let Some(disk) = &reading {
+            self.settle(at, disk);
+        }
+        for disk in &mut self.disks {
+            *disk = disk.filter(|disk| disk.seen);
+        }
+    }
+
+    /// A disk and its partitions have been read.
+    fn settle(&mut self, at: Moment, reading: &Reading<'_>) {
+        let (Some(mut counters), Some(name)) = (reading.counters, DiskName::new(reading.name))
+        else {
+            return;
+        };
+        // where the disk counts what is in flight at all, that is on its partitions too
+        counters.inflight = counters.inflight.max(reading.partitions);
+        let mut disks = self.disks.iter_mut().flatten();
+        if let Some(disk) = disks.find(|disk| disk.name == name) {
+            // a disk that is removed meanwhile can move another into a text twice
+            if !disk.seen {
+                disk.take(at, counters);
+            }
+        } else if let Some(free) = self.room(counters.inflight > 0) {
+            let mut disk = Disk::new(name, at, counters);
+            disk.take(at, counters);
+            *free = Some(disk);
+        }
+    }
+
+    /// A place for a disk that wasn't known; one with something in flight may have that
+    /// of a disk with nothing.
+    fn room(&mut self, busy: bool) -> Option<&mut Option<Disk>> {
+        let idle = |disk: &Option<Disk>| disk.is_some_and(|disk| disk.inflight == 0);
+        let free = self.disks.iter().position(Option::is_none);
+        let at = free.or_else(|| self.disks.iter().position(|disk| busy && idle(disk)))?;
+        self.disks.get_mut(at)
+    }
+
+    /// The disk stuck for longest, else the busiest.
+    pub(super) fn io(&self) -> Io {
+        let rank = |disk: &Disk| (disk.stuck(self.at), disk.grown, disk.inflight);
+        let disks = self.disks.iter().flatten();
+        let acts = disks.filter(|disk| disk.inflight > 0 || disk.grown > 0);
+        // the first of equals, so that the name doesn't change from line to line
+        let Some(disk) = acts.reduce(|a, b| if rank(b) > rank(a) { b } else { a }) else {
+            return Io::default();
+        };
+        Io {
+            disk: Some(disk.name),
+            stuck: disk.stuck(self.at),
+            inflight: disk.inflight,
+            iops: disk.iops,
+            wait: disk.wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

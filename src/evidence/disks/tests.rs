@@ -1,0 +1,1 @@
+//! Disks from reading to reading.

@@ -1,0 +1,1 @@
+//! Texts of /proc and of cgroups.
