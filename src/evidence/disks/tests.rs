@@ -286,6 +286,8 @@ fn a_line_that_the_buffer_has_cut_is_ignored() {
         disks.take(at(4), &whole.as_bytes()[..length]);
         let first = whole.find('\n').unwrap() < length;
         assert_eq!(found(&disks.io()), first.then(|| is("sda", 4)).flatten());
+        let count = disks.disks.iter().flatten().count();
+        assert_eq!(count, usize::from(first), "{length}");
     }
 }
 
