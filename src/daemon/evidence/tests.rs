@@ -126,6 +126,8 @@ fn a_cgroup_has_files_of_its_own() {
     files.remove("cgroup/a b/c/memory.events");
     files.write("cgroup/a b/c/cpu.stat", "usage_usec 5\n");
     assert_eq!(read(b"/a b/c"), (None, None));
+    // kills of the whole host are not its own
+    assert!(sources.meminfo.fresh && sources.stat.fresh && !sources.vmstat.fresh);
 }
 
 #[test]
@@ -215,5 +217,28 @@ fn readings_of_this_host_do_not_allocate() {
             assert_eq!(counted.count_total, 0, "{name}");
             assert_eq!(found != Some(Evidence::None), sources.can_read(resource));
         }
+    }
+}
+
+/// `cargo test --lib cost -- --ignored --nocapture`
+#[test]
+#[ignore = "figures, not a test"]
+fn cost_of_a_reading() {
+    const TIMES: u32 = 20_000;
+    let mut sources = Sources::new(&Roots::find(), sys::now());
+    for (resource, cgroup) in [
+        ("memory", None),
+        ("io", None),
+        ("cpu", None),
+        ("memory", Some(&b"/"[..])),
+        ("cpu", Some(b"/")),
+    ] {
+        let rule = rule(resource);
+        let start = std::time::Instant::now();
+        for _ in 0..TIMES {
+            sources.turn();
+            std::hint::black_box(sources.read(&rule, cgroup, sys::now()).ok());
+        }
+        println!("{resource} {cgroup:?}: {:?}", start.elapsed() / TIMES);
     }
 }
