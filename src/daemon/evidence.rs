@@ -75,10 +75,12 @@ impl Sources {
             // a file that can't be read shows in can_read()
             let _ = sources.refresh(resource, false, at);
         }
+        sources.turn();
         sources
     }
 
-    /// A new turn of the loop: what was read before is old.
+    /// A new turn of the loop: what was read before is old. Without this call, a file is
+    /// not read a second time.
     pub(super) fn turn(&mut self) {
         let Sources {
             meminfo,

@@ -1,6 +1,6 @@
 //! Disks from one reading of /proc/diskstats to the next. A disk is stuck if it has
-//! something in flight and completes nothing: neither its busy time nor its mean wait
-//! tells a dead disk from a healthy one.
+//! something in flight and completes nothing. Busy time and mean wait don't separate a
+//! dead disk from a healthy one under load.
 
 use super::Io;
 use super::text::{lines, words};
