@@ -34,7 +34,7 @@
 //! | [`stat`] | psistat's rows, tables, JSON, records, replays and suggestions | time, pressure, pattern, rule, line, config, episode, report, alert, monitors |
 //! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
 //! | [`options`] | psilogd's command line | rule, config |
-//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
+//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, evidence, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
 //! | [`psistat`] | psistat: command line, reading, the loop | time, sys, pressure, pattern, roots, line, report, stat |
 //!
 //! What decides (pressure to report) does no I/O and takes time as a parameter.

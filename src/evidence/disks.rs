@@ -1,6 +1,6 @@
 //! Disks from one reading of /proc/diskstats to the next. A disk is stuck if it has
-//! something in flight and completes nothing: neither its busy time nor its mean wait
-//! tells a dead disk from a healthy one.
+//! something in flight and completes nothing. Busy time and mean wait don't separate a
+//! dead disk from a healthy one under load.
 
 use super::Io;
 use super::text::{lines, words};
@@ -188,6 +188,8 @@ impl Disk {
 #[derive(Clone, Debug)]
 pub(super) struct Disks {
     at: Moment,
+    /// Whether the newest text was empty or had a line that could be read.
+    known: bool,
     disks: [Option<Disk>; DISKS_MAX],
 }
 
@@ -195,6 +197,7 @@ impl Disks {
     pub(super) const fn new() -> Disks {
         Disks {
             at: Moment(0),
+            known: false,
             disks: [None; DISKS_MAX],
         }
     }
@@ -203,6 +206,7 @@ impl Disks {
     /// kernels (6.12) only a partition has what goes through it in flight.
     pub(super) fn take(&mut self, at: Moment, text: &[u8]) {
         self.at = at;
+        self.known = text.is_empty();
         for disk in self.disks.iter_mut().flatten() {
             disk.seen = false;
         }
@@ -213,6 +217,7 @@ impl Disks {
                 continue;
             };
             let counters = Counters::parse(words);
+            self.known |= counters.is_some();
             match &mut reading {
                 Some(disk) if disk.has_partition(name) => {
                     let inflight = counters.map_or(0, |counters| counters.inflight);
@@ -264,6 +269,10 @@ impl Disks {
         let free = self.disks.iter().position(Option::is_none);
         let at = free.or_else(|| self.disks.iter().position(|disk| busy && idle(disk)))?;
         self.disks.get_mut(at)
+    }
+
+    pub(super) fn known(&self) -> bool {
+        self.known
     }
 
     /// The disk stuck for longest, else the busiest.

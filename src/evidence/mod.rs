@@ -149,6 +149,12 @@ impl Host {
         self.disks.io()
     }
 
+    /// Whether the newest text was one of /proc/diskstats, if only of a host without
+    /// disks.
+    pub fn knows_disks(&self) -> bool {
+        self.disks.known()
+    }
+
     /// CPUs, of the host; None where the text was none of /proc/stat.
     pub fn cpu(&self) -> Option<Cpu> {
         self.cpu

@@ -46,7 +46,7 @@ pub(super) fn share(part: Option<u64>, whole: Option<u64>) -> Option<Percent> {
 }
 
 /// /proc/stat: `cpu` and its sums, a line for each CPU, and other lines. A text that
-/// ends with a CPU was cut, and then nobody knows how many there are.
+/// ends with a CPU was cut, and then the number of CPUs is unknown.
 pub(super) fn cpus(text: &[u8]) -> Option<Cpu> {
     let mut lines = lines(text);
     let mut words = words(lines.next()?);

@@ -1,0 +1,210 @@
+//! The files that evidence is read from. They are opened and read once at the start,
+//! so that a later reading opens nothing of the host's, allocates nothing and touches
+//! no new memory.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::evidence::{self, Evidence, Host};
+use crate::pressure::Resource;
+use crate::roots::Roots;
+use crate::rule::Rule;
+use crate::sys;
+use crate::time::Moment;
+
+/// The longest text that is read. /proc/stat has at most 117 bytes for each CPU before
+/// the rest, so this is enough for 2000 CPUs, and as many disks and partitions. What is
+/// never used costs nothing: the kernel gives zeroed memory when it is touched.
+const TEXT_MAX: usize = 256 * 1024;
+/// PATH_MAX (limits.h).
+const PATH_MAX: usize = 4096;
+
+/// A file of /proc.
+struct Source {
+    file: Option<File>,
+    /// Whether it was read in this turn of the loop.
+    fresh: bool,
+}
+
+/// The host's counters, and the files that they come from.
+pub(super) struct Sources {
+    host: Host,
+    meminfo: Source,
+    vmstat: Source,
+    diskstats: Source,
+    stat: Source,
+    /// As long as the longest text.
+    text: Vec<u8>,
+    /// A file of a cgroup, with the mount in front.
+    path: Vec<u8>,
+    /// Bytes of the mount; None where cgroups are nowhere.
+    mount: Option<usize>,
+}
+
+impl Sources {
+    /// Opens and reads what is beside the directory of the pressure files: in /proc, or
+    /// in /run where a service manager has bound them there. An absent file is no error.
+    pub(super) fn new(roots: &Roots, at: Moment) -> Sources {
+        let directory = roots.system.parent().unwrap_or(Path::new("/"));
+        let open = |name| Source {
+            file: File::open(directory.join(name)).ok(),
+            fresh: false,
+        };
+        let mount = roots.cgroup.as_ref().map(|mount| mount.as_os_str());
+        let mount = mount.map(OsStrExt::as_bytes);
+        let length = mount.map(<[u8]>::len);
+        // touched, as it will be
+        let mut path = vec![1; length.unwrap_or(0) + PATH_MAX];
+        path.clear();
+        path.extend_from_slice(mount.unwrap_or_default());
+        let mut sources = Sources {
+            host: Host::new(),
+            meminfo: open("meminfo"),
+            vmstat: open("vmstat"),
+            diskstats: open("diskstats"),
+            stat: open("stat"),
+            text: vec![0; TEXT_MAX],
+            path,
+            mount: length,
+        };
+        for resource in Resource::ALL {
+            // a file that can't be read shows in can_read()
+            let _ = sources.refresh(resource, false, at);
+        }
+        sources.turn();
+        sources
+    }
+
+    /// A new turn of the loop: what was read before is old. Without this call, a file is
+    /// not read a second time.
+    pub(super) fn turn(&mut self) {
+        let Sources {
+            meminfo,
+            vmstat,
+            diskstats,
+            stat,
+            ..
+        } = self;
+        for source in [meminfo, vmstat, diskstats, stat] {
+            source.fresh = false;
+        }
+    }
+
+    /// Whether there is a file to read evidence on this resource from, and the kernel's
+    /// text is in it: io needs diskstats, cpu stat, and memory meminfo.
+    pub(super) fn can_read(&self, resource: Resource) -> bool {
+        match resource {
+            Resource::Io => self.host.knows_disks(),
+            Resource::Cpu => self.host.cpu().is_some(),
+            Resource::Memory => self.host.memory().available.is_some(),
+            Resource::Irq => false,
+        }
+    }
+
+    /// Evidence on the rule's resource at that moment, of the host or of the cgroup at
+    /// this path. A file that was read in this turn is not read again. What an absent
+    /// file would say is None.
+    ///
+    /// # Errors
+    /// Those of pread(2) on a file that was opened at the start. The files of a cgroup
+    /// are absent once it is removed, and that is no error.
+    pub(super) fn read(
+        &mut self,
+        rule: &Rule,
+        cgroup: Option<&[u8]>,
+        at: Moment,
+    ) -> io::Result<Evidence> {
+        self.refresh(rule.resource, cgroup.is_some(), at)?;
+        Ok(match rule.resource {
+            Resource::Memory => {
+                let mut memory = self.host.memory();
+                if let Some(path) = cgroup {
+                    let text = self.cgroup_file(path, b"memory.events\0");
+                    memory.oom_kills = text.and_then(evidence::oom_kills);
+                }
+                Evidence::Memory(memory)
+            }
+            Resource::Io if self.can_read(Resource::Io) => Evidence::Io(self.host.io()),
+            Resource::Cpu => {
+                let Some(mut cpu) = self.host.cpu() else {
+                    return Ok(Evidence::None);
+                };
+                let text = cgroup.and_then(|path| self.cgroup_file(path, b"cpu.stat\0"));
+                cpu.throttled = text.and_then(evidence::throttled);
+                Evidence::Cpu(cpu)
+            }
+            Resource::Io | Resource::Irq => Evidence::None,
+        })
+    }
+
+    /// Reads the host's files for a resource. A cgroup has kills of its own, and
+    /// /proc/vmstat is the dearest to read.
+    fn refresh(&mut self, resource: Resource, of_cgroup: bool, at: Moment) -> io::Result<()> {
+        let (host, text) = (&mut self.host, self.text.as_mut_slice());
+        match resource {
+            Resource::Memory => {
+                self.meminfo.read(text, |text| host.meminfo(text))?;
+                if !of_cgroup {
+                    self.vmstat.read(text, |text| host.vmstat(text))?;
+                }
+                Ok(())
+            }
+            Resource::Io => self.diskstats.read(text, |text| host.diskstats(at, text)),
+            Resource::Cpu => self.stat.read(text, |text| host.stat(text)),
+            Resource::Irq => Ok(()),
+        }
+    }
+
+    /// The text of a cgroup's file; the name ends in NUL. None if it can't be read.
+    fn cgroup_file(&mut self, cgroup: &[u8], name: &[u8]) -> Option<&[u8]> {
+        let mount = self.mount?;
+        self.path.truncate(mount);
+        // `/` is the mount itself
+        let cgroup = if cgroup == b"/" { b"" } else { cgroup };
+        if cgroup.len() + 1 + name.len() > PATH_MAX {
+            return None;
+        }
+        self.path.extend_from_slice(cgroup);
+        self.path.push(b'/');
+        self.path.extend_from_slice(name);
+        let path = CStr::from_bytes_with_nul(&self.path).ok()?;
+        let file = File::from(sys::open_at(None, path).ok()?);
+        let length = read(&file, &mut self.text).ok()?;
+        self.text.get(..length)
+    }
+}
+
+impl Source {
+    /// Reads the file and hands its text over, but once a turn.
+    fn read(&mut self, buffer: &mut [u8], take: impl FnOnce(&[u8])) -> io::Result<()> {
+        let (Some(file), false) = (&self.file, self.fresh) else {
+            return Ok(());
+        };
+        let length = read(file, buffer)?;
+        take(&buffer[..length]);
+        self.fresh = true;
+        Ok(())
+    }
+}
+
+/// As much of a file as the buffer holds. The kernel gives about a page at a time, of
+/// whole lines.
+fn read(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read_at(&mut buffer[length..], length as u64) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests;
