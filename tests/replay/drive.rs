@@ -103,7 +103,7 @@ impl Source for Modelled<'_> {
         Moment(fired.unwrap_or(until.0) + self.random.within(0, LATE))
     }
 
-    fn take(&mut self, trigger: usize) -> bool {
+    fn take(&mut self, trigger: usize, _: Moment) -> bool {
         self.kernel.take(trigger)
     }
 

@@ -1,0 +1,189 @@
+//! `--replay`: what psilogd would have logged over a recording.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::line::{LINE_MAX, Line};
+use crate::options::Source;
+use crate::report::Report;
+use crate::rule::Rule;
+use crate::stat::recording::Recording;
+use crate::stat::replay::{Ideal, NotJudged, Replay, Tally, judged};
+use crate::time::{Micros, Moment};
+
+use super::failure::{BadRecord, Failure};
+use super::{End, quietly};
+
+/// What is replayed, and by which rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replaying {
+    /// The recording.
+    pub file: PathBuf,
+    /// `-f`: a psilogd.conf.
+    pub config: Option<PathBuf>,
+    /// Operands; they replace the rules of the file.
+    pub rules: Vec<Rule>,
+}
+
+/// Writes the lines and a summary.
+pub fn replay(what: &Replaying) -> Result<End, Failure> {
+    quietly(replay_all(what))
+}
+
+fn replay_all(what: &Replaying) -> Result<End, Failure> {
+    // the configuration first: a mistake in it is found without reading a day
+    let config = load(what)?;
+    let recording = read(&what.file)?;
+    let (rules, others) = judged(&recording, &config.rules);
+    if rules.is_empty() {
+        return Err(Failure::NotJudged(others));
+    }
+    let Some(span) = recording.span() else {
+        return Err(Failure::BadRecord(what.file.clone(), BadRecord::Empty));
+    };
+    let config = Config { rules, ..config };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let summary = Summary {
+        span,
+        readings: recording.readings,
+        groups: recording.groups.len(),
+        grace: config.settings.grace,
+        tally: run(recording, &config, span, &mut out)?,
+        others,
+    };
+    summary.write(&mut out)?;
+    out.flush()?;
+    Ok(End::Done)
+}
+
+fn load(what: &Replaying) -> Result<Config, Failure> {
+    match &what.config {
+        Some(file) => {
+            let source = Source::of(file.clone(), what.rules.clone());
+            source.load().map_err(Failure::Config)
+        }
+        None => {
+            let rules = what.rules.clone();
+            Ok(Config {
+                rules,
+                ..Config::default()
+            }
+            .rules_or_built_in())
+        }
+    }
+}
+
+/// Reads a recording.
+pub(super) fn read(file: &Path) -> Result<Recording, Failure> {
+    let refused = |why| Failure::BadRecord(file.into(), why);
+    let bytes = std::fs::read(file).map_err(|error| refused(BadRecord::Io(error)))?;
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            return Err(refused(BadRecord::Bytes(line)));
+        }
+    };
+    Recording::parse(text).map_err(|why| refused(BadRecord::Line(why)))
+}
+
+/// Writes what is logged from the beginning of the recording to its end.
+fn run(
+    recording: Recording,
+    config: &Config,
+    (start, end): (Moment, Moment),
+    out: &mut dyn Write,
+) -> io::Result<Tally> {
+    let (mut tally, mut written) = (Tally::default(), Ok(()));
+    let mut log = |at: Moment, report: &Report<'_>| {
+        tally.add(report);
+        if written.is_ok() {
+            written = line(out, at.since(start), report);
+        }
+    };
+    let mut replay = Replay::new(Ideal::new(recording), config, start, &mut log);
+    replay.run(end, &mut log);
+    written.map(|()| tally)
+}
+
+/// `[ 1802.0] io pressure …`, as dmesg(1) shows the time.
+fn line(out: &mut dyn Write, at: Micros, report: &Report<'_>) -> io::Result<()> {
+    let mut buffer = [0; LINE_MAX];
+    let mut line = Line::new(&mut buffer);
+    report.write(&mut line);
+    let (seconds, tenth) = (at.0 / 1_000_000, at.0 / 100_000 % 10);
+    write!(out, "[{seconds:>5}.{tenth}] ")?;
+    out.write_all(line.bytes())?;
+    out.write_all(b"\n")
+}
+
+/// What follows the lines.
+struct Summary {
+    span: (Moment, Moment),
+    readings: u64,
+    groups: usize,
+    grace: Micros,
+    tally: Tally,
+    others: Vec<(String, NotJudged)>,
+}
+
+impl Summary {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (start, end) = self.span;
+        let length = end.since(start);
+        let Tally {
+            lines,
+            begins,
+            open,
+        } = self.tally;
+        if lines > 0 {
+            writeln!(out)?;
+        }
+        writeln!(
+            out,
+            "recording: {} s, {}, {}",
+            tenths(length.0 / 100_000),
+            counted(self.groups as u64, "group"),
+            counted(self.readings, "reading")
+        )?;
+        // lines × 10 × hour / length, rounded
+        let hourly = u128::from(lines) * 36_000_000_000 + u128::from(length.0 / 2);
+        let hourly = hourly.checked_div(u128::from(length.0)).unwrap_or(0);
+        writeln!(
+            out,
+            "logged: {}, {}, {} lines per hour",
+            counted(lines, "line"),
+            counted(begins, "episode"),
+            tenths(u64::try_from(hourly).unwrap_or(u64::MAX))
+        )?;
+        if open > 0 {
+            writeln!(out, "open at the end: {}", counted(open, "episode"))?;
+        }
+        let ignored = Moment(self.grace.0).since(start).0.min(length.0);
+        if ignored > 0 {
+            writeln!(
+                out,
+                "ignored: the first {} s, within the grace of {} after boot",
+                tenths(ignored / 100_000),
+                self.grace
+            )?;
+        }
+        for (name, why) in &self.others {
+            writeln!(out, "not judged: rule {name}: {why}")?;
+        }
+        Ok(())
+    }
+}
+
+fn tenths(tenths: u64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
