@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use psilogd::printable::printable;
 use psilogd::psistat::failure::Failure;
 use psilogd::psistat::options::{Action, usage};
+use psilogd::psistat::record::record;
 use psilogd::psistat::replay::replay;
-use psilogd::psistat::{End, record, show, suggest, suggest_from};
+use psilogd::psistat::{End, show, suggest, suggest_from};
 use psilogd::sys;
 
 /// There is nothing to show, or nowhere to show it.

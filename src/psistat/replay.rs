@@ -4,12 +4,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::line::{LINE_MAX, Line};
 use crate::options::Source;
 use crate::report::Report;
 use crate::rule::Rule;
 use crate::stat::recording::Recording;
-use crate::stat::replay::{Ideal, NotJudged, Replay, Tally, judged};
+use crate::stat::replay::{Ideal, NotJudged, Replay, Tally, judged, line};
 use crate::time::{Micros, Moment};
 
 use super::failure::{BadRecord, Failure};
@@ -96,27 +95,18 @@ fn run(
     (start, end): (Moment, Moment),
     out: &mut dyn Write,
 ) -> io::Result<Tally> {
-    let (mut tally, mut written) = (Tally::default(), Ok(()));
+    let (mut tally, mut text, mut written) = (Tally::default(), Vec::new(), Ok(()));
     let mut log = |at: Moment, report: &Report<'_>| {
         tally.add(report);
         if written.is_ok() {
-            written = line(out, at.since(start), report);
+            text.clear();
+            line(&mut text, at.since(start), report);
+            written = out.write_all(&text);
         }
     };
     let mut replay = Replay::new(Ideal::new(recording), config, start, &mut log);
     replay.run(end, &mut log);
     written.map(|()| tally)
-}
-
-/// `[ 1802.0] io pressure …`, as dmesg(1) shows the time.
-fn line(out: &mut dyn Write, at: Micros, report: &Report<'_>) -> io::Result<()> {
-    let mut buffer = [0; LINE_MAX];
-    let mut line = Line::new(&mut buffer);
-    report.write(&mut line);
-    let (seconds, tenth) = (at.0 / 1_000_000, at.0 / 100_000 % 10);
-    write!(out, "[{seconds:>5}.{tenth}] ")?;
-    out.write_all(line.bytes())?;
-    out.write_all(b"\n")
 }
 
 /// What follows the lines.

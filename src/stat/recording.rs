@@ -209,6 +209,29 @@ impl Recording {
         Ok(recording)
     }
 
+    /// One group and its first reading, which was complete at that moment.
+    pub fn of_group(path: Option<Vec<u8>>, at: Moment, totals: &Totals) -> Recording {
+        let mut recording = Recording {
+            groups: vec![Track {
+                path,
+                ..Track::default()
+            }],
+            span: Some((at, at)),
+            ..Recording::default()
+        };
+        recording.feed(at, totals);
+        recording
+    }
+
+    /// Adds another reading of that group.
+    pub fn feed(&mut self, at: Moment, totals: &Totals) {
+        self.readings += 1;
+        self.span = self.span.map(|(start, _)| (start, at));
+        if let Some(track) = self.groups.first_mut() {
+            track.read(at, totals);
+        }
+    }
+
     fn add(&mut self, entry: Entry, at: Moment, first: bool) {
         let start = self.span.filter(|_| !first).map_or(at, |span| span.0);
         self.span = Some((start, at));

@@ -14,11 +14,15 @@ use crate::alert::{Alert, FallbackPoll, Ids};
 use crate::config::Config;
 use crate::episode::Sample;
 use crate::evidence::Evidence;
+use crate::line::{LINE_MAX, Line};
 use crate::monitors::{Failure, Found, Monitors, Task};
 use crate::pressure::Averages;
 use crate::report::{EndReason, Hint, Report};
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
+
+/// More than the time in front of a line has.
+const TIME_MAX: usize = 24;
 
 /// What is in the kernel's place: counters, triggers with their events, and the
 /// cgroups. Time only goes forward.
@@ -69,6 +73,19 @@ pub enum Change {
 
 /// Takes the lines: when each is logged, and what it says.
 pub type Log<'a> = dyn FnMut(Moment, &Report<'_>) + 'a;
+
+/// `[ 1802.0] io pressure …`: a line with the seconds since the beginning, as dmesg(1)
+/// shows them, and its end.
+pub fn line(out: &mut Vec<u8>, at: Micros, report: &Report<'_>) {
+    let mut buffer = [0; TIME_MAX + LINE_MAX];
+    let mut line = Line::new(&mut buffer);
+    line.text("[").decimal(at.0 / 1_000_000, 5, b' ');
+    line.text(".").decimal(at.0 / 100_000 % 10, 1, b'0');
+    line.text("] ");
+    report.write(&mut line);
+    out.extend_from_slice(line.bytes());
+    out.push(b'\n');
+}
 
 /// A daemon over the past.
 pub struct Replay<S> {
