@@ -138,33 +138,44 @@ impl Summary {
             counted(self.groups as u64, "group"),
             counted(self.readings, "reading")
         )?;
-        // lines × 10 × hour / length, rounded
-        let hourly = u128::from(lines) * 36_000_000_000 + u128::from(length.0 / 2);
-        let hourly = hourly.checked_div(u128::from(length.0)).unwrap_or(0);
         writeln!(
             out,
             "logged: {}, {}, {} lines per hour",
             counted(lines, "line"),
             counted(begins, "episode"),
-            tenths(u64::try_from(hourly).unwrap_or(u64::MAX))
+            tenths(hourly(lines, length))
         )?;
         if open > 0 {
             writeln!(out, "open at the end: {}", counted(open, "episode"))?;
         }
-        let ignored = Moment(self.grace.0).since(start).0.min(length.0);
-        if ignored > 0 {
-            writeln!(
-                out,
-                "ignored: the first {} s, within the grace of {} after boot",
-                tenths(ignored / 100_000),
-                self.grace
-            )?;
-        }
+        self.ignored(out)?;
         for (name, why) in &self.others {
             writeln!(out, "not judged: rule {name}: {why}")?;
         }
         Ok(())
     }
+
+    /// How much of the recording is within the grace after boot.
+    fn ignored(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (start, end) = self.span;
+        let ignored = Moment(self.grace.0).since(start).min(end.since(start));
+        match ignored {
+            Micros::ZERO => Ok(()),
+            _ => writeln!(
+                out,
+                "ignored: the first {} s, within the grace of {} after boot",
+                tenths(ignored.0 / 100_000),
+                self.grace
+            ),
+        }
+    }
+}
+
+/// Tenths of a line per hour.
+fn hourly(lines: u64, length: Micros) -> u64 {
+    let tenths = u128::from(lines) * 36_000_000_000 + u128::from(length.0 / 2);
+    let tenths = tenths.checked_div(u128::from(length.0)).unwrap_or(0);
+    u64::try_from(tenths).unwrap_or(u64::MAX)
 }
 
 fn tenths(tenths: u64) -> String {

@@ -157,6 +157,9 @@ static NOTHING: Series = Series {
     bases: Vec::new(),
 };
 
+/// A disk's new counters; None of one that is gone.
+pub type DiskChange = (DiskName, Option<DiskCounters>);
+
 /// A reading of the host's other counters.
 #[derive(Clone, Copy, Debug)]
 pub struct HostReading {
@@ -176,7 +179,7 @@ pub struct Recording {
     /// How many readings of a group's pressure have a line.
     pub readings: u64,
     host: Vec<HostReading>,
-    disks: Vec<(DiskName, Option<DiskCounters>)>,
+    disks: Vec<DiskChange>,
     /// The end of the first reading of every group, and the last line.
     span: Option<(Moment, Moment)>,
 }
@@ -297,7 +300,7 @@ impl Recording {
         &self,
         at: Moment,
         before: Option<HostReading>,
-    ) -> Option<(HostReading, &[(DiskName, Option<DiskCounters>)])> {
+    ) -> Option<(HostReading, &[DiskChange])> {
         let after = self.host.partition_point(|reading| reading.at <= at);
         let reading = *self.host.get(after.checked_sub(1)?)?;
         let from = before.map_or(0, |before| before.disks);

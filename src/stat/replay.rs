@@ -44,11 +44,8 @@ pub trait Source {
     /// Reads the counter of an alert that is armed.
     fn read(&mut self, alert: &Alert, at: Moment) -> Averages;
 
-    /// Reads the other counters that bear on an alert; nothing where there are none.
-    fn evidence(&mut self, alert: &Alert, at: Moment) -> Evidence {
-        let _ = (alert, at);
-        Evidence::None
-    }
+    /// Reads the other counters that go with it.
+    fn evidence(&mut self, alert: &Alert, at: Moment) -> Evidence;
 }
 
 /// A trigger that was registered.

@@ -4,6 +4,7 @@
 use psilogd::alert::Alert;
 use psilogd::config::Config;
 use psilogd::episode::Phase;
+use psilogd::evidence::Evidence;
 use psilogd::line::{LINE_MAX, Line};
 use psilogd::pressure::Averages;
 use psilogd::report::Report;
@@ -110,6 +111,11 @@ impl Source for Modelled<'_> {
     /// No trace has cgroups.
     fn change(&mut self, _: Moment) -> Option<Change> {
         None
+    }
+
+    /// No trace has any.
+    fn evidence(&mut self, _: &Alert, _: Moment) -> Evidence {
+        Evidence::None
     }
 
     fn read(&mut self, alert: &Alert, at: Moment) -> Averages {

@@ -330,38 +330,41 @@ impl<'a> Reader<'a> {
                 return Entry::Host { at, counters };
             }
             Subject::Disk(name) => {
-                let [completed, inflight, busy, waited, ..] = values.map(Option::unwrap_or_default);
-                let counters = Some(DiskCounters {
-                    completed,
-                    waited,
-                    inflight,
-                    busy,
-                });
+                let counters = Some(disk_counters(&values));
                 return Entry::Disk { name, counters };
             }
         };
         let [a, b, c, d, e, f, g, oom_kills, periods, throttled] = values;
         let totals = [a, b, c, d, e, f, g];
-        let reading = Entry::Reading { group, at, totals };
         let counters = GroupCounters {
             oom_kills,
             periods,
             throttled,
         };
+        let reading = Entry::Reading { group, at, totals };
+        if !changed[CELLS.len()..].contains(&true) {
+            return reading;
+        }
         let other = Entry::Counters {
             group,
             at,
             counters,
         };
-        let pressure = changed[..CELLS.len()].contains(&true);
-        match (pressure, changed[CELLS.len()..].contains(&true)) {
-            (_, false) => reading,
-            (false, true) => other,
-            (true, true) => {
-                self.pending = Some(other);
-                reading
-            }
+        if !changed[..CELLS.len()].contains(&true) {
+            return other;
         }
+        self.pending = Some(other);
+        reading
+    }
+}
+
+fn disk_counters(values: &Values) -> DiskCounters {
+    let [completed, inflight, busy, waited, ..] = values.map(Option::unwrap_or_default);
+    DiskCounters {
+        completed,
+        waited,
+        inflight,
+        busy,
     }
 }
 
