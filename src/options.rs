@@ -147,21 +147,21 @@ impl Source {
         let outputs = matches.opt_strs("o");
         let outputs: Result<Vec<_>, _> =
             outputs.iter().map(|word| OutputSpec::parse(word)).collect();
-        let mut operands = Config::default();
-        for operand in &matches.free {
-            let in_rule = |why: ParseError| match operand.contains(' ') {
-                true => format!("rule '{operand}': {why}"),
-                false => format!("rule '{operand}': {why} (a rule must be one operand: quote it)"),
-            };
-            let rule = Rule::parse(operand.split_ascii_whitespace()).map_err(in_rule)?;
-            operands.add(rule).map_err(in_rule)?;
-        }
         Ok(Source {
             file: matches.opt_str("f").map(PathBuf::from),
             outputs: outputs.map_err(|why| format!("option -o: {why}"))?,
             copy: matches.opt_present("s"),
-            rules: operands.rules,
+            rules: rules(&matches.free)?,
         })
+    }
+
+    /// This file, and operands as [`rules`] reads them.
+    pub fn of(file: PathBuf, rules: Vec<Rule>) -> Source {
+        Source {
+            file: Some(file),
+            rules,
+            ..Source::default()
+        }
     }
 
     /// Makes standard error an additional output from now on, as with `-s`.
@@ -201,6 +201,23 @@ impl Source {
         }
         Ok(config.rules_or_built_in())
     }
+}
+
+/// Operands that are rules, each a rule.
+///
+/// # Errors
+/// A sentence about the first that is none.
+pub fn rules(operands: &[String]) -> Result<Vec<Rule>, String> {
+    let mut config = Config::default();
+    for operand in operands {
+        let in_rule = |why: ParseError| match operand.contains(' ') {
+            true => format!("rule '{operand}': {why}"),
+            false => format!("rule '{operand}': {why} (a rule must be one operand: quote it)"),
+        };
+        let rule = Rule::parse(operand.split_ascii_whitespace()).map_err(in_rule)?;
+        config.add(rule).map_err(in_rule)?;
+    }
+    Ok(config.rules)
 }
 
 enum Unreadable {

@@ -1,13 +1,10 @@
 //! psistat's loop: read, compute, write, wait.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::line::Line;
 use crate::pattern::Pattern;
-use crate::pressure::Resource;
-use crate::stat::record::Writer;
 use crate::stat::suggest::{Period, Suggestion, WINDOW};
 use crate::stat::table::{Form, Look};
 use crate::stat::{self, Row, json};
@@ -22,6 +19,8 @@ use screen::{Mode, Screen, Wake};
 pub mod failure;
 pub mod options;
 pub mod reader;
+pub mod record;
+pub mod replay;
 pub mod screen;
 
 /// `2026-11-22 18:58:46`
@@ -314,6 +313,19 @@ pub fn suggest(settings: &Settings, length: Micros) -> Result<End, Failure> {
     quietly(suggest_all(settings, length))
 }
 
+/// Prints rules from a recording.
+pub fn suggest_from(file: &Path) -> Result<End, Failure> {
+    let suggestion = Suggestion::of(replay::read(file)?);
+    let mut out = Vec::with_capacity(4096);
+    suggestion.write(&mut out, None);
+    quietly(
+        io::stdout()
+            .write_all(&out)
+            .map(|()| End::Done)
+            .map_err(Failure::Io),
+    )
+}
+
 fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
     let mut reader = open(settings)?;
     let path = settings
@@ -327,11 +339,7 @@ fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
     let from = sys::wall();
     loop {
         for group in reader.read()? {
-            for (resource, reading) in Resource::ALL.into_iter().zip(group.readings) {
-                if let Some(reading) = reading {
-                    suggestion.feed(resource, reading);
-                }
-            }
+            suggestion.feed(&group.readings);
         }
         // Two seconds after this reading, not after the last: the machine takes no
         // reading that is less than a window younger.
@@ -362,46 +370,8 @@ fn suggested(suggestion: &Suggestion, from: Micros) -> Vec<u8> {
         to: last.get(..STAMP).unwrap_or_default(),
     };
     let mut out = Vec::with_capacity(4096);
-    suggestion.write(&mut out, period);
+    suggestion.write(&mut out, Some(period));
     out
-}
-
-/// The bytes of a record that are collected before they are written.
-const RECORD_BUFFER: usize = 4096;
-
-/// Writes counters to a file until a signal stops it.
-pub fn record(settings: &Settings, file: &Path) -> Result<End, Failure> {
-    let mut reader = open(settings)?;
-    let first = reader.read_first()?;
-    let refused = |error| Failure::Record(file.into(), error);
-    let mut record = File::create(file).map_err(refused)?;
-    let mut screen = Screen::new(Mode::Last)?;
-    // A closed standard error is no reason to fail.
-    let _ = writeln!(
-        io::stderr(),
-        "psistat: reading this often takes events from triggers that were armed without \
-         CAP_SYS_RESOURCE"
-    );
-    let grid = Grid {
-        start: sys::now(),
-        step: settings.interval.unwrap_or(Micros::ZERO),
-    };
-    let (mut writer, mut out) = (Writer::default(), Vec::with_capacity(2 * RECORD_BUFFER));
-    writer.add(&mut out, &first);
-    loop {
-        match screen.wait(grid.next(sys::now()))? {
-            Wake::Due => writer.add(&mut out, &reader.read()?),
-            Wake::Resized => {}
-            Wake::Unread | Wake::Quit | Wake::Signal(_) => break,
-        }
-        if out.len() >= RECORD_BUFFER {
-            record.write_all(&out).map_err(refused)?;
-            out.clear();
-        }
-    }
-    writer.end(&mut out, sys::now());
-    record.write_all(&out).map_err(refused)?;
-    Ok(End::Done)
 }
 
 #[cfg(test)]

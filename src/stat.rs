@@ -11,6 +11,7 @@ use crate::time::{Micros, Moment};
 
 pub mod json;
 pub mod record;
+pub mod recording;
 pub mod replay;
 pub mod suggest;
 pub mod table;

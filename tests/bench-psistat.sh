@@ -110,3 +110,16 @@ fi
 for other; do
 	each "$other" "$other"
 done
+
+awk 'BEGIN {
+	print "psistat record 1\ngroup -\n1000000000 a0 b0 c0 d0 e0 f0"
+	for (i = 0; i < 864000; i++) {
+		m = i % 144000 > 138000 ? 30000 : i % 7
+		e = (i * 7919) % (i % 36000 < 9000 ? 60000 : 2000)
+		printf "100000 a%d c%d d%d e%d f%d\n", i * 31 % 90000, m + 9, m, e + 9, e
+	}
+}' >"$tmp/day"
+row 'psistat --replay DAY' "$(instructions "$psistat" --replay "$tmp/day")" \
+	"$(calls "$psistat" --replay "$tmp/day")" "$(resident "$psistat" --replay "$tmp/day")"
+/usr/bin/time -f '%U s in user space' "$psistat" --replay "$tmp/day" 2>&1 >"$tmp/stdout" |
+	tail -n 1

@@ -12,7 +12,9 @@ _psistat() {
 	-P|--pressure) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	--suggest) words=('1h' '24h') ;;
 	--record) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	*) words=(-a --averages -c --color -g --cgroup -j --json -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --suggest --record -h --help -V --version) ;;
+	--replay) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	-f|--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	*) words=(-a --averages -c --color -g --cgroup -j --json -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --suggest --record --replay -f --config -h --help -V --version) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

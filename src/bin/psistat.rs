@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use psilogd::printable::printable;
 use psilogd::psistat::failure::Failure;
 use psilogd::psistat::options::{Action, usage};
-use psilogd::psistat::{End, record, show, suggest};
+use psilogd::psistat::record::record;
+use psilogd::psistat::replay::replay;
+use psilogd::psistat::{End, show, suggest, suggest_from};
 use psilogd::sys;
 
 /// There is nothing to show, or nowhere to show it.
@@ -21,6 +23,8 @@ fn main() -> ExitCode {
         Ok(Action::Show(settings)) => show(&settings),
         Ok(Action::Suggest(settings, length)) => suggest(&settings, length),
         Ok(Action::Record(settings, file)) => record(&settings, &file),
+        Ok(Action::Replay(what)) => replay(&what),
+        Ok(Action::SuggestFrom(file)) => suggest_from(&file),
         Err(why) => {
             complain(&why);
             complain("try psistat --help");
@@ -32,6 +36,12 @@ fn main() -> ExitCode {
         Ok(End::Signal(signal)) => {
             sys::default_signal(signal);
             ExitCode::from(FAILURE)
+        }
+        Err(Failure::Config(error)) => {
+            for line in error.to_string().lines() {
+                complain(line);
+            }
+            ExitCode::from(USAGE)
         }
         Err(why) => {
             complain(&why.to_string());

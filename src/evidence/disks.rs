@@ -28,7 +28,7 @@ pub struct DiskName {
 
 impl DiskName {
     /// None for a name longer than any of the kernel's.
-    fn new(name: &[u8]) -> Option<DiskName> {
+    pub fn new(name: &[u8]) -> Option<DiskName> {
         let mut bytes = [0; NAME_MAX];
         bytes.get_mut(..name.len())?.copy_from_slice(name);
         let length = u8::try_from(name.len()).ok()?;
@@ -42,22 +42,22 @@ impl DiskName {
 }
 
 /// A line of /proc/diskstats; fields as numbered in iostats.rst.
-#[derive(Clone, Copy, Debug)]
-struct Counters {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DiskCounters {
     /// Fields 1, 5, 12, 16: requests completed.
-    completed: u64,
+    pub completed: u64,
     /// Fields 4, 8, 15, 17: milliseconds that they took.
-    waited: u64,
+    pub waited: u64,
     /// Field 9, the only one that is no counter.
-    inflight: u64,
+    pub inflight: u64,
     /// Field 10: milliseconds with something in flight.
-    busy: u64,
+    pub busy: u64,
 }
 
-impl Counters {
+impl DiskCounters {
     /// None if a field is missing or is no number. Before 4.18 there are 11 fields,
     /// before 5.5 there are 15; fields that a later kernel may add are ignored.
-    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Counters> {
+    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<DiskCounters> {
         let mut fields = [0; 18];
         let mut count = 0;
         for (field, word) in fields[1..].iter_mut().zip(words) {
@@ -68,7 +68,7 @@ impl Counters {
             of.iter()
                 .try_fold(0u64, |sum, &field| sum.checked_add(fields[field]))
         };
-        (count >= 11).then_some(Counters {
+        (count >= 11).then_some(DiskCounters {
             completed: sum([1, 5, 12, 16])?,
             waited: sum([4, 8, 15, 17])?,
             inflight: fields[9],
@@ -81,11 +81,19 @@ impl Counters {
 struct Reading<'a> {
     name: &'a [u8],
     /// None where the disk isn't one to follow.
-    counters: Option<Counters>,
+    counters: Option<DiskCounters>,
     partitions: u64,
 }
 
 impl Reading<'_> {
+    fn hand_over(&self, each: &mut dyn FnMut(DiskName, DiskCounters)) {
+        if let (Some(mut counters), Some(name)) = (self.counters, DiskName::new(self.name)) {
+            // where the disk counts what is in flight at all, that is on its partitions too
+            counters.inflight = counters.inflight.max(self.partitions);
+            each(name, counters);
+        }
+    }
+
     /// Whether a name is one of its partitions': its own and digits, or its own, p and
     /// digits where it ends in a digit.
     fn has_partition(&self, name: &[u8]) -> bool {
@@ -106,6 +114,37 @@ fn is_skipped(name: &[u8]) -> bool {
     })
 }
 
+/// Every whole disk in a text of /proc/diskstats: its line, which those of its
+/// partitions follow. On some kernels (6.12) only a partition has what goes through it in
+/// flight.
+pub fn whole_disks(text: &[u8], each: &mut dyn FnMut(DiskName, DiskCounters)) {
+    let mut reading: Option<Reading<'_>> = None;
+    for line in lines(text) {
+        let mut words = words(line).skip(2);
+        let Some(name) = words.next() else {
+            continue;
+        };
+        let counters = DiskCounters::parse(words);
+        match &mut reading {
+            Some(disk) if disk.has_partition(name) => {
+                let inflight = counters.map_or(0, |counters| counters.inflight);
+                disk.partitions = disk.partitions.saturating_add(inflight);
+                continue;
+            }
+            Some(disk) => disk.hand_over(each),
+            None => {}
+        }
+        reading = Some(Reading {
+            name,
+            counters: counters.filter(|_| !is_skipped(name)),
+            partitions: 0,
+        });
+    }
+    if let Some(disk) = &reading {
+        disk.hand_over(each);
+    }
+}
+
 /// A disk that is followed.
 #[derive(Clone, Copy, Debug)]
 struct Disk {
@@ -115,7 +154,7 @@ struct Disk {
     /// Since when it has had something in flight and completed nothing.
     stuck_since: Option<Moment>,
     /// The reading that the next rates are taken from.
-    base: (Moment, Counters),
+    base: (Moment, DiskCounters),
     /// How much `busy` grew between the readings of the last rates.
     grown: u64,
     iops: Option<u64>,
@@ -125,7 +164,7 @@ struct Disk {
 }
 
 impl Disk {
-    fn new(name: DiskName, at: Moment, counters: Counters) -> Disk {
+    fn new(name: DiskName, at: Moment, counters: DiskCounters) -> Disk {
         Disk {
             name,
             completed: counters.completed,
@@ -141,7 +180,7 @@ impl Disk {
 
     /// Takes a reading. One that comes late is as good: a request that was in flight
     /// then and now, with none completed in between, is the same request.
-    fn take(&mut self, at: Moment, counters: Counters) {
+    fn take(&mut self, at: Moment, counters: DiskCounters) {
         let completed = counters.completed != self.completed;
         self.stuck_since = match self.stuck_since {
             _ if counters.inflight == 0 => None,
@@ -157,7 +196,7 @@ impl Disk {
     }
 
     /// Rates since the base, which is then this reading.
-    fn rate(&mut self, at: Moment, now: Counters) {
+    fn rate(&mut self, at: Moment, now: DiskCounters) {
         let (from, before) = self.base;
         let elapsed = at.since(from);
         self.base = (at, now);
@@ -202,53 +241,38 @@ impl Disks {
         }
     }
 
-    /// Takes a text: every disk's line, followed by those of its partitions. On some
-    /// kernels (6.12) only a partition has what goes through it in flight.
+    /// Takes a text.
     pub(super) fn take(&mut self, at: Moment, text: &[u8]) {
+        self.start(at);
+        whole_disks(text, &mut |name, counters| self.settle(at, name, counters));
+        self.finish();
+    }
+
+    /// Takes what another text said of every disk.
+    pub(super) fn take_counters(&mut self, at: Moment, disks: &[(DiskName, DiskCounters)]) {
+        self.start(at);
+        for (name, counters) in disks {
+            self.settle(at, *name, *counters);
+        }
+        self.finish();
+    }
+
+    fn start(&mut self, at: Moment) {
         self.at = at;
         self.known = text.is_empty();
         for disk in self.disks.iter_mut().flatten() {
             disk.seen = false;
         }
-        let mut reading: Option<Reading<'_>> = None;
-        for line in lines(text) {
-            let mut words = words(line).skip(2);
-            let Some(name) = words.next() else {
-                continue;
-            };
-            let counters = Counters::parse(words);
-            self.known |= counters.is_some();
-            match &mut reading {
-                Some(disk) if disk.has_partition(name) => {
-                    let inflight = counters.map_or(0, |counters| counters.inflight);
-                    disk.partitions = disk.partitions.saturating_add(inflight);
-                    continue;
-                }
-                Some(disk) => self.settle(at, disk),
-                None => {}
-            }
-            reading = Some(Reading {
-                name,
-                counters: counters.filter(|_| !is_skipped(name)),
-                partitions: 0,
-            });
-        }
-        if let Some(disk) = &reading {
-            self.settle(at, disk);
-        }
+    }
+
+    fn finish(&mut self) {
         for disk in &mut self.disks {
             *disk = disk.filter(|disk| disk.seen);
         }
     }
 
     /// A disk and its partitions have been read.
-    fn settle(&mut self, at: Moment, reading: &Reading<'_>) {
-        let (Some(mut counters), Some(name)) = (reading.counters, DiskName::new(reading.name))
-        else {
-            return;
-        };
-        // where the disk counts what is in flight at all, that is on its partitions too
-        counters.inflight = counters.inflight.max(reading.partitions);
+    fn settle(&mut self, at: Moment, name: DiskName, counters: DiskCounters) {
         let mut disks = self.disks.iter_mut().flatten();
         if let Some(disk) = disks.find(|disk| disk.name == name) {
             // a disk that is removed meanwhile can move another into a text twice

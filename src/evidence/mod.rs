@@ -10,9 +10,10 @@ use crate::pressure::Percent;
 use crate::time::{Micros, Moment};
 
 use disks::Disks;
-use text::{cpus, share, value, values};
+use text::{cpus, value, values};
 
-pub use disks::{DISKS_MAX, DiskName, NAME_MAX};
+pub use disks::{DISKS_MAX, DiskCounters, DiskName, NAME_MAX, whole_disks};
+pub use text::share;
 
 /// What was read with a reading of the pressure counter, by the rule's resource.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -113,13 +114,7 @@ impl Host {
 
     /// Takes the text of /proc/meminfo.
     pub fn meminfo(&mut self, text: &[u8]) {
-        let keys = [
-            &b"MemTotal:"[..],
-            b"MemAvailable:",
-            b"SwapTotal:",
-            b"SwapFree:",
-        ];
-        let [total, available, swap, free] = values(text, keys);
+        let [total, available, swap, free] = meminfo(text);
         self.memory.available = share(available, total);
         self.memory.swap_free = share(free, swap);
     }
@@ -132,6 +127,12 @@ impl Host {
     /// Takes the text of /proc/diskstats as it was at that moment.
     pub fn diskstats(&mut self, at: Moment, text: &[u8]) {
         self.disks.take(at, text);
+    }
+
+    /// Takes what /proc/diskstats said of every whole disk at that moment, as
+    /// [`whole_disks`] reads it.
+    pub fn disks(&mut self, at: Moment, disks: &[(DiskName, DiskCounters)]) {
+        self.disks.take_counters(at, disks);
     }
 
     /// Takes the text of /proc/stat, from its first line to behind the last CPU's.
@@ -159,6 +160,17 @@ impl Host {
     pub fn cpu(&self) -> Option<Cpu> {
         self.cpu
     }
+}
+
+/// MemTotal, MemAvailable, SwapTotal and SwapFree of the text of /proc/meminfo, in kB.
+pub fn meminfo(text: &[u8]) -> [Option<u64>; 4] {
+    let keys = [
+        &b"MemTotal:"[..],
+        b"MemAvailable:",
+        b"SwapTotal:",
+        b"SwapFree:",
+    ];
+    values(text, keys)
 }
 
 /// Processes killed in a cgroup, by the text of its memory.events.

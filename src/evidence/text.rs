@@ -39,7 +39,7 @@ pub(super) fn value(text: &[u8], key: &[u8]) -> Option<u64> {
 }
 
 /// A part's share of the whole; None of nothing.
-pub(super) fn share(part: Option<u64>, whole: Option<u64>) -> Option<Percent> {
+pub fn share(part: Option<u64>, whole: Option<u64>) -> Option<Percent> {
     let (part, whole) = (u128::from(part?), u128::from(whole?));
     let hundredths = (part * 10_000).checked_div(whole)?.min(10_000);
     u32::try_from(hundredths).ok().map(Percent)

@@ -6,9 +6,12 @@ use std::fmt;
 use std::io;
 use std::path::{Display, Path, PathBuf};
 
+use crate::options::LoadError;
 use crate::pattern::CgroupPath;
 use crate::pressure::PressureError;
 use crate::report::Hint;
+use crate::stat::record::RecordError;
+use crate::stat::replay::NotJudged;
 
 /// Why psistat stops.
 #[derive(Debug)]
@@ -19,6 +22,25 @@ pub enum Failure {
     Io(io::Error),
     /// The record can't be written to this file.
     Record(PathBuf, io::Error),
+    /// This file can't be replayed.
+    BadRecord(PathBuf, BadRecord),
+    /// The configuration has mistakes.
+    Config(LoadError),
+    /// The recording says nothing about any of these rules.
+    NotJudged(Vec<(String, NotJudged)>),
+}
+
+/// Why a file can't be replayed.
+#[derive(Debug)]
+pub enum BadRecord {
+    /// The system refused to read it.
+    Io(io::Error),
+    /// This line of it is not text.
+    Bytes(usize),
+    /// A line of it does not belong in a record.
+    Line(RecordError),
+    /// It has no reading.
+    Empty,
 }
 
 impl fmt::Display for Failure {
@@ -34,6 +56,13 @@ impl fmt::Display for Failure {
                     _ => Ok(()),
                 }
             }
+            Failure::BadRecord(file, why) => why.sentence(f, file),
+            Failure::Config(error) => error.fmt(f),
+            Failure::NotJudged(rules) => {
+                f.write_str("the recording judges none of the rules")?;
+                let mut rules = rules.iter().map(|(name, why)| format!("{name}: {why}"));
+                rules.try_for_each(|rule| write!(f, "; rule {rule}"))
+            }
         }
     }
 }
@@ -43,6 +72,35 @@ impl Error for Failure {
         match self {
             Failure::Read(error) => Some(error),
             Failure::Io(error) | Failure::Record(_, error) => Some(error),
+            Failure::BadRecord(_, BadRecord::Io(error)) => Some(error),
+            Failure::BadRecord(_, BadRecord::Line(error)) => Some(error),
+            Failure::Config(error) => Some(error),
+            Failure::BadRecord(..) | Failure::NotJudged(_) => None,
+        }
+    }
+}
+
+impl BadRecord {
+    fn sentence(&self, f: &mut fmt::Formatter<'_>, file: &Path) -> fmt::Result {
+        let file = file.display();
+        match self {
+            BadRecord::Io(error) => {
+                write!(f, "cannot read {file}: {}", Why(error))?;
+                match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => {
+                        f.write_str("; --replay takes a file that psistat --record wrote")
+                    }
+                    _ => Ok(()),
+                }
+            }
+            BadRecord::Bytes(line) => {
+                write!(f, "{file}: line {line}: expected text, which a record is")
+            }
+            BadRecord::Line(error) => write!(f, "{file}: {error}"),
+            BadRecord::Empty => write!(
+                f,
+                "{file}: the record has no readings: let psistat --record run longer"
+            ),
         }
     }
 }

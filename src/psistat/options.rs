@@ -13,6 +13,12 @@ use crate::stat::Selection;
 use crate::stat::table::Limits;
 use crate::time::Micros;
 
+use super::replay::Replaying;
+
+mod past;
+
+use past::{replay, suggested_length};
+
 /// The shortest interval; below it psistat would measure itself.
 const INTERVAL_MIN: Micros = Micros::millis(10);
 /// The interval of `--record` if none is given.
@@ -36,6 +42,10 @@ pub enum Action {
     Suggest(Settings, Micros),
     /// Write counters to this file until stopped.
     Record(Settings, PathBuf),
+    /// Print what psilogd would have logged over a recording.
+    Replay(Replaying),
+    /// Print rules from this recording.
+    SuggestFrom(PathBuf),
     /// Print how psistat is used.
     Help,
     /// Print the version.
@@ -79,15 +89,17 @@ enum Takes {
     Argument(&'static str),
     /// One argument each time; the option may be repeated.
     Arguments(&'static str),
+    /// An argument that one use of the option does without.
+    Perhaps(&'static str),
 }
 
-use Takes::{Argument, Arguments, Nothing};
+use Takes::{Argument, Arguments, Nothing, Perhaps};
 
 /// The letter, the long name, the argument and the description of `-h`.
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
-const OPTIONS: [Known; 15] = [
+const OPTIONS: [Known; 17] = [
     ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
     ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
     ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
@@ -99,8 +111,10 @@ const OPTIONS: [Known; 15] = [
     ("w", "wide", Nothing, "do not fit lines to the terminal"),
     ("C", "cgroup-root", Argument("DIR"), "root of the cgroup2 hierarchy"),
     ("P", "pressure", Argument("DIR"), "read DIR instead of /proc/pressure"),
-    ("", "suggest", Argument("DURATION"), "measure, then print rules for psilogd.conf"),
+    ("", "suggest", Perhaps("DURATION"), "measure, then print rules for psilogd.conf"),
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
+    ("", "replay", Argument("FILE"), "print what psilogd would have logged over FILE"),
+    ("f", "config", Argument("FILE"), "with --replay: read this psilogd.conf"),
     ("h", "help", Nothing, "print this help"),
     ("V", "version", Nothing, "print the version"),
 ];
@@ -112,6 +126,7 @@ fn options() -> Options {
             Nothing => options.optflag(short, long, text),
             Argument(name) => options.optopt(short, long, text, name),
             Arguments(name) => options.optmulti(short, long, text, name),
+            Perhaps(name) => options.optflagopt(short, long, text, name),
         };
     }
     options
@@ -146,7 +161,9 @@ pub fn usage() -> String {
     let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-n N] [-r RESOURCE,...]\n\
                  \u{20}              [-C DIR] [-P DIR] [interval [count]]\n\
                  \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
-                 \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\n\
+                 \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\
+                 \u{20}      psistat --replay FILE [-f FILE] [RULE ...]\n\
+                 \u{20}      psistat --replay FILE --suggest\n\n\
                  Shows CPU, memory and I/O pressure: once, or every interval (1, 0.5, 500ms, 1m).";
     options().usage(brief)
 }
@@ -160,19 +177,29 @@ impl Action {
         // getopts takes text only, but the name of a cgroup may be any bytes: those that
         // aren't UTF-8 become the %XX that -g reads.
         let args = args.into_iter().map(|arg| text(arg.into_vec()));
-        let matches = options().parse(args).map_err(misuse)?;
+        let mut matches = options().parse(args).map_err(misuse)?;
         if matches.opt_present("h") {
             return Ok(Action::Help);
         }
         if matches.opt_present("V") {
             return Ok(Action::Version);
         }
+        if let Some(file) = matches.opt_str("replay") {
+            return replay(&matches, file.into());
+        }
+        if matches.opt_present("f") {
+            let name = named("f");
+            return Err(format!(
+                "option {name} needs --replay: psistat has no configuration"
+            ));
+        }
+        let length = suggested_length(&mut matches)?;
         let mut settings = Settings::new(&matches)?;
         if let Some(file) = matches.opt_str("record") {
             record(&mut settings, &matches)?;
             return Ok(Action::Record(settings, file.into()));
         }
-        match matches.opt_str("suggest") {
+        match length {
             None => Ok(Action::Show(settings)),
             Some(length) => {
                 let length = suggest(&settings, &matches, &length)?;

@@ -79,6 +79,11 @@ impl Reader {
         Ok(reader)
     }
 
+    /// The cgroup2 mount; empty without patterns.
+    pub fn mount(&self) -> &Path {
+        &self.mount
+    }
+
     /// Opens the files of the cgroup at this path, once.
     fn keep(&mut self, path: Vec<u8>) -> Result<(), ReadError> {
         if self.is_kept(&path) {

@@ -2,16 +2,27 @@
 //! asks for is done here as the daemon does it, at moments that do not pass. The
 //! kernel's place is a [`Source`]'s. Nothing is decided here, and nothing is read.
 
+mod ideal;
+mod judged;
+
 use std::rc::Rc;
+
+pub use ideal::Ideal;
+pub use judged::{NotJudged, Tally, judged};
 
 use crate::alert::{Alert, FallbackPoll, Ids};
 use crate::config::Config;
 use crate::episode::Sample;
+use crate::evidence::Evidence;
+use crate::line::{LINE_MAX, Line};
 use crate::monitors::{Failure, Found, Monitors, Task};
 use crate::pressure::Averages;
 use crate::report::{EndReason, Hint, Report};
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
+
+/// More than the time in front of a line has.
+const TIME_MAX: usize = 24;
 
 /// What is in the kernel's place: counters, triggers with their events, and the
 /// cgroups. Time only goes forward.
@@ -24,14 +35,17 @@ pub trait Source {
     /// may be later.
     fn wait(&mut self, polled: &[usize], now: Moment, until: Moment) -> Moment;
 
-    /// Whether this trigger has an event, which is then taken.
-    fn take(&mut self, trigger: usize) -> bool;
+    /// Whether this trigger has an event by now, which is then taken.
+    fn take(&mut self, trigger: usize, now: Moment) -> bool;
 
     /// The next change of the cgroups that has happened by now.
     fn change(&mut self, now: Moment) -> Option<Change>;
 
     /// Reads the counter of an alert that is armed.
     fn read(&mut self, alert: &Alert, at: Moment) -> Averages;
+
+    /// Reads the other counters that go with it.
+    fn evidence(&mut self, alert: &Alert, at: Moment) -> Evidence;
 }
 
 /// A trigger that was registered.
@@ -56,6 +70,19 @@ pub enum Change {
 
 /// Takes the lines: when each is logged, and what it says.
 pub type Log<'a> = dyn FnMut(Moment, &Report<'_>) + 'a;
+
+/// `[ 1802.0] io pressure …`: a line with the seconds since the beginning, as dmesg(1)
+/// shows them, and its end.
+pub fn line(out: &mut Vec<u8>, at: Micros, report: &Report<'_>) {
+    let mut buffer = [0; TIME_MAX + LINE_MAX];
+    let mut line = Line::new(&mut buffer);
+    line.text("[").decimal(at.0 / 1_000_000, 5, b' ');
+    line.text(".").decimal(at.0 / 100_000 % 10, 1, b'0');
+    line.text("] ");
+    report.write(&mut line);
+    out.extend_from_slice(line.bytes());
+    out.push(b'\n');
+}
 
 /// A daemon over the past.
 pub struct Replay<S> {
@@ -87,7 +114,7 @@ impl<S: Source> Replay<S> {
                 replay.arm_one(&rule, path.as_deref());
             }
         }
-        replay.take_changes();
+        replay.take_changes(log);
         replay.report_unarmed(true, log);
         replay
     }
@@ -116,6 +143,11 @@ impl<S: Source> Replay<S> {
         self.carry_out(log);
     }
 
+    /// What is in the kernel's place.
+    pub fn source(&mut self) -> &mut S {
+        &mut self.source
+    }
+
     /// What is watched, and its state.
     pub fn monitors(&self) -> &Monitors<usize> {
         &self.monitors
@@ -125,13 +157,13 @@ impl<S: Source> Replay<S> {
     fn turn(&mut self, log: &mut Log<'_>) {
         let polls: Vec<bool> = self.monitors.polled().map(|one| one.is_some()).collect();
         for index in (0..polls.len()).filter(|&index| polls[index]) {
-            if self.source.take(*self.monitors.trigger(index)) {
+            if self.source.take(*self.monitors.trigger(index), self.now) {
                 self.monitors.fired(index);
             }
         }
         self.monitors.wake(self.now);
         self.carry_out(log);
-        self.take_changes();
+        self.take_changes(log);
         self.report_unarmed(false, log);
     }
 
@@ -158,7 +190,7 @@ impl<S: Source> Replay<S> {
         }
     }
 
-    fn take_changes(&mut self) {
+    fn take_changes(&mut self, log: &mut Log<'_>) {
         while let Some(change) = self.source.change(self.now) {
             match change {
                 Change::Created(path) => {
@@ -168,9 +200,9 @@ impl<S: Source> Replay<S> {
                 }
                 Change::Removed(path) => {
                     self.changed |= self.monitors.forget(&path);
-                    for index in 0..self.monitors.len() {
+                    for index in (0..self.monitors.len()).rev() {
                         if self.monitors.alert(index).cgroup() == Some(&path) {
-                            self.monitors.died(index, libc::ENODEV);
+                            self.rearm(index, libc::ENODEV, log);
                         }
                     }
                 }

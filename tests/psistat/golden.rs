@@ -62,7 +62,7 @@ fn write(out: &mut Vec<u8>, what: &str, look: Look, readings: &[Vec<Row>]) {
     }
 }
 
-fn compare(name: &str, text: &[u8]) {
+pub fn compare(name: &str, text: &[u8]) {
     let text = String::from_utf8(text.to_vec()).expect("text");
     let golden = fixtures().join("../golden").join(name);
     if std::env::var_os("PSISTAT_GOLDEN").is_some() {

@@ -11,6 +11,7 @@ mod golden;
 mod live;
 mod manual;
 mod record;
+mod replay;
 mod support;
 mod terminal;
 
@@ -25,6 +26,7 @@ fn main() {
         live::trials(),
         manual::trials(),
         record::trials(),
+        replay::trials(),
         terminal::trials(),
     ]
     .into_iter()

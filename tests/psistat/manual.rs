@@ -47,7 +47,7 @@ fn complete() -> Outcome {
             .any(|line| line == item || line.starts_with(&format!("{item} ")));
         assert!(found, "{item} is not in the page");
     }
-    assert_eq!(options, 15);
+    assert_eq!(options, 17);
     for key in [
         "time_us",
         "cgroup",
@@ -76,7 +76,13 @@ fn complete() -> Outcome {
 fn diagnostics() -> Outcome {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut source = String::new();
-    for file in ["psistat/failure.rs", "report/words.rs", "pressure.rs"] {
+    for file in [
+        "psistat/failure.rs",
+        "report/words.rs",
+        "pressure.rs",
+        "stat/record/read.rs",
+        "stat/replay/judged.rs",
+    ] {
         let text = std::fs::read_to_string(root.join("src").join(file)).expect("source");
         // a line that ends in a backslash goes on at the next line's first word
         source.extend(text.split("\\\n").map(str::trim_start));

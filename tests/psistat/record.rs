@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("record::totals_are_kept_in_order", totals),
         trial("record::a_cgroup_that_comes_is_kept", cgroup),
+        trial("record::other_counters_are_kept", others),
         trial("record::what_can_t_be_written_is_said", full),
     ]
 }
@@ -69,6 +70,45 @@ fn totals() -> Outcome {
     for pair in points.windows(2) {
         assert!(pair[1].at >= pair[0].at);
     }
+    DONE
+}
+
+/// The other counters are beside the pressure files, as in /proc.
+fn others() -> Outcome {
+    let proc = Scratch::new();
+    let pressure = proc.0.join("pressure");
+    fs::create_dir(&pressure).expect("a directory");
+    fs::copy(fixture("all/1/io"), pressure.join("io")).expect("a pressure file");
+    proc.file(
+        "meminfo",
+        "MemTotal: 1000 kB\nMemAvailable: 250 kB\nSwapTotal: 0 kB\n",
+    );
+    proc.file("vmstat", "pgpgin 7\noom_kill 3\npgpgout 1\n");
+    proc.file(
+        "stat",
+        "cpu 1 2 3 40 5 6 7 8 0 0\ncpu0 1 2 3 40 5 6 7 8 0 0\nintr 9\n",
+    );
+    let disk = "8 0 sda 10 0 0 70 5 0 0 30 0 900 0 1 0 0 2 2 3 4\n";
+    let partition = "8 1 sda1 10 0 0 70 5 0 0 30 2 900 0\n";
+    proc.file(
+        "diskstats",
+        format!("{disk}{partition}7 0 loop0 1 0 0 1 1 0 0 1 1 1 1\n"),
+    );
+    let file = proc.0.join("record").display().to_string();
+    let pressure = pressure.display().to_string();
+    let mut running = Running::new(&["--record", &file, "-P", &pressure, "10ms"]);
+    let stat = || fs::read_to_string(format!("/proc/{}/stat", running.child.id())).ok();
+    until("psistat to wait", || stat()?.contains(") S ").then_some(()));
+    let points = stopped(&mut running, &file);
+    assert!(!points.is_empty());
+    let text = fs::read_to_string(&file).expect("a record");
+    let line = |at: usize| text.lines().nth(at).and_then(|line| line.split_once(' '));
+    let (head, disk) = line(3).expect("a disk");
+    assert!(head.ends_with("/sda"), "{text}");
+    assert_eq!(disk, "c18 q2 b900 w105", "{text}");
+    let (head, host) = line(4).expect("the host");
+    assert!(head.ends_with(":host"), "{text}");
+    assert_eq!(host, "m1000 a250 s0 k3 n1 i45 t8", "{text}");
     DONE
 }
 

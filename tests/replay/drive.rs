@@ -7,6 +7,7 @@ use std::rc::Rc;
 use psilogd::alert::Alert;
 use psilogd::config::Config;
 use psilogd::episode::Phase;
+use psilogd::evidence::Evidence;
 use psilogd::line::{LINE_MAX, Line};
 use psilogd::pressure::{Averages, Percent};
 use psilogd::report::Report;
@@ -123,13 +124,18 @@ impl Source for Modelled<'_> {
         Moment(fired.unwrap_or(until.0) + self.random.within(0, LATE))
     }
 
-    fn take(&mut self, trigger: usize) -> bool {
+    fn take(&mut self, trigger: usize, _: Moment) -> bool {
         self.kernel.take(trigger)
     }
 
     /// No trace has cgroups.
     fn change(&mut self, _: Moment) -> Option<Change> {
         None
+    }
+
+    /// No trace has any.
+    fn evidence(&mut self, _: &Alert, _: Moment) -> Evidence {
+        Evidence::None
     }
 
     fn read(&mut self, alert: &Alert, at: Moment) -> Averages {

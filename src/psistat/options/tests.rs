@@ -1,4 +1,5 @@
 use super::*;
+use crate::rule::Rule;
 
 fn parse(line: &str) -> Result<Action, String> {
     Action::parse(line.split_whitespace().map(OsString::from))
@@ -58,6 +59,7 @@ fn every_option_has_a_long_name_that_means_the_same() {
         ("-w", "--wide"),
         ("-C /c", "--cgroup-root /c"),
         ("-P /p", "--pressure /p"),
+        ("--replay x -f c", "--replay x --config c"),
         ("-h", "--help"),
         ("-V", "--version"),
     ];
@@ -69,6 +71,37 @@ fn every_option_has_a_long_name_that_means_the_same() {
     let short = OPTIONS.iter().filter(|known| !known.0.is_empty());
     assert_eq!(short.count(), both.len());
     assert!(OPTIONS.iter().all(|known| !known.1.is_empty()));
+}
+
+#[test]
+fn a_replay_takes_rules_or_suggests() {
+    let replaying = |config: Option<&str>, rules: &[&str]| {
+        let rule = |rule: &&str| Rule::parse(rule.split(' ')).unwrap();
+        Ok(Action::Replay(Replaying {
+            file: "x".into(),
+            config: config.map(PathBuf::from),
+            rules: rules.iter().map(rule).collect(),
+        }))
+    };
+    let parse = |words: &[&str]| Action::parse(words.iter().map(OsString::from));
+    assert_eq!(parse(&["--replay", "x"]), replaying(None, &[]));
+    let rule = "io full 10%/2s";
+    assert_eq!(
+        parse(&["--replay", "x", "-f", "c", rule]),
+        replaying(Some("c"), &[rule])
+    );
+    let from = Ok(Action::SuggestFrom("x".into()));
+    assert_eq!(parse(&["--replay", "x", "--suggest"]), from);
+    assert_eq!(parse(&["--suggest", "--replay=x"]), from);
+}
+
+#[test]
+fn the_length_of_a_suggestion_may_be_a_word_of_its_own() {
+    let Ok(Action::Suggest(_, length)) = parse("--suggest 1h -r io") else {
+        panic!("refused");
+    };
+    assert_eq!(length, Micros::secs(3600));
+    assert_eq!(parse("--suggest=1h -r io"), parse("-r io --suggest 1h"));
 }
 
 #[test]
@@ -85,6 +118,31 @@ fn wrong_arguments_are_refused() {
     for (line, word) in [
         ("x", "\"x\""),
         ("0", "at least 10ms"),
+        ("--suggest", "option --suggest: the argument is missing"),
+        ("--suggest 1h 5", "--suggest takes no interval"),
+        ("-f x", "-f, --config needs --replay"),
+        ("--replay", "option --replay: the argument is missing"),
+        (
+            "--replay x -g /a",
+            "-g, --cgroup can't be used with --replay",
+        ),
+        (
+            "--replay x --record y",
+            "--record can't be used with --replay",
+        ),
+        ("--replay x nonsense", "rule 'nonsense'"),
+        (
+            "--replay x --suggest 1h",
+            "\"1h\": --suggest takes no duration",
+        ),
+        (
+            "--replay x --suggest=1h",
+            "\"1h\": --suggest takes no duration",
+        ),
+        (
+            "--replay x --suggest -f y",
+            "-f, --config can't be used with --suggest",
+        ),
         ("1us", "at least 10ms"),
         ("-1", "unknown option -1"),
         ("1.0000001", "\"1.0000001\""),

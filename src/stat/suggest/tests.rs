@@ -2,6 +2,8 @@ use super::super::tests::line;
 use super::*;
 use crate::config::Config;
 use crate::pressure::Pressure;
+use crate::rule::Rule;
+use crate::stat::Reading;
 use crate::time::Moment;
 
 const PERIOD: Period<'_> = Period {
@@ -14,6 +16,7 @@ fn watch(windows: u64, stalled: impl Fn(Resource, u64) -> u64) -> Suggestion {
     let mut suggestion = Suggestion::new(None);
     let mut totals = [0; 4];
     for window in 0..=windows {
+        let mut readings = [None; 4];
         for resource in Resource::ALL {
             let total = &mut totals[resource as usize];
             if window > 0 {
@@ -24,15 +27,16 @@ fn watch(windows: u64, stalled: impl Fn(Resource, u64) -> u64) -> Suggestion {
                 some: (resource != Resource::Irq).then(|| line(*total)).flatten(),
                 full: line(*total),
             };
-            suggestion.feed(resource, Reading { at, pressure });
+            readings[resource as usize] = Some(Reading { at, pressure });
         }
+        suggestion.feed(&readings);
     }
     suggestion
 }
 
 fn text(suggestion: &Suggestion) -> String {
     let mut out = Vec::new();
-    suggestion.write(&mut out, PERIOD);
+    suggestion.write(&mut out, Some(PERIOD));
     String::from_utf8(out).unwrap()
 }
 
@@ -49,7 +53,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 
 #[test]
 fn an_idle_host_gets_the_floors() {
-    let idle = watch(1000, |_, _| 0);
+    let idle = watch(1_800, |_, _| 0);
     let expected = [
         ("memory", "10%"),
         ("memory-critical", "40%"),
@@ -87,14 +91,33 @@ fn the_figures_are_those_of_the_machine() {
     });
     let text = text(&host);
     let block = text.split("\n\n").find(|block| block.contains("memory"));
+    let block = block.expect("a measurement");
+    let longest = block
+        .lines()
+        .find_map(|line| line.strip_prefix("# longest_s"));
+    let longest: Vec<u64> = longest
+        .into_iter()
+        .flat_map(|row| row.split_whitespace().map(|word| word.parse().unwrap()))
+        .collect();
+    // within a window
+    assert!(
+        longest[..5]
+            .iter()
+            .all(|length| (3_598..=3_602).contains(length)),
+        "{longest:?}"
+    );
+    assert_eq!(longest[5..], [0; 5]);
     let expected = "\
 # memory full, for=20s
 # pct        p50 0.0  p90 45.0  p99 45.0  p99.9 45.0  max 45.00
 # threshold    5%   10%   20%   30%   40%   50%   60%   70%   80%   90%
 # fired         1     1     1     1     1     0     0     0     0     0
-# longest_s  3600  3600  3600  3600  3600     0     0     0     0     0
-memory full 50%/2s level=warning name=memory for=20s clear=1m repeat=10m";
-    assert_eq!(block, Some(expected));
+";
+    assert!(block.starts_with(expected), "{block}");
+    assert!(
+        block.contains("\nmemory full 50%/2s level=warning name=memory "),
+        "{block}"
+    );
 }
 
 #[test]
@@ -126,6 +149,70 @@ fn a_nightly_backup_is_news_once_a_day() {
     assert_eq!(threshold(&host(20_000)), Some("70%".into()));
 }
 
+/// From too little nothing is proposed, and what cannot have fired did not fire 0 times.
+#[test]
+fn too_little_gets_no_rule() {
+    let short = watch(
+        600,
+        |resource, _| if resource == Resource::Io { 90 } else { 0 },
+    );
+    assert_eq!(rules(&short), []);
+    let text = text(&short);
+    let io = text
+        .split("\n\n")
+        .find(|block| block.contains("# io"))
+        .unwrap();
+    assert!(io.contains("# fired         -     -"), "{io}");
+    assert!(io.contains("# longest_s     -     -"), "{io}");
+    assert!(io.contains("# No rule: measure for 1h at least."), "{io}");
+    let memory = text.split("\n\n").find(|block| block.contains("# memory"));
+    assert!(
+        memory.unwrap().contains("# fired         0     0"),
+        "{text}"
+    );
+}
+
+/// One episode per day may be logged; its lines are shown with the rule.
+#[test]
+fn a_proposal_comes_with_its_lines() {
+    let text = text(&watch(43_200, |resource, window| match resource {
+        Resource::Memory if (3_600..3_900).contains(&window) => 45,
+        _ => 0,
+    }));
+    let block = text
+        .split("\n\n")
+        .find(|block| block.contains("memory"))
+        .unwrap();
+    let proposed = block.split("\n# [").skip(1).collect::<Vec<_>>();
+    assert!(
+        proposed[0].contains("event=begin level=warning rule=memory "),
+        "{block}"
+    );
+    let end = proposed.last().unwrap();
+    assert!(end.contains("event=end"), "{block}");
+    let mut behind = end.lines().skip(1);
+    assert!(
+        behind.next().unwrap().starts_with("memory full 10%/2s "),
+        "{block}"
+    );
+    // that of level crit has never fired
+    assert!(
+        behind
+            .next()
+            .unwrap()
+            .starts_with("memory full 50%/2s level=crit "),
+        "{block}"
+    );
+    let seconds: f64 = proposed[0]
+        .split(']')
+        .next()
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    assert!((7_200.0..7_330.0).contains(&seconds), "{block}");
+}
+
 #[test]
 fn no_measurement_is_reported_and_reads_back() {
     for windows in [None, Some(0)] {
@@ -141,19 +228,23 @@ fn no_measurement_is_reported_and_reads_back() {
 #[test]
 fn rules_of_a_cgroup_name_it() {
     let mut suggestion = Suggestion::new(Some(b"/a b".to_vec()));
-    for second in [0, 2, 4] {
+    for second in (0..=3_600).step_by(2) {
         let at = Moment(second * 1_000_000);
         let pressure = Pressure {
             some: line(0),
             full: line(0),
         };
-        suggestion.feed(Resource::Memory, Reading { at, pressure });
+        suggestion.feed(&[None, Some(Reading { at, pressure }), None, None]);
     }
     let config = Config::parse(text(&suggestion).as_bytes()).unwrap();
     let paths: Vec<_> = config
         .rules
         .iter()
-        .map(|rule| rule.cgroup.as_ref().and_then(Pattern::plain))
+        .map(|rule| {
+            rule.cgroup
+                .as_ref()
+                .and_then(crate::pattern::Pattern::plain)
+        })
         .collect();
     assert_eq!(paths, [Some(b"/a b".to_vec()), Some(b"/a b".to_vec())]);
 }

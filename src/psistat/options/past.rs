@@ -1,0 +1,57 @@
+//! The command lines of `--replay`, and the one word that it has changed of `--suggest`.
+
+use std::path::PathBuf;
+
+use getopts::{Fail, Matches};
+
+use super::{Action, misuse, named};
+use crate::options::rules;
+use crate::psistat::replay::Replaying;
+
+/// The argument of `--suggest`. As it is not needed with `--replay`, getopts takes only
+/// `--suggest=24h` for one; that of `--suggest 24h` is the first operand.
+pub(super) fn suggested_length(matches: &mut Matches) -> Result<Option<String>, String> {
+    if !matches.opt_present("suggest") || matches.opt_present("record") {
+        return Ok(None);
+    }
+    match matches.opt_str("suggest") {
+        Some(length) => Ok(Some(length)),
+        None if matches.free.is_empty() => Err(misuse(Fail::ArgumentMissing("suggest".into()))),
+        None => Ok(Some(matches.free.remove(0))),
+    }
+}
+
+pub(super) fn replay(matches: &Matches, file: PathBuf) -> Result<Action, String> {
+    let unused = [
+        "a", "c", "g", "j", "m", "n", "r", "t", "w", "C", "P", "record",
+    ];
+    if let Some(other) = unused.into_iter().find(|name| matches.opt_present(name)) {
+        let name = named(other);
+        return Err(format!(
+            "option {name} can't be used with --replay, which reads a record"
+        ));
+    }
+    let config = matches.opt_str("f").map(PathBuf::from);
+    if !matches.opt_present("suggest") {
+        let rules = rules(&matches.free)?;
+        return Ok(Action::Replay(Replaying {
+            file,
+            config,
+            rules,
+        }));
+    }
+    let operand = matches.opt_str("suggest");
+    if let Some(word) = operand.or_else(|| matches.free.first().cloned()) {
+        return Err(format!(
+            "\"{word}\": --suggest takes no duration and no rules with --replay: it looks at all \
+             of the recording"
+        ));
+    }
+    match config {
+        Some(_) => Err(format!(
+            "option {} can't be used with --suggest",
+            named("f")
+        )),
+        None => Ok(Action::SuggestFrom(file)),
+    }
+}

@@ -1,0 +1,190 @@
+//! `--replay`: what psilogd would have logged over a recording.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::options::Source;
+use crate::report::Report;
+use crate::rule::Rule;
+use crate::stat::recording::Recording;
+use crate::stat::replay::{Ideal, NotJudged, Replay, Tally, judged, line};
+use crate::time::{Micros, Moment};
+
+use super::failure::{BadRecord, Failure};
+use super::{End, quietly};
+
+/// What is replayed, and by which rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replaying {
+    /// The recording.
+    pub file: PathBuf,
+    /// `-f`: a psilogd.conf.
+    pub config: Option<PathBuf>,
+    /// Operands; they replace the rules of the file.
+    pub rules: Vec<Rule>,
+}
+
+/// Writes the lines and a summary.
+pub fn replay(what: &Replaying) -> Result<End, Failure> {
+    quietly(replay_all(what))
+}
+
+fn replay_all(what: &Replaying) -> Result<End, Failure> {
+    // the configuration first: a mistake in it is found without reading a day
+    let config = load(what)?;
+    let recording = read(&what.file)?;
+    let (rules, others) = judged(&recording, &config.rules);
+    if rules.is_empty() {
+        return Err(Failure::NotJudged(others));
+    }
+    let Some(span) = recording.span() else {
+        return Err(Failure::BadRecord(what.file.clone(), BadRecord::Empty));
+    };
+    let config = Config { rules, ..config };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let summary = Summary {
+        span,
+        readings: recording.readings,
+        groups: recording.groups.len(),
+        grace: config.settings.grace,
+        tally: run(recording, &config, span, &mut out)?,
+        others,
+    };
+    summary.write(&mut out)?;
+    out.flush()?;
+    Ok(End::Done)
+}
+
+fn load(what: &Replaying) -> Result<Config, Failure> {
+    match &what.config {
+        Some(file) => {
+            let source = Source::of(file.clone(), what.rules.clone());
+            source.load().map_err(Failure::Config)
+        }
+        None => {
+            let rules = what.rules.clone();
+            Ok(Config {
+                rules,
+                ..Config::default()
+            }
+            .rules_or_built_in())
+        }
+    }
+}
+
+/// Reads a recording.
+pub(super) fn read(file: &Path) -> Result<Recording, Failure> {
+    let refused = |why| Failure::BadRecord(file.into(), why);
+    let bytes = std::fs::read(file).map_err(|error| refused(BadRecord::Io(error)))?;
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            return Err(refused(BadRecord::Bytes(line)));
+        }
+    };
+    Recording::parse(text).map_err(|why| refused(BadRecord::Line(why)))
+}
+
+/// Writes what is logged from the beginning of the recording to its end.
+fn run(
+    recording: Recording,
+    config: &Config,
+    (start, end): (Moment, Moment),
+    out: &mut dyn Write,
+) -> io::Result<Tally> {
+    let (mut tally, mut text, mut written) = (Tally::default(), Vec::new(), Ok(()));
+    let mut log = |at: Moment, report: &Report<'_>| {
+        tally.add(report);
+        if written.is_ok() {
+            text.clear();
+            line(&mut text, at.since(start), report);
+            written = out.write_all(&text);
+        }
+    };
+    let mut replay = Replay::new(Ideal::new(recording), config, start, &mut log);
+    replay.run(end, &mut log);
+    written.map(|()| tally)
+}
+
+/// What follows the lines.
+struct Summary {
+    span: (Moment, Moment),
+    readings: u64,
+    groups: usize,
+    grace: Micros,
+    tally: Tally,
+    others: Vec<(String, NotJudged)>,
+}
+
+impl Summary {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (start, end) = self.span;
+        let length = end.since(start);
+        let Tally {
+            lines,
+            begins,
+            open,
+        } = self.tally;
+        if lines > 0 {
+            writeln!(out)?;
+        }
+        writeln!(
+            out,
+            "recording: {} s, {}, {}",
+            tenths(length.0 / 100_000),
+            counted(self.groups as u64, "group"),
+            counted(self.readings, "reading")
+        )?;
+        writeln!(
+            out,
+            "logged: {}, {}, {} lines per hour",
+            counted(lines, "line"),
+            counted(begins, "episode"),
+            tenths(hourly(lines, length))
+        )?;
+        if open > 0 {
+            writeln!(out, "open at the end: {}", counted(open, "episode"))?;
+        }
+        self.ignored(out)?;
+        for (name, why) in &self.others {
+            writeln!(out, "not judged: rule {name}: {why}")?;
+        }
+        Ok(())
+    }
+
+    /// How much of the recording is within the grace after boot.
+    fn ignored(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (start, end) = self.span;
+        let ignored = Moment(self.grace.0).since(start).min(end.since(start));
+        match ignored {
+            Micros::ZERO => Ok(()),
+            _ => writeln!(
+                out,
+                "ignored: the first {} s, within the grace of {} after boot",
+                tenths(ignored.0 / 100_000),
+                self.grace
+            ),
+        }
+    }
+}
+
+/// Tenths of a line per hour.
+fn hourly(lines: u64, length: Micros) -> u64 {
+    let tenths = u128::from(lines) * 36_000_000_000 + u128::from(length.0 / 2);
+    let tenths = tenths.checked_div(u128::from(length.0)).unwrap_or(0);
+    u64::try_from(tenths).unwrap_or(u64::MAX)
+}
+
+fn tenths(tenths: u64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
