@@ -2,9 +2,11 @@
 
 mod entries;
 mod most_stalled;
+mod search;
 mod tree;
 
 pub use most_stalled::MostStalled;
+pub use search::{Answer, Question, Search};
 pub use tree::{Change, Tree};
 
 /// The path of a directory's child; `/` is the mount.

@@ -9,6 +9,7 @@ mod evidence;
 mod greet;
 mod rehearse;
 mod reload;
+mod top;
 
 use std::error::Error;
 use std::fmt;
@@ -17,25 +18,36 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use crate::alert::{FallbackPoll, Ids, Wake};
-use crate::cgroup::{MostStalled, Tree};
+use crate::cgroup::Tree;
 use crate::config::Config;
 use crate::monitors::{Monitors, Task};
 use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
-use crate::report::{EndReason, EpisodeReport, Report, StopSignal, Top};
+use crate::report::{EndReason, Report, StopSignal};
 use crate::roots::Roots;
-use crate::rule::Scope;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
 use crate::trigger::{ArmError, Trigger};
 
+use top::TopSearch;
+
 pub use greet::is_watched;
 
-/// The slots of the signalfd and of inotify in the poll array, and the first of the
-/// outputs; the triggers follow.
+/// The slots of the signalfd, of inotify and of the search in the poll array, and the
+/// first of the outputs; the triggers follow.
 const SIGNALS: usize = 0;
 const CGROUPS: usize = 1;
-const OUTPUTS: usize = 2;
+const TOP: usize = 2;
+const OUTPUTS: usize = 3;
+
+/// Stop, stop, reload, status, and the end of a child.
+const SIGNALS_TAKEN: [libc::c_int; 5] = [
+    libc::SIGTERM,
+    libc::SIGINT,
+    libc::SIGHUP,
+    libc::SIGUSR1,
+    libc::SIGCHLD,
+];
 
 /// A rule that could not be armed at start.
 #[derive(Debug)]
@@ -68,7 +80,7 @@ pub struct Daemon {
     notify: Notify,
     roots: Roots,
     tree: Option<Tree>,
-    most_stalled: Option<MostStalled>,
+    top: TopSearch,
     monitors: Monitors<Trigger>,
     slots: Vec<Slot>,
     /// Whether what is watched has changed since it was last counted.
@@ -80,7 +92,7 @@ pub struct Daemon {
 impl Daemon {
     /// Takes over signals and opens the outputs.
     pub fn new(line: CommandLine, config: Config) -> io::Result<Daemon> {
-        let signals = Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1])?;
+        let signals = Signals::new(&SIGNALS_TAKEN)?;
         sys::raise_descriptor_limit();
         let now = sys::now();
         let settings = &config.settings;
@@ -92,7 +104,7 @@ impl Daemon {
             sink: Sink::new(settings, now),
             notify: Notify::from_environment(now),
             tree: roots.cgroup.as_deref().map(Tree::new),
-            most_stalled: roots.cgroup.as_deref().map(MostStalled::new),
+            top: TopSearch::new(roots.cgroup.as_deref()),
             roots,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
@@ -149,12 +161,16 @@ impl Daemon {
     fn serve(&mut self) -> Option<ExitCode> {
         let now = sys::now();
         self.note_events();
+        if self.slots[TOP].seen() != 0 && self.top.take() {
+            self.monitors.has_read_cgroups();
+        }
         self.monitors.wake(now);
         self.carry_out();
         let outputs = OUTPUTS..OUTPUTS + self.sink.width();
         self.sink.ready(&self.slots[outputs], now);
         self.sink.expire(now);
         self.notify.expire(now);
+        self.top.ask(now);
         if self.slots[CGROUPS].seen() != 0 {
             self.take_changes();
         }
@@ -190,6 +206,7 @@ impl Daemon {
         self.slots.clear();
         self.slots.push(slot(self.signals.as_fd()));
         self.slots.push(tree.map_or(Slot::IDLE, slot));
+        self.slots.push(self.top.slot());
         self.slots.resize(OUTPUTS + self.sink.width(), Slot::IDLE);
         self.sink.arm(&mut self.slots[OUTPUTS..]);
         let slot = |trigger: &Trigger| Slot::new(trigger.as_fd(), libc::POLLPRI);
@@ -242,12 +259,12 @@ impl Daemon {
             let (rule, scope) = (alert.rule(), alert.scope());
             self.sink.log(&Report::Crossing { rule, scope, total });
         }
-        let report = self.monitors.take(index, wake, at, averages);
-        let read_cgroups = report
-            .is_some_and(|report| log_with_top(&mut self.sink, &mut self.most_stalled, &report));
-        if read_cgroups {
-            self.monitors.has_read_cgroups();
+        let was_quiet = self.monitors.alert(index).is_quiet();
+        if let Some(report) = self.monitors.take(index, wake, at, averages) {
+            self.sink.log(&self.top.name(report, at));
         }
+        let alert = self.monitors.alert(index);
+        self.top.note(alert, was_quiet, at, averages.avg10);
         if self.verbose {
             let alert = self.monitors.alert(index);
             let (rule, scope, phase) = (alert.rule(), alert.scope(), alert.phase());
@@ -262,8 +279,9 @@ impl Daemon {
 
     fn close_episode(&mut self, index: usize, reason: EndReason) {
         let averages = self.monitors.trigger(index).read().ok();
-        if let Some(report) = self.monitors.close(index, sys::now(), averages, reason) {
-            self.sink.log(&report);
+        let now = sys::now();
+        if let Some(report) = self.monitors.close(index, now, averages, reason) {
+            self.sink.log(&self.top.name(report, now));
         }
     }
 
@@ -283,6 +301,7 @@ impl Daemon {
                     let read = |trigger: &Trigger| trigger.read().ok();
                     self.monitors.status(&read, &mut |report| sink.log(report));
                 }
+                libc::SIGCHLD => self.top.reap(),
                 // the descriptor has no others
                 _ => {}
             }
@@ -328,32 +347,6 @@ impl Daemon {
             self.sink.log(&Report::WindowConflict { short, long });
         }
     }
-}
-
-/// Logs a report; one of pressure on the whole system names the most-stalled
-/// cgroup. Whether cgroups were read for it.
-fn log_with_top(
-    sink: &mut Sink,
-    most_stalled: &mut Option<MostStalled>,
-    report: &Report<'_>,
-) -> bool {
-    let (Report::Begin(episode) | Report::Still(episode)) = *report else {
-        sink.log(report);
-        return false;
-    };
-    let (Scope::System, Some(most_stalled)) = (episode.scope, most_stalled) else {
-        sink.log(report);
-        return false;
-    };
-    let avg10 = episode.averages.unwrap_or_default().avg10;
-    let found = most_stalled.find(episode.rule.resource, episode.rule.kind, avg10);
-    let top = found.map(|(path, avg10)| Top { path, avg10 });
-    let episode = EpisodeReport { top, ..episode };
-    match report {
-        Report::Begin(_) => sink.log(&Report::Begin(episode)),
-        _ => sink.log(&Report::Still(episode)),
-    }
-    true
 }
 
 /// Closes triggers.

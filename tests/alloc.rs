@@ -33,7 +33,7 @@ fn none_from_crossing_to_line() -> Outcome {
     receiver.set_nonblocking(true)?;
     let output = format!("syslog:{}/log", scratch.0.display());
     let rule = cgroup.rule("cpu some 20%/2s for=2s clear=2s repeat=2s");
-    // its begin looks for the most-stalled cgroup
+    // the most-stalled cgroup is searched for it
     let whole = "cpu some 20%/2s for=2s clear=2s repeat=2s name=whole";
     let args = ["-v", "-f", "/dev/null", "-o", &output, &rule, whole];
     let line = CommandLine::parse(args.iter().map(OsString::from))?;

@@ -108,6 +108,11 @@ impl Alert {
         self.phase() == Phase::Quiet
     }
 
+    /// Whether an episode is open and its last window was calm.
+    pub fn is_calm(&self) -> bool {
+        self.episode.is_calm()
+    }
+
     /// Whether it is what this rule has for this scope.
     pub fn is_of(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> bool {
         Rc::ptr_eq(&self.rule, rule) && self.cgroup() == cgroup

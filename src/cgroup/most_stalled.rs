@@ -1,6 +1,7 @@
 //! The most-stalled cgroup when the whole system is pressed: from the root down
-//! along avg10, while one child carries most of it. On the way from a trigger to
-//! its line, so within bounds and without allocating.
+//! along avg10, while one child carries most of it. It runs in a process of its own
+//! ([`Search`](super::Search)): each of its files can hang. Its bounds are for the CPU
+//! that it takes from a pressed system.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -16,8 +17,8 @@ use crate::time::{Micros, Moment};
 
 /// Pressure files that are read, each once.
 const FILES_MAX: usize = 256;
-/// How long that may take.
-const TIME_MAX: Micros = Micros::millis(2);
+/// How long that may take; looked at between files.
+const TIME_MAX: Micros = Micros::millis(100);
 /// A child stands out with this share of its parent's stall, in percent.
 const SHARE: u32 = 80;
 /// PATH_MAX, and a component of it (limits.h).

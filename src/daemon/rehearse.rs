@@ -9,7 +9,7 @@ use super::Daemon;
 use crate::alert::{Alert, Ids, RateLimit, Wake};
 use crate::episode::Sample;
 use crate::line::{LINE_MAX, Line};
-use crate::pressure::{Averages, Kind, Percent, Resource};
+use crate::pressure::Averages;
 use crate::rule::Rule;
 use crate::sys;
 use crate::time::{Micros, Moment};
@@ -27,9 +27,7 @@ impl Daemon {
         if let Ok(rule) = Rule::parse(RULE.split(' ')) {
             walk(rule, sys::now());
         }
-        if let Some(most_stalled) = &mut self.most_stalled {
-            most_stalled.find(Resource::Memory, Kind::Full, Percent(0));
-        }
+        self.top.rehearse(sys::now());
         self.rebuild_poll_set();
         // an output that is closed is noticed again by the first turn
         let _ = self.serve();

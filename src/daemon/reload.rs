@@ -18,6 +18,7 @@ impl Daemon {
         let changes = self.monitors.set_rules(&self.config.rules, max, lines, now);
         self.monitors.retire(now);
         self.carry_out();
+        self.top.set_rules(self.config.rules.iter());
         close(self.monitors.remove_retired());
         // what can't be armed is logged, and that is all there is to do about it
         self.arm_missing(&mut Vec::new());

@@ -235,6 +235,7 @@ fn end(line: &mut Line<'_>, episode: &EpisodeReport<'_>, reason: Option<EndReaso
     }
     scope(line, episode.scope);
     longer_averages(line, episode.averages);
+    top(line, episode);
     drill(line, episode);
 }
 

@@ -3,6 +3,7 @@
 //! return [`std::io::Result`].
 #![allow(unsafe_code)]
 
+mod child;
 mod clock;
 mod file;
 mod inotify;
@@ -13,6 +14,7 @@ mod socket;
 
 use std::io;
 
+pub use child::{Child, start_child};
 pub use clock::{Local, local, now, uptime, wall};
 pub use file::{
     FileKind, STDERR, STDOUT, TerminalMode, directory_entries, file_kind, is_in_foreground,
@@ -24,7 +26,7 @@ pub use process::{
     close_together, has_sys_resource, lock_memory, raise_descriptor_limit, without_sys_resource,
 };
 pub use signal::{Signals, default_signal, is_ignored};
-pub use socket::{SocketType, connect_unix, hostname, send};
+pub use socket::{SocketType, connect_unix, hostname, receive, receive_now, send};
 
 /// -1 becomes the last OS error.
 fn cerr(result: libc::c_int) -> io::Result<libc::c_int> {

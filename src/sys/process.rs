@@ -103,6 +103,8 @@ struct Capabilities([u32; 6]);
 
 impl Capabilities {
     const SYS_RESOURCE: u32 = 1 << 24;
+    /// CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
+    const READING: u32 = 1 << 1 | 1 << 2;
 
     /// The header's version and process: _LINUX_CAPABILITY_VERSION_3, this thread.
     const fn header() -> [u32; 2] {
@@ -154,6 +156,17 @@ pub fn without_sys_resource<T>(open: impl FnOnce() -> T) -> io::Result<T> {
     let opened = open();
     let _ = before.set();
     Ok(opened)
+}
+
+/// Drops for good what isn't needed to read files that belong to others. For a child
+/// process: a filter of system calls may refuse it.
+pub(super) fn keep_reading_capabilities() -> io::Result<()> {
+    let mut sets = Capabilities::get()?;
+    for (at, set) in sets.0.iter_mut().enumerate() {
+        // effective, permitted and inheritable, up to number 31 and from there on
+        *set &= [Capabilities::READING, Capabilities::READING, 0, 0, 0, 0][at];
+    }
+    sets.set()
 }
 
 #[cfg(test)]

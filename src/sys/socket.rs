@@ -69,6 +69,32 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
+/// The next message, waited for; none (0 bytes) once the other end is closed.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match receive_with(socket, buffer, 0) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// The same, but WouldBlock where no message has come yet.
+pub fn receive_now(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    receive_with(socket, buffer, libc::MSG_DONTWAIT)
+}
+
+fn receive_with(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: libc::c_int,
+) -> io::Result<usize> {
+    let (at, length) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: pointer and length are those of one exclusively borrowed slice.
+    let received = unsafe { libc::recv(socket.as_raw_fd(), at, length, flags) };
+    usize::try_from(received).map_err(|_| io::Error::last_os_error())
+}
+
 /// The host's name (gethostname(2)); empty if there is none.
 pub fn hostname() -> Vec<u8> {
     let mut name = vec![0u8; 256];

@@ -128,18 +128,26 @@ fn silent_to_the_end(daemon: Psilogd) {
 }
 
 /// A tracer of a running daemon.
-struct Trace {
+pub struct Trace {
     child: Child,
     file: String,
 }
 
 impl Trace {
     /// Why it can't be, if so: strace ends where it may not trace another's child.
-    fn start(daemon: &Psilogd, scratch: &Scratch, calls: &str) -> Result<Trace, String> {
+    pub fn start(daemon: &Psilogd, scratch: &Scratch, calls: &str) -> Result<Trace, String> {
         let file = scratch.file("trace", "");
         let pid = daemon.pid();
         let mut child = Command::new("strace")
-            .args(["-tt", "-o", &file, "-e", &format!("trace={calls}")])
+            .args([
+                "-tt",
+                "-s",
+                "400",
+                "-o",
+                &file,
+                "-e",
+                &format!("trace={calls}"),
+            ])
             .args(["-p", &pid.to_string()])
             .stderr(Stdio::null())
             .spawn()
@@ -155,7 +163,7 @@ impl Trace {
         Ok(Trace { child, file })
     }
 
-    fn end(mut self) -> Vec<String> {
+    pub fn end(mut self) -> Vec<String> {
         signal(self.child.id(), "INT");
         let _ = self.child.wait();
         let text = fs::read_to_string(&self.file).expect("a trace");

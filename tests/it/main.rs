@@ -13,6 +13,7 @@ mod notify;
 mod signals;
 mod support;
 mod syslog;
+mod top;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -31,6 +32,7 @@ fn main() {
         notify::trials(),
         signals::trials(),
         syslog::trials(),
+        top::trials(),
     ]
     .into_iter()
     .flatten()
