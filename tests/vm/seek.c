@@ -1,12 +1,14 @@
 /* So many processes read 4 KB at random places of a disk, past the page cache, for so
- * many seconds.
+ * many seconds, or until their parent is killed.
  *
  * usage: seek DEVICE PROCESSES SECONDS
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,8 +38,10 @@ int main(int argc, char **argv)
 	int status, failed = 0;
 
 	for (int n = atoi(argv[2]); n > 0; n--)
-		if (fork() == 0)
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			return reads(argv[1], n, end);
+		}
 	while (wait(&status) > 0)
 		failed |= status != 0;
 	return failed;
