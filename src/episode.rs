@@ -1,4 +1,4 @@
-//! The state machine of one trigger. The trigger wakes psilogd, the counter decides:
+//! The state machine of one alert. The trigger wakes psilogd, the counter decides:
 //! the kernel's events are no reliable witness (the first ones of an unprivileged
 //! trigger are false, a stale one may come hours late, readers steal them), so an
 //! event is only a reason to look at `total=`.
@@ -20,42 +20,72 @@
 //!                                 for>0, growth of the stall or more   Verifying
 //!                                 for=0, mean at the threshold         Pressed     Begin
 //!                                 for=0, mean under it                 Rechecking
-//! Verifying   window over         mean under the threshold             Quiet
-//!                                 for= was over before, second half    Quiet
-//!                                   of it calm or too long ago
-//!                                 for= over, window not calm           Pressed     Begin
+//! Verifying   reading due         a process was killed for memory      Pressed     Begin
+//!                                 mean under the threshold             Quiet
+//!                                 met, and enough stalled within for=  Pressed     Begin
 //!                                 otherwise                            Verifying
-//! Rechecking  recheck due         growth of the stall or more          Pressed     Begin
+//! Rechecking  crossing            the counter confirms it              Pressed     Begin
+//!             recheck due         growth of the stall or more          Pressed     Begin
 //!                                 otherwise, the next later by double  Rechecking
 //!             window over         mean at the threshold                Pressed     Begin
 //!                                 mean under it                        Quiet
-//! Pressed     window over         calm for clear=                      Quiet       End
-//!                                 repeat= over, window not calm        Pressed     Still
+//! Pressed     window over         none met for clear=                  Quiet       End
+//!                                 repeat= over, window met             Pressed     Still
 //!                                 otherwise                            Pressed
 //! any         new base            armed again, grace over, closed      Quiet
 //! ```
 //!
-//! A window is calm under half the threshold. Any other input changes nothing.
+//! A window is met if it reached the threshold and the rule's evidence agrees; once
+//! pressed, also the mean of the last min(for, clear) must be three quarters of the
+//! threshold or more. Enough has stalled within `for=` when it is the threshold's
+//! share of it: at once if pressure is severe, as a relay with an inverse-time curve
+//! trips the sooner, the higher the current. What recurs within an hour of an end has
+//! four times the `clear=` each time, as route flaps are damped (RFC 2439).
 //!
 //! Pure: no I/O, no clock; every call takes the time and the counter.
 
+mod growth;
+mod params;
+mod pressed;
 mod run;
+mod verdict;
+mod verifying;
 
-use crate::rule::{REPEAT_MAX, Rule};
+use std::num::NonZeroU64;
+use std::rc::Rc;
+
+use crate::rule::Rule;
 use crate::time::{Micros, Moment};
 
-use run::{Backdate, Growth, Params, Run, plausible_growth};
-pub use run::{Figures, Sample};
+use growth::plausible_growth;
+pub use growth::{Growth, Mean, Sample, share};
+use params::{Backdate, Params};
+use pressed::Pressed;
+pub use run::Figures;
+use run::Run;
+pub use verdict::Verdict;
+use verifying::{Outcome, Verifying};
 
+/// A begin so soon after an end is a relapse.
+const RELAPSE: Micros = Micros::secs(3600);
 /// A rule that doesn't verify rechecks the counter after this part of the window, then
 /// at doubling distances: a latched event of long ago comes at the first stall of new
 /// pressure, and the kernel holds back the next event for a window.
 const FIRST_RECHECK: u64 = 128;
 
+/// How what recurs is damped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Relapse {
+    /// How many begins in a row came within an hour of an end.
+    pub count: u32,
+    /// What `clear=` is therefore.
+    pub clear: Micros,
+}
+
 /// What there is to report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// Pressure has lasted for `for=` and is there now.
+    /// Enough was stalled within `for=`, and pressure is there now.
     Begin(Figures),
     /// It is still there.
     Still(Figures),
@@ -91,8 +121,7 @@ impl Phase {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Quiet {
-        /// The reading before the newest. Growth is held against it while the newest is
-        /// so fresh that the breach may lie before it.
+        /// The reading before the newest: a breach may lie before that, if it is fresh.
         older: Sample,
     },
     Verifying(Verifying),
@@ -102,65 +131,36 @@ enum State {
     Pressed(Pressed),
 }
 
-/// Pressure that has not been sustained yet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Verifying {
-    run: Run,
-    halfway: Option<Halfway>,
-}
-
-/// The first reading at which half of `for=` was over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Halfway {
-    at: Moment,
-    /// What was stalled by then.
-    stalled: Micros,
-}
-
-/// An open episode.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Pressed {
-    run: Run,
-    /// The newest window; empty if the episode began within one.
-    newest: Growth,
-    calm: Option<Calm>,
-    /// When the next *still* is due, and its distance from the one before.
-    still: Moment,
-    pause: Micros,
-}
-
-/// A calm that lasts until now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Calm {
-    /// The reading before it.
-    since: Moment,
-    /// What the episode amounts to if it ended there.
-    figures: Figures,
-}
-
 /// The machine of one trigger.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Episode {
-    params: Params,
+    rule: Rc<Rule>,
+    privileged: bool,
     /// The newest reading.
     last: Sample,
     state: State,
+    /// The last end, as a [`Moment`] of 8 bytes; how many begins in a row were relapses.
+    ended: Option<NonZeroU64>,
+    relapses: u32,
 }
 
 impl Episode {
     /// A quiet machine; `baseline` is the counter read before the trigger was
     /// armed, `privileged` whether that was with CAP_SYS_RESOURCE.
-    pub fn new(rule: &Rule, baseline: Sample, privileged: bool) -> Episode {
+    pub fn new(rule: Rc<Rule>, baseline: Sample, privileged: bool) -> Episode {
         Episode {
-            params: Params::new(rule, privileged),
+            rule,
+            privileged,
             last: baseline,
             state: State::Quiet { older: baseline },
+            ended: None,
+            relapses: 0,
         }
     }
 
     /// Quiet again, as its trigger was armed anew: see [`Episode::new`].
     pub fn rearm(&mut self, baseline: Sample, privileged: bool) {
-        self.params.rearm(privileged);
+        self.privileged = privileged;
         self.rebase(baseline);
     }
 
@@ -168,6 +168,26 @@ impl Episode {
     pub fn rebase(&mut self, baseline: Sample) {
         self.last = baseline;
         self.state = State::Quiet { older: baseline };
+    }
+
+    /// Its rule.
+    pub fn rule(&self) -> &Rc<Rule> {
+        &self.rule
+    }
+
+    /// Goes on under a rule that is the same alarm ([`Rule::is_same_alarm`]).
+    pub fn set_rule(&mut self, rule: &Rc<Rule>) {
+        self.rule = Rc::clone(rule);
+    }
+
+    /// Whether its trigger was opened with CAP_SYS_RESOURCE.
+    pub fn is_privileged(&self) -> bool {
+        self.privileged
+    }
+
+    /// What the rule asks for, computed anew: thousands of episodes are kept.
+    fn params(&self) -> Params {
+        Params::new(&self.rule, self.privileged)
     }
 
     /// The state.
@@ -186,7 +206,8 @@ impl Episode {
         match self.state {
             State::Quiet { .. } => None,
             State::Rechecking { due } => Some(due),
-            State::Verifying(_) | State::Pressed(_) => Some(self.last.at + self.params.window),
+            State::Verifying(Verifying { due, .. }) => Some(due),
+            State::Pressed(_) => Some(self.last.at + self.rule.window),
         }
     }
 
@@ -198,16 +219,29 @@ impl Episode {
         }
     }
 
-    /// Whether the last window was calm while pressed: an end may be under way.
-    pub fn is_calm(&self) -> bool {
-        matches!(&self.state, State::Pressed(pressed) if pressed.calm.is_some())
+    /// Whether the last window was not met while pressed: an end may be under way.
+    pub fn is_lulled(&self) -> bool {
+        matches!(&self.state, State::Pressed(pressed) if pressed.lull.is_some())
+    }
+
+    /// How the open episode is damped, if it is a relapse.
+    pub fn relapse(&self) -> Option<Relapse> {
+        match &self.state {
+            State::Pressed(pressed) if self.relapses > 0 => Some(Relapse {
+                count: self.relapses,
+                clear: pressed.clear,
+            }),
+            _ => None,
+        }
     }
 
     /// The kernel's trigger fired.
-    pub fn crossed(&mut self, at: Moment, total: u64) -> Option<Event> {
+    pub fn crossed(&mut self, at: Moment, total: u64, verdict: Verdict) -> Option<Event> {
+        let now = Sample { at, total };
         match self.state {
-            State::Quiet { older } => self.quiet_crossed(older, Sample { at, total }),
-            _ => None,
+            State::Quiet { older } => self.quiet_crossed(older, now, verdict),
+            State::Rechecking { .. } => self.rechecking_crossed(now),
+            State::Verifying(_) | State::Pressed(_) => None,
         }
     }
 
@@ -221,32 +255,32 @@ impl Episode {
     }
 
     /// The deadline has passed.
-    pub fn expire(&mut self, at: Moment, total: u64) -> Option<Event> {
+    pub fn expire(&mut self, at: Moment, total: u64, verdict: Verdict) -> Option<Event> {
         let now = Sample { at, total };
         match self.state {
             State::Quiet { .. } => None,
-            State::Verifying(verifying) => self.verifying_expired(verifying, now),
+            State::Verifying(verifying) => self.verifying_expired(verifying, now, verdict),
             State::Rechecking { due } => self.rechecking_expired(due, now),
-            State::Pressed(_) => self.pressed_expired(now),
+            State::Pressed(_) => self.pressed_expired(now, verdict),
         }
     }
 
     /// With `for=0` the counter confirms an event if it has grown by the threshold
     /// since the trigger was armed (or last found quiet), or by a quarter of it where
     /// the trigger is privileged.
-    fn quiet_crossed(&mut self, older: Sample, now: Sample) -> Option<Event> {
-        let params = self.params;
+    fn quiet_crossed(&mut self, older: Sample, now: Sample, verdict: Verdict) -> Option<Event> {
+        let params = self.params();
         let base = match now.at.since(self.last.at) < params.window {
             true => older,
             false => self.last,
         };
         if params.verifies() {
             let backdate = params.backdate_verified(older, base, now);
-            self.verify(now, Run::reached(now.at, backdate, &params));
+            let due = params.first_due(now.at, verdict);
+            self.verify(now, Run::reached(now.at, backdate, &params), due);
             return None;
         }
-        // Any growth, plausible or not: the kernel's event speaks for it.
-        if Micros(now.total.saturating_sub(base.total)) < params.confirm {
+        if !params.confirms(base, now) {
             self.recheck(now);
             return None;
         }
@@ -256,7 +290,7 @@ impl Episode {
     }
 
     fn quiet_checked(&mut self, older: Sample, now: Sample) -> Option<Event> {
-        let (params, last) = (self.params, self.last);
+        let (params, last) = (self.params(), self.last);
         // A sliver of a window proves nothing.
         let growth = self.window_over(now)?;
         self.state = State::Quiet { older: last };
@@ -273,7 +307,7 @@ impl Episode {
                 true => Run::reached(now.at, backdate, &params),
                 false => Run::new(now.at, backdate),
             };
-            self.verify(now, run);
+            self.verify(now, run, now.at + params.window);
             return None;
         }
         if !reached {
@@ -284,46 +318,42 @@ impl Episode {
         Some(self.begin(now, run, Growth::default()))
     }
 
-    fn verifying_expired(&mut self, verifying: Verifying, now: Sample) -> Option<Event> {
-        let Verifying { mut run, halfway } = verifying;
-        let (params, before) = (self.params, self.last);
+    fn verifying_expired(
+        &mut self,
+        verifying: Verifying,
+        now: Sample,
+        verdict: Verdict,
+    ) -> Option<Event> {
+        let (params, before) = (self.params(), self.last);
         let window = self.window_over(now)?;
-        if run.onset == before.at {
-            run.backdate.limit(window);
+        match verifying.take(window, before.at, now.at, verdict, &params) {
+            Outcome::Begin(run) => Some(self.begin(now, run, window)),
+            Outcome::Quiet => self.turn(State::Quiet { older: before }),
+            Outcome::Verifying(verifying) => self.turn(State::Verifying(verifying)),
         }
-        run.add(window, &params);
-        let lasted = run.growth(now.at);
-        let half = lasted.elapsed >= Micros(params.sustain.0 / 2);
-        let halfway = halfway.or(half.then_some(Halfway {
-            at: now.at,
-            stalled: run.stalled,
-        }));
-        // Once for= is over, what happened long ago says nothing of now.
-        let stale = |halfway: Halfway| {
-            let second_half = Growth {
-                stalled: run.stalled - halfway.stalled,
-                elapsed: params.sustain,
-            };
-            now.at.since(halfway.at) > params.sustain || params.is_calm(second_half)
-        };
-        let was_over = params.is_sustained(&run, before.at);
-        if !params.reached(lasted) || (was_over && halfway.is_some_and(stale)) {
-            self.state = State::Quiet { older: before };
+    }
+
+    /// Goes on in another state, with nothing to report.
+    fn turn(&mut self, state: State) -> Option<Event> {
+        self.state = state;
+        None
+    }
+
+    /// The kernel's event may be the true one at last.
+    fn rechecking_crossed(&mut self, now: Sample) -> Option<Event> {
+        let (params, before) = (self.params(), self.last);
+        if !params.confirms(before, now) {
             return None;
         }
-        // Not in a calm window: a begin says that there *is* pressure, not that there
-        // was enough of it a while ago.
-        if params.is_sustained(&run, now.at) && !params.is_calm(window) {
-            return Some(self.begin(now, run, window));
-        }
-        self.state = State::Verifying(Verifying { run, halfway });
-        None
+        let backdate = params.backdate_confirmed(before, now);
+        let run = Run::reached(now.at, backdate, &params);
+        Some(self.begin(now, run, Growth::default()))
     }
 
     /// Until the window is over the threshold's stall is enough, however short the
     /// time; then the mean decides.
     fn rechecking_expired(&mut self, due: Moment, now: Sample) -> Option<Event> {
-        let (params, before) = (self.params, self.last);
+        let (params, before) = (self.params(), self.last);
         let growth = plausible_growth(before, now, params.window);
         let over = growth.elapsed >= params.window;
         let confirmed = match over {
@@ -347,17 +377,19 @@ impl Episode {
         None
     }
 
-    fn pressed_expired(&mut self, now: Sample) -> Option<Event> {
+    fn pressed_expired(&mut self, now: Sample, verdict: Verdict) -> Option<Event> {
         let before = self.last;
         let window = self.window_over(now)?;
+        let params = self.params();
         let State::Pressed(pressed) = &mut self.state else {
             return None;
         };
-        let event = pressed.take(window, before.at, now.at, &self.params);
+        let event = pressed.take(window, before.at, now.at, verdict, &params);
         if let Some(Event::End(_)) = event {
             // what was counted for this episode counts for no other, and the kernel may
             // deliver an event that it latched meanwhile
             self.state = State::Quiet { older: now };
+            self.ended = NonZeroU64::new(now.at.0);
         }
         event
     }
@@ -366,67 +398,34 @@ impl Episode {
     /// changes, while less than a window has passed.
     fn window_over(&mut self, now: Sample) -> Option<Growth> {
         let before = self.last;
-        if now.at.since(before.at) < self.params.window {
+        if now.at.since(before.at) < self.rule.window {
             return None;
         }
         self.last = now;
-        Some(plausible_growth(before, now, self.params.window))
+        Some(plausible_growth(before, now, self.rule.window))
     }
 
-    fn verify(&mut self, now: Sample, run: Run) {
+    fn verify(&mut self, now: Sample, run: Run, due: Moment) {
         self.last = now;
-        let halfway = None;
-        self.state = State::Verifying(Verifying { run, halfway });
+        self.state = State::Verifying(Verifying::new(run, due));
     }
 
     fn recheck(&mut self, now: Sample) {
         self.last = now;
-        let due = now.at + Micros(self.params.window.0 / FIRST_RECHECK);
+        let due = now.at + Micros(self.rule.window.0 / FIRST_RECHECK);
         self.state = State::Rechecking { due };
     }
 
     fn begin(&mut self, now: Sample, run: Run, newest: Growth) -> Event {
         self.last = now;
-        let pause = self.params.repeat;
-        self.state = State::Pressed(Pressed {
-            run,
-            newest,
-            calm: None,
-            still: now.at + pause,
-            pause,
-        });
+        let relapsed = |ended: NonZeroU64| now.at.since(Moment(ended.get())) < RELAPSE;
+        self.relapses = match self.ended.is_some_and(relapsed) {
+            true => self.relapses.saturating_add(1),
+            false => 0,
+        };
+        let pressed = Pressed::new(now.at, run, newest, self.relapses, &self.params());
+        self.state = State::Pressed(pressed);
         Event::Begin(run.until(now.at))
-    }
-}
-
-impl Pressed {
-    /// Takes the window between two readings.
-    fn take(
-        &mut self,
-        window: Growth,
-        before: Moment,
-        at: Moment,
-        params: &Params,
-    ) -> Option<Event> {
-        let ended = self.run.ended(before, self.newest, window);
-        self.run.add(window, params);
-        self.newest = window;
-        if params.is_calm(window) {
-            let calm = *self.calm.get_or_insert(Calm {
-                since: before,
-                figures: ended,
-            });
-            let over = at.since(calm.since) >= params.clear;
-            return over.then_some(Event::End(calm.figures));
-        }
-        self.calm = None;
-        if params.repeat == Micros::ZERO || at < self.still {
-            return None;
-        }
-        let longest = REPEAT_MAX.max(params.repeat);
-        self.pause = (self.pause + self.pause).min(longest);
-        self.still = at + self.pause;
-        Some(Event::Still(self.run.until(at)))
     }
 }
 

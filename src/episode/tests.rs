@@ -14,6 +14,7 @@ struct Machine {
     episode: Episode,
     now: Moment,
     total: u64,
+    verdict: Verdict,
 }
 
 const START: Moment = Moment(1_000_000_000);
@@ -26,9 +27,10 @@ fn armed(rule: &str, privileged: bool) -> Machine {
     let rule = Rule::parse(rule.split_whitespace()).expect("a rule");
     let total = 5_000_000;
     Machine {
-        episode: Episode::new(&rule, Sample { at: START, total }, privileged),
+        episode: Episode::new(rule.into(), Sample { at: START, total }, privileged),
         now: START,
         total,
+        verdict: Verdict::AGREED,
     }
 }
 
@@ -40,7 +42,7 @@ impl Machine {
     }
 
     fn cross(&mut self) -> Option<Event> {
-        self.episode.crossed(self.now, self.total)
+        self.episode.crossed(self.now, self.total, self.verdict)
     }
 
     /// Runs `time` with `percent` stalled, the timer firing as it is due.
@@ -52,7 +54,7 @@ impl Machine {
                 break;
             }
             self.pass(due.since(self.now), percent);
-            events.extend(self.episode.expire(self.now, self.total));
+            events.extend(self.episode.expire(self.now, self.total, self.verdict));
         }
         self.pass(end.since(self.now), percent);
         events

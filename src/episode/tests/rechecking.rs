@@ -30,7 +30,7 @@ fn a_stale_event_costs_eight_rechecks() {
     let mut rechecks = 0;
     while let Some(due) = m.episode.deadline() {
         m.pass(due.since(m.now), 9);
-        assert_eq!(m.episode.expire(m.now, m.total), None);
+        assert_eq!(m.episode.expire(m.now, m.total, Verdict::AGREED), None);
         rechecks += 1;
     }
     assert_eq!(rechecks, 8);
@@ -63,4 +63,20 @@ fn pressure_that_was_over_before_the_fallback_reading_is_silent() {
     assert_eq!(m.episode.checked(m.now, m.total), None);
     assert_eq!(m.secs(60, 0), []);
     assert_eq!(m.episode.phase(), Phase::Quiet);
+}
+
+/// The descriptor stays polled: the kernel's next event may be the true one.
+#[test]
+fn an_event_while_rechecking_begins_if_the_counter_confirms_it() {
+    let mut m = armed("memory full 10%/2s for=0", true);
+    m.pass(Micros::secs(60), 0);
+    assert_eq!(m.cross(), None);
+    assert_eq!(m.run(Micros::millis(200), 0), []);
+    m.pass(Micros::millis(49), 100);
+    assert_eq!(m.cross(), None);
+    m.pass(Micros::millis(1), 100);
+    let Some(Event::Begin(figures)) = m.cross() else {
+        panic!("no begin");
+    };
+    assert_eq!(figures.stalled, Micros::millis(50));
 }

@@ -1,0 +1,281 @@
+//! What a rule asks of its episodes, and what was hidden before their onset.
+
+use super::Verdict;
+use super::growth::{Growth, Mean, Sample, plausible_growth, time_to_stall};
+use crate::rule::Rule;
+use crate::time::{Micros, Moment};
+
+/// A reading at most this many windows before an event shows what led up to it: the
+/// kernel's rate limit and its grid together hide up to two.
+const NEAR_WINDOWS: u64 = 3;
+/// As [`NEAR_WINDOWS`], for a rule that verifies: the daemon's fallback reading is made
+/// every 15 windows of 2 s, and an event comes up to three behind it.
+const FALLBACK_WINDOWS: u64 = 15 + NEAR_WINDOWS;
+/// Evidence that shows nothing is asked every so many windows.
+const SELDOM_WINDOWS: u64 = 20;
+
+/// What a rule asks of an episode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Params {
+    pub(super) stall: Micros,
+    pub(super) window: Micros,
+    pub(super) sustain: Micros,
+    pub(super) clear: Micros,
+    pub(super) repeat: Micros,
+    /// With `for=0`: growth of the counter that confirms an event.
+    pub(super) confirm: Micros,
+    pub(super) privileged: bool,
+}
+
+/// Pressure between its true onset and the first reading: the kernel drops events
+/// that follow another too closely, and looks only every 2 s where the trigger is
+/// unprivileged.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Backdate {
+    pub(super) lasted: Micros,
+    pub(super) stalled: Micros,
+}
+
+/// The first multiple of a length that comes after a moment.
+fn next(after: Moment, length: Micros) -> Moment {
+    Moment((after.0 / length.0.max(1) + 1).saturating_mul(length.0.max(1)))
+}
+
+/// How much of a stall must be in the file for an event to be confirmed. For
+/// privileged triggers the kernel keeps a sum apart from the file's, and weighs CPUs by
+/// how busy they were since it last did (psi.c, collect_percpu_times): on 6.12 an event
+/// of 200 ms came with 93 to 122 ms in the file, and the rest up to 340 ms later.
+fn confirm(stall: Micros, privileged: bool) -> Micros {
+    match privileged {
+        true => Micros(stall.0 / 4),
+        false => stall,
+    }
+}
+
+impl Params {
+    pub(super) fn new(rule: &Rule, privileged: bool) -> Params {
+        Params {
+            stall: rule.stall(),
+            window: rule.window,
+            sustain: rule.sustain,
+            clear: rule.clear,
+            repeat: rule.repeat,
+            confirm: confirm(rule.stall(), privileged),
+            privileged,
+        }
+    }
+
+    /// Whether pressure has to be sustained before it begins.
+    pub(super) fn verifies(&self) -> bool {
+        self.sustain > Micros::ZERO
+    }
+
+    /// Whether it is the threshold or more.
+    pub(super) fn reached(&self, growth: Growth) -> bool {
+        let product = |a: Micros, b: Micros| u128::from(a.0) * u128::from(b.0);
+        product(growth.stalled, self.window) >= product(self.stall, growth.elapsed)
+    }
+
+    /// Whether the counter bears an event out, with `for=0`. Any growth, plausible or
+    /// not: the kernel's event speaks for it.
+    pub(super) fn confirms(&self, base: Sample, now: Sample) -> bool {
+        Micros(now.total.saturating_sub(base.total)) >= self.confirm
+    }
+
+    /// Whether it is three quarters of the threshold or more.
+    pub(super) fn is_near(&self, growth: Growth) -> bool {
+        self.reached(Growth {
+            stalled: Micros(growth.stalled.0.saturating_mul(4) / 3),
+            ..growth
+        })
+    }
+
+    /// Whether it is half the threshold or more.
+    pub(super) fn is_half(&self, growth: Growth) -> bool {
+        self.reached(Growth {
+            stalled: growth.stalled + growth.stalled,
+            ..growth
+        })
+    }
+
+    /// How much more has to stall within `for=` until it is the threshold's share.
+    pub(super) fn missing(&self, mean: &Mean) -> Micros {
+        let wanted = u128::from(self.stall.0) * u128::from(self.sustain.0);
+        let wanted = wanted / u128::from(self.window.0.max(1));
+        Micros(wanted.try_into().unwrap_or(u64::MAX)) - mean.over(self.sustain).stalled
+    }
+
+    /// When to look first, after a crossing: no sooner than there can be a begin. All
+    /// that is missing has to stall first, and evidence that disagrees knows for how
+    /// long it will. Without the capability an event may be a false one, which the next
+    /// window shows.
+    pub(super) fn first_due(&self, at: Moment, verdict: Verdict) -> Moment {
+        if !self.privileged {
+            return at + self.window;
+        }
+        let missing = self.missing(&Mean::default()).min(self.part());
+        let agreed = if verdict.agrees {
+            Micros::ZERO
+        } else {
+            verdict.wait
+        };
+        let (pause, seldom) = (missing.max(agreed).max(self.window), self.seldom());
+        match pause > seldom {
+            true => next(at + pause, seldom),
+            false => at + pause,
+        }
+    }
+
+    /// When to look again while verifying, after a reading at `at`. A busy host is not
+    /// to be read in every window: evidence that shows nothing is asked every 20 windows,
+    /// at moments that all rules have in common.
+    pub(super) fn due(&self, at: Moment, missing: Micros, verdict: Verdict) -> Moment {
+        let (part, seldom) = (self.part(), self.seldom());
+        let waiting = missing == Micros::ZERO && !verdict.agrees;
+        let pause = match verdict.wait {
+            wait if verdict.agrees => missing.min(part).max(wait),
+            Micros::ZERO if waiting => part.max(self.sustain.min(seldom)),
+            wait => missing.min(part).max(wait),
+        };
+        let due = at + pause.max(self.window);
+        match pause {
+            _ if verdict.absent && !verdict.doubt && pause <= seldom => {
+                next(at + self.window, seldom)
+            }
+            _ if pause > seldom && !verdict.doubt => next(due, seldom),
+            _ => due,
+        }
+    }
+
+    fn seldom(&self) -> Micros {
+        Micros(SELDOM_WINDOWS * self.window.0)
+    }
+
+    /// After which it shows whether pressure is still there: a window, or a part of a
+    /// `for=` that is longer than 60 of them.
+    fn part(&self) -> Micros {
+        match self.sustain > Micros(60 * self.window.0) {
+            true => Micros(self.sustain.0 / 16),
+            false => self.window,
+        }
+    }
+
+    /// What came before the onset, as far as it counts for a begin: two windows, which
+    /// the kernel's grid and rate limit may have hidden, and half of `for=` at most, so
+    /// that the greater part was verified.
+    pub(super) fn hidden(&self, backdate: Backdate) -> Growth {
+        let most = (self.window + self.window).min(Micros(self.sustain.0 / 2));
+        let hidden = Growth {
+            stalled: backdate.stalled.min(backdate.lasted),
+            elapsed: backdate.lasted,
+        };
+        hidden.part(most)
+    }
+
+    /// Without a near reading: the window that fired held the threshold.
+    pub(super) fn assume_one_window(&self) -> Backdate {
+        Backdate {
+            lasted: self.window,
+            stalled: self.stall,
+        }
+    }
+
+    /// With `for=0`: growth since a near reading, and no longer ago than it takes to
+    /// stall for so long without a pause.
+    pub(super) fn backdate_confirmed(&self, base: Sample, now: Sample) -> Backdate {
+        let Growth { stalled, elapsed } = plausible_growth(base, now, self.window);
+        match elapsed <= Micros(NEAR_WINDOWS * self.window.0) {
+            true => Backdate {
+                lasted: stalled.min(elapsed),
+                stalled,
+            },
+            false => self.assume_one_window(),
+        }
+    }
+
+    /// With `for=` above 0: all growth since `older`, or since `last` where that is
+    /// too long ago; where both are, no more than fires a trigger. `lasted` is an
+    /// upper bound until [`Backdate::limit`] knows a rate.
+    pub(super) fn backdate_verified(&self, older: Sample, last: Sample, now: Sample) -> Backdate {
+        let near = Micros(FALLBACK_WINDOWS * self.window.0);
+        let base = match now.at.since(older.at) <= near {
+            true => older,
+            false => last,
+        };
+        let Growth { stalled, elapsed } = plausible_growth(base, now, self.window);
+        match elapsed <= near {
+            true => Backdate {
+                lasted: elapsed,
+                stalled,
+            },
+            false => Backdate {
+                lasted: self.window + self.window,
+                stalled: stalled.min(self.stall),
+            },
+        }
+    }
+}
+
+impl Backdate {
+    /// Limits the length to what its stall takes at the rate of the first window.
+    pub(super) fn limit(&mut self, first: Growth) {
+        self.lasted = self.lasted.min(time_to_stall(self.stalled, first));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(rule: &str, privileged: bool) -> Params {
+        let rule = Rule::parse(rule.split_whitespace()).expect("a rule");
+        Params::new(&rule, privileged)
+    }
+
+    fn growth(stalled: u64, elapsed: u64) -> Growth {
+        Growth {
+            stalled: Micros::millis(stalled),
+            elapsed: Micros::millis(elapsed),
+        }
+    }
+
+    #[test]
+    fn a_quarter_of_the_threshold_confirms_a_privileged_event() {
+        let rule = "memory full 10%/2s";
+        assert_eq!(params(rule, false).confirm, Micros::millis(200));
+        assert_eq!(params(rule, true).confirm, Micros::millis(50));
+    }
+
+    #[test]
+    fn near_is_three_quarters_of_the_threshold() {
+        let params = params("memory full 10%/2s", false);
+        assert!(params.is_near(growth(150, 2000)));
+        assert!(!params.is_near(growth(149, 2000)));
+    }
+
+    #[test]
+    fn what_is_hidden_is_two_windows_and_half_of_for_at_most() {
+        for (rule, millis) in [("for=4s", 2000), ("for=20s", 4000)] {
+            let params = params(&format!("memory full 10%/2s {rule}"), false);
+            let backdate = |lasted, stalled| Backdate {
+                lasted: Micros::secs(lasted),
+                stalled: Micros::millis(stalled),
+            };
+            assert_eq!(
+                params.hidden(backdate(30, 9000)),
+                growth(millis * 3 / 10, millis)
+            );
+            assert_eq!(params.hidden(backdate(1, 300)), growth(300, 1000));
+        }
+    }
+
+    #[test]
+    fn the_first_window_limits_how_long_ago_the_onset_was() {
+        let (lasted, stalled) = (Micros::secs(30), Micros::millis(500));
+        let mut backdate = Backdate { lasted, stalled };
+        backdate.limit(growth(1000, 2000));
+        assert_eq!(backdate.lasted, Micros::secs(1));
+        backdate.limit(growth(0, 2000));
+        assert_eq!(backdate.lasted, Micros::secs(1));
+    }
+}

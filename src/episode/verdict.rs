@@ -1,0 +1,29 @@
+//! What evidence is worth to an episode.
+
+use crate::time::Micros;
+
+/// What the host's other counters say of a reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Whether they are as the rule asks.
+    pub agrees: bool,
+    /// Whether a process was killed for want of memory since the pressure was noticed.
+    pub killed: bool,
+    /// Whether they show nothing at all of it: it has not begun yet.
+    pub absent: bool,
+    /// Whether it may be about to begin nevertheless.
+    pub doubt: bool,
+    /// If they disagree: they will for so long at least.
+    pub wait: Micros,
+}
+
+impl Verdict {
+    /// Of a rule that asks for nothing.
+    pub const AGREED: Verdict = Verdict {
+        agrees: true,
+        killed: false,
+        absent: false,
+        doubt: false,
+        wait: Micros::ZERO,
+    };
+}
