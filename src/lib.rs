@@ -25,8 +25,8 @@
 //! | [`config`] | a file's text: settings and rules | time, rule, line |
 //! | [`episode`] | the state machine of one alert | time, pressure, rule |
 //! | [`notify`] | the service manager's readiness protocol | time, sys, line |
-//! | [`report`] | what happened, and how it is written | time, pressure, severity, rule, line, episode |
-//! | [`alert`] | the state of one rule in one scope: a reading in, a report out | time, pressure, rule, episode, report |
+//! | [`report`] | what happened, and how it is written | time, pressure, severity, rule, line, episode, evidence |
+//! | [`alert`] | the state of one rule in one scope: a reading in, a report out | time, pressure, rule, episode, report, evidence |
 //! | [`monitors`] | the watched set, and the loop's step | time, pressure, rule, report, alert |
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
 //! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |
@@ -34,7 +34,7 @@
 //! | [`stat`] | psistat's rows, tables, JSON, records, replays and suggestions | time, pressure, pattern, evidence, rule, line, config, episode, report, alert, monitors |
 //! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
 //! | [`options`] | psilogd's command line | rule, config |
-//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
+//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, evidence, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
 //! | [`psistat`] | psistat: command line, reading, the loop | time, sys, pressure, pattern, evidence, roots, rule, line, config, report, stat, options |
 //!
 //! What decides (pressure to report) does no I/O and takes time as a parameter.

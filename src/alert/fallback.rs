@@ -46,16 +46,17 @@ impl FallbackPoll {
         self.grace.into_iter().chain(self.due)
     }
 
-    /// Whether an alert's trigger is in the poll array: only while quiet, as any
-    /// poll(2) would take the event that a paused trigger has latched.
+    /// Whether an alert's trigger is in the poll array: only while its event is waited
+    /// for, as any poll(2) would take the event that a paused trigger has latched.
     pub fn polls(&self, alert: &Alert) -> bool {
-        self.grace.is_none() && alert.phase() == Phase::Quiet
+        let waits = matches!(alert.phase(), Phase::Quiet | Phase::Rechecking);
+        self.grace.is_none() && waits
     }
 
     /// Whether a round reads an alert's counter. Without CAP_SYS_RESOURCE any reader
     /// of the file can steal events.
     pub fn checks(&self, alert: &Alert) -> bool {
-        !alert.is_privileged() && self.polls(alert)
+        !alert.is_privileged() && alert.is_quiet() && self.polls(alert)
     }
 
     /// Whether the grace has just ended: every alert then starts over from a new

@@ -3,6 +3,7 @@
 //! suppressed. Pure like the episode itself.
 
 mod fallback;
+mod proof;
 mod rate_limit;
 
 use std::rc::Rc;
@@ -10,11 +11,13 @@ use std::rc::Rc;
 pub use fallback::FallbackPoll;
 pub use rate_limit::{RateLimit, Suppressed};
 
-use crate::episode::{Episode, Event, Figures, Phase, Sample};
+use crate::episode::{Episode, Event, Figures, Phase, Relapse, Sample};
+use crate::evidence::Evidence;
 use crate::pressure::Averages;
-use crate::report::{EndReason, EpisodeReport, Id, Report};
+use crate::report::{EndReason, EpisodeReport, Findings, Id, Report};
 use crate::rule::{Rule, Scope};
 use crate::time::Moment;
+use proof::Proof;
 
 /// Why a counter was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +30,27 @@ pub enum Wake {
     Expired,
     /// The grace after boot is over: a new baseline, and nothing to log.
     GraceOver,
+}
+
+/// What was read at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// When.
+    pub at: Moment,
+    /// The pressure file.
+    pub averages: Averages,
+    /// The host's other counters, as far as they were read.
+    pub evidence: Evidence,
+}
+
+impl Reading {
+    /// The counter.
+    pub fn sample(&self) -> Sample {
+        Sample {
+            at: self.at,
+            total: self.averages.total,
+        }
+    }
 }
 
 /// Numbers episodes, over all rules.
@@ -51,6 +75,14 @@ impl Ids {
     }
 }
 
+/// What a line shows of a reading.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    averages: Option<Averages>,
+    findings: Findings,
+    relapse: Option<Relapse>,
+}
+
 /// An episode that has begun.
 #[derive(Clone, Copy, Debug)]
 struct Open {
@@ -62,10 +94,9 @@ struct Open {
 /// A rule, the cgroup if it watches one, and its episode there.
 #[derive(Clone, Debug)]
 pub struct Alert {
-    rule: Rc<Rule>,
     cgroup: Option<Box<[u8]>>,
-    privileged: bool,
     episode: Episode,
+    proof: Proof,
     open: Option<Open>,
 }
 
@@ -74,10 +105,9 @@ impl Alert {
     /// was read before the trigger was armed, with CAP_SYS_RESOURCE if `privileged`.
     pub fn new(rule: Rc<Rule>, cgroup: Option<&[u8]>, baseline: Sample, privileged: bool) -> Alert {
         Alert {
-            episode: Episode::new(&rule, baseline, privileged),
-            rule,
+            episode: Episode::new(rule, baseline, privileged),
             cgroup: cgroup.map(Into::into),
-            privileged,
+            proof: Proof::None,
             open: None,
         }
     }
@@ -94,13 +124,13 @@ impl Alert {
 
     /// The rule.
     pub fn rule(&self) -> &Rc<Rule> {
-        &self.rule
+        self.episode.rule()
     }
 
     /// Whether its trigger was opened with CAP_SYS_RESOURCE; without, any reader of its
     /// file can steal its events.
     pub fn is_privileged(&self) -> bool {
-        self.privileged
+        self.episode.is_privileged()
     }
 
     /// Whether nothing is open or being verified.
@@ -109,13 +139,13 @@ impl Alert {
     }
 
     /// Whether an episode is open and its last window was calm.
-    pub fn is_calm(&self) -> bool {
-        self.episode.is_calm()
+    pub fn is_lulled(&self) -> bool {
+        self.episode.is_lulled()
     }
 
     /// Whether it is what this rule has for this scope.
     pub fn is_of(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> bool {
-        Rc::ptr_eq(&self.rule, rule) && self.cgroup() == cgroup
+        Rc::ptr_eq(self.rule(), rule) && self.cgroup() == cgroup
     }
 
     /// Whether it can go on unchanged under this rule.
@@ -124,17 +154,22 @@ impl Alert {
             Some(path) => rule.covers(path),
             None => rule.cgroup.is_none(),
         };
-        covered && self.rule.is_same_alarm(rule)
+        covered && self.rule().is_same_alarm(rule)
     }
 
     /// Goes on under a rule that is the same alarm ([`Rule::is_same_alarm`]).
     pub fn set_rule(&mut self, rule: &Rc<Rule>) {
-        self.rule = Rc::clone(rule);
+        self.episode.set_rule(rule);
     }
 
     /// The state of its episode.
     pub fn phase(&self) -> Phase {
         self.episode.phase()
+    }
+
+    /// Whether a reading for this reason wants the host's other counters with it.
+    pub fn wants_evidence(&self, wake: Wake) -> bool {
+        matches!(wake, Wake::Crossed | Wake::Expired)
     }
 
     /// When it wants [`Wake::Expired`].
@@ -144,7 +179,6 @@ impl Alert {
 
     /// Starts over with another trigger: see [`Alert::new`].
     pub fn rearm(&mut self, baseline: Sample, privileged: bool) {
-        self.privileged = privileged;
         self.episode.rearm(baseline, privileged);
     }
 
@@ -157,35 +191,54 @@ impl Alert {
     pub fn take(
         &mut self,
         wake: Wake,
-        at: Moment,
-        averages: Averages,
+        reading: Reading,
         limit: &mut RateLimit,
         ids: &mut Ids,
     ) -> Option<Report<'_>> {
-        let event = match wake {
-            Wake::Crossed => self.episode.crossed(at, averages.total),
-            Wake::Checked => self.episode.checked(at, averages.total),
-            Wake::Expired => self.episode.expire(at, averages.total),
-            Wake::GraceOver => {
-                self.rebase(Sample {
-                    at,
-                    total: averages.total,
-                });
-                return None;
-            }
-        };
+        let at = reading.at;
+        let (event, shown) = self.observe(wake, reading);
         match event {
             Some(Event::Begin(figures)) => {
                 self.open = Some(Open {
                     id: ids.next(),
                     logged: false,
                 });
-                self.begin(at, averages, figures, limit)
+                self.begin(at, shown, figures, limit)
             }
-            Some(Event::Still(figures)) => self.still(at, averages, figures, limit),
-            Some(Event::End(figures)) => self.end(at, Some(averages), figures, None, limit),
-            None => self.retry(at, averages, limit),
+            Some(Event::Still(figures)) => self.still(at, shown, figures, limit),
+            Some(Event::End(figures)) => self.end(at, shown, figures, None, limit),
+            None => self.retry(at, shown, limit),
         }
+    }
+
+    /// Takes a reading; the episode's event, and what its line would show.
+    fn observe(&mut self, wake: Wake, reading: Reading) -> (Option<Event>, Shown) {
+        if self.is_quiet() {
+            self.proof.restart();
+        }
+        let Reading { at, evidence, .. } = reading;
+        let total = reading.averages.total;
+        let of_cgroup = self.cgroup.is_some();
+        let (verdict, findings) = self
+            .proof
+            .take(self.episode.rule(), of_cgroup, at, evidence);
+        // an end is still that of a relapse
+        let before = self.episode.relapse();
+        let event = match wake {
+            Wake::Crossed => self.episode.crossed(at, total, verdict),
+            Wake::Checked => self.episode.checked(at, total),
+            Wake::Expired => self.episode.expire(at, total, verdict),
+            Wake::GraceOver => {
+                self.rebase(reading.sample());
+                None
+            }
+        };
+        let shown = Shown {
+            averages: Some(reading.averages),
+            findings,
+            relapse: self.episode.relapse().or(before),
+        };
+        (event, shown)
     }
 
     /// Ends what is open because nothing will be read any more. It is quiet
@@ -199,15 +252,21 @@ impl Alert {
         limit: &mut RateLimit,
     ) -> Option<Report<'_>> {
         let figures = self.episode.figures();
+        let relapse = self.episode.relapse();
         let total = averages.map_or(0, |averages| averages.total);
         self.rebase(Sample { at, total });
-        self.end(at, averages, figures?, Some(reason), limit)
+        let shown = Shown {
+            averages,
+            findings: Findings::None,
+            relapse,
+        };
+        self.end(at, shown, figures?, Some(reason), limit)
     }
 
     /// Its state, for SIGUSR1; `averages` is None where it isn't armed.
     pub fn status(&self, averages: Option<Averages>) -> Report<'_> {
         Report::Status {
-            rule: &self.rule,
+            rule: self.rule(),
             scope: self.scope(),
             phase: averages.map(|_| self.phase()),
             id: self.open.map(|open| open.id),
@@ -219,53 +278,48 @@ impl Alert {
     fn begin(
         &mut self,
         at: Moment,
-        averages: Averages,
+        shown: Shown,
         figures: Figures,
         limit: &mut RateLimit,
     ) -> Option<Report<'_>> {
         let open = self.open.as_mut()?;
         open.logged = limit.begin(at);
         let Open { id, logged } = *open;
-        logged.then(|| Report::Begin(self.report(id, Some(averages), figures)))
+        logged.then(|| Report::Begin(self.report(id, shown, figures)))
     }
 
     fn still(
         &mut self,
         at: Moment,
-        averages: Averages,
+        shown: Shown,
         figures: Figures,
         limit: &mut RateLimit,
     ) -> Option<Report<'_>> {
         let Open { id, logged } = self.open?;
         if !logged {
-            return self.begin(at, averages, figures, limit);
+            return self.begin(at, shown, figures, limit);
         }
         if !limit.line(at) {
             limit.suppress(at, 1, 0);
             return None;
         }
-        Some(Report::Still(self.report(id, Some(averages), figures)))
+        Some(Report::Still(self.report(id, shown, figures)))
     }
 
     /// A begin that the rate limit suppressed is logged as soon as there is room, if
     /// pressure is still there: no long episode goes unreported.
-    fn retry(
-        &mut self,
-        at: Moment,
-        averages: Averages,
-        limit: &mut RateLimit,
-    ) -> Option<Report<'_>> {
-        if self.open?.logged || self.episode.is_calm() {
+    fn retry(&mut self, at: Moment, shown: Shown, limit: &mut RateLimit) -> Option<Report<'_>> {
+        if self.open?.logged || self.episode.is_lulled() {
             return None;
         }
         let figures = self.episode.figures()?;
-        self.begin(at, averages, figures, limit)
+        self.begin(at, shown, figures, limit)
     }
 
     fn end(
         &mut self,
         at: Moment,
-        averages: Option<Averages>,
+        shown: Shown,
         figures: Figures,
         reason: Option<EndReason>,
         limit: &mut RateLimit,
@@ -276,16 +330,18 @@ impl Alert {
             return None;
         }
         // paid for with the begin
-        Some(Report::End(self.report(id, averages, figures), reason))
+        Some(Report::End(self.report(id, shown, figures), reason))
     }
 
-    fn report(&self, id: Id, averages: Option<Averages>, figures: Figures) -> EpisodeReport<'_> {
+    fn report(&self, id: Id, shown: Shown, figures: Figures) -> EpisodeReport<'_> {
         EpisodeReport {
-            rule: &self.rule,
+            rule: self.rule(),
             scope: self.scope(),
             id,
-            averages,
+            averages: shown.averages,
             figures,
+            findings: shown.findings,
+            relapse: shown.relapse,
             drill: false,
             top: None,
         }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::evidence::{Cpu, Io, Memory, Throttled};
+use crate::pressure::Percent;
 use crate::time::Micros;
 
 const START: Moment = Moment(1_000_000_000);
@@ -30,13 +32,22 @@ fn run(rule: &str, lines_per_hour: Option<u32>) -> Run {
 
 impl Run {
     fn wake(&mut self, wake: Wake) {
+        self.read(wake, Evidence::None, text);
+    }
+
+    fn read(&mut self, wake: Wake, evidence: Evidence, text: impl Fn(Report<'_>) -> String) {
         let averages = Averages {
             total: self.total,
             ..Averages::default()
         };
+        let reading = Reading {
+            at: self.now,
+            averages,
+            evidence,
+        };
         let report = self
             .alert
-            .take(wake, self.now, averages, &mut self.limit, &mut self.ids);
+            .take(wake, reading, &mut self.limit, &mut self.ids);
         self.logged.extend(report.map(text));
     }
 
@@ -76,7 +87,8 @@ fn text(report: Report<'_>) -> String {
     }
 }
 
-const RULE: &str = "memory full 10%/2s for=0 clear=2s repeat=10s level=crit";
+/// With `clear=0` what recurs is not damped.
+const RULE: &str = "memory full 10%/2s for=0 clear=0 repeat=10s level=crit";
 
 #[test]
 fn episodes_are_numbered_without_gaps() {
@@ -151,4 +163,149 @@ fn closing_ends_what_was_logged_and_nothing_else() {
     run.close();
     assert_eq!(run.logged, ["begin 1", "end 1"]);
     assert_eq!(run.alert.phase(), Phase::Quiet);
+}
+
+/// `seconds` of pressure of `percent` with what is read each time, and its keys.
+fn findings(run: &mut Run, seconds: u64, percent: u64, evidence: impl Fn(u64) -> Evidence) {
+    let end = run.now + Micros::secs(seconds);
+    while run.now < end {
+        run.now = run.now + Micros::secs(2);
+        run.total += 20_000 * percent;
+        let wake = match run.alert.deadline() {
+            Some(due) if due > run.now => continue,
+            Some(_) => Wake::Expired,
+            None => Wake::Crossed,
+        };
+        let passed = run.now.since(START).0 / 1_000_000;
+        run.read(wake, evidence(passed), |report| match report {
+            Report::Begin(episode) | Report::Still(episode) | Report::End(episode, _) => {
+                format!("{:?}", episode.findings)
+            }
+            _ => String::new(),
+        });
+    }
+}
+
+fn memory(available: u32, kills: u64) -> Evidence {
+    Evidence::Memory(Memory {
+        available: Some(Percent(available * 100)),
+        swap_free: None,
+        oom_kills: Some(kills),
+    })
+}
+
+/// A freeze of a few seconds on a host that runs out of memory, and a kill.
+#[test]
+fn a_kill_on_a_short_host_begins_and_is_counted_from_the_onset() {
+    let mut run = run("memory full 10%/2s for=5m", None);
+    findings(&mut run, 10, 90, |at| {
+        memory(4, if at < 10 { 7 } else { 8 })
+    });
+    assert_eq!(run.logged.len(), 0);
+    findings(&mut run, 20, 30, |_| memory(60, 8));
+    assert_eq!(run.logged.len(), 1, "{:?}", run.logged);
+    assert!(
+        run.logged[0].contains("oom_kills: Some(1)"),
+        "{:?}",
+        run.logged
+    );
+}
+
+/// /proc/vmstat counts the kills of a cgroup's limit as well.
+#[test]
+fn a_kill_on_a_host_with_memory_to_spare_begins_nothing() {
+    for (rule, available) in [
+        ("memory full 10%/2s for=5m", 25),
+        ("memory full 10%/2s for=5m avail=10%", 10),
+    ] {
+        let mut run = run(rule, None);
+        findings(&mut run, 10, 90, |_| memory(available, 7));
+        findings(&mut run, 16, 30, |_| memory(available, 8));
+        assert_eq!(run.logged, [""; 0], "{rule}");
+        findings(&mut run, 30, 60, |_| memory(available - 1, 9));
+        assert_eq!(run.logged.len(), 1, "{rule}");
+    }
+}
+
+#[test]
+fn avail_is_what_is_there_now() {
+    let mut run = run("memory full 40%/2s for=20s avail=25%", None);
+    findings(&mut run, 120, 90, |_| memory(25, 0));
+    assert_eq!(run.logged, [""; 0]);
+    findings(&mut run, 22, 90, |_| memory(24, 0));
+    assert_eq!(run.logged.len(), 1);
+}
+
+fn cpu(idle: u64, steal: u64) -> Evidence {
+    Evidence::Cpu(Cpu {
+        idle: Micros::millis(idle),
+        steal: Micros::millis(steal),
+        cpus: 4,
+        throttled: None,
+    })
+}
+
+/// Of four CPUs, one that is idle is 25 %.
+#[test]
+fn busy_is_of_wall_time_and_all_cpus_over_for() {
+    for (idle_ms, begins) in [(1001, 0), (1000, 1)] {
+        let mut run = run("cpu some 90%/2s for=1m busy=75%", None);
+        findings(&mut run, 110, 100, |at| {
+            cpu(5_000_000 + at * idle_ms, at * 100)
+        });
+        assert_eq!(run.logged.len(), begins, "{idle_ms}");
+        if let Some(text) = run.logged.first() {
+            let expected =
+                "Cpu { idle: Some(Percent(2500)), steal: Some(Percent(250)), throttled: None }";
+            assert_eq!(text, expected);
+        }
+    }
+}
+
+#[test]
+fn a_quota_is_shown_since_the_reading_before() {
+    let cgroup = Some(&b"/a"[..]);
+    let rule = Rule::parse("cpu some 90%/2s for=2s cgroup=/a".split(' ')).unwrap();
+    let baseline = Sample {
+        at: START,
+        total: 0,
+    };
+    let mut run = run(RULE, None);
+    run.alert = Alert::new(rule.into(), cgroup, baseline, false);
+    findings(&mut run, 6, 100, |at| {
+        Evidence::Cpu(Cpu {
+            idle: Micros::ZERO,
+            steal: Micros::ZERO,
+            cpus: 2,
+            throttled: Some(Throttled {
+                periods: 90 + at * 10,
+                throttled: at * 5,
+            }),
+        })
+    });
+    let expected = "Cpu { idle: None, steal: None, throttled: Some(Percent(5000)) }";
+    assert_eq!(run.logged, [expected]);
+}
+
+/// A disk that was seen stuck for long enough, and pressure that says somebody waits.
+#[test]
+fn stuck_is_the_disks_not_the_pressures() {
+    let mut run = run("io some 50%/2s for=20s stuck=20s", None);
+    let io = |stuck| {
+        Evidence::Io(Io {
+            stuck: Micros::secs(stuck),
+            ..Io::default()
+        })
+    };
+    findings(&mut run, 600, 90, |_| io(19));
+    assert_eq!(run.logged, [""; 0]);
+    findings(&mut run, 4, 90, |_| io(20));
+    assert_eq!(run.logged.len(), 1);
+}
+
+#[test]
+fn what_can_not_be_read_bears_nothing_out() {
+    let mut run = run("io some 50%/2s for=20s stuck=20s", None);
+    findings(&mut run, 600, 90, |_| Evidence::None);
+    assert_eq!(run.logged, [""; 0]);
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use psilogd::config::Config;
-use psilogd::daemon::{Daemon, is_watched};
+use psilogd::daemon::{Daemon, check_evidence, is_watched};
 use psilogd::options::{Action, CommandLine, LoadError, usage};
 use psilogd::printable::printable;
 use psilogd::roots::Roots;
@@ -97,7 +97,8 @@ fn warn_of_unarmable(line: &CommandLine, config: &Config) {
     let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
     let privileged = sys::has_sys_resource();
     for rule in &config.rules {
-        if let Err(why) = forecast(rule, &roots, privileged) {
+        let armed = forecast(rule, &roots, privileged);
+        if let Err(why) = armed.and_then(|()| check_evidence(rule, &roots)) {
             let name = &rule.name;
             complain(&format!(
                 "warning: rule {name} can't be armed here now: {why}"

@@ -15,7 +15,7 @@ pub const NAME_MAX: usize = 32;
 /// may be read within milliseconds.
 const RATE_MIN: Micros = Micros::millis(500);
 /// And over at most this: a mean over hours doesn't show what happens now.
-const RATE_MAX: Micros = Micros::secs(30);
+const RATE_MAX: Micros = Micros::secs(60);
 /// What is no disk, or has its disk below it, which is the one to name.
 const SKIPPED: [&[u8]; 6] = [b"ram", b"loop", b"zram", b"dm-", b"md", b"md_"];
 
@@ -116,8 +116,9 @@ fn is_skipped(name: &[u8]) -> bool {
 
 /// Every whole disk in a text of /proc/diskstats: its line, which those of its
 /// partitions follow. On some kernels (6.12) only a partition has what goes through it in
-/// flight.
-pub fn whole_disks(text: &[u8], each: &mut dyn FnMut(DiskName, DiskCounters)) {
+/// flight. Whether it has any line of the kind.
+pub fn whole_disks(text: &[u8], each: &mut dyn FnMut(DiskName, DiskCounters)) -> bool {
+    let mut known = false;
     let mut reading: Option<Reading<'_>> = None;
     for line in lines(text) {
         let mut words = words(line).skip(2);
@@ -125,6 +126,7 @@ pub fn whole_disks(text: &[u8], each: &mut dyn FnMut(DiskName, DiskCounters)) {
             continue;
         };
         let counters = DiskCounters::parse(words);
+        known |= counters.is_some();
         match &mut reading {
             Some(disk) if disk.has_partition(name) => {
                 let inflight = counters.map_or(0, |counters| counters.inflight);
@@ -143,6 +145,7 @@ pub fn whole_disks(text: &[u8], each: &mut dyn FnMut(DiskName, DiskCounters)) {
     if let Some(disk) = &reading {
         disk.hand_over(each);
     }
+    known
 }
 
 /// A disk that is followed.
@@ -244,13 +247,15 @@ impl Disks {
     /// Takes a text.
     pub(super) fn take(&mut self, at: Moment, text: &[u8]) {
         self.start(at);
-        whole_disks(text, &mut |name, counters| self.settle(at, name, counters));
+        let known = whole_disks(text, &mut |name, counters| self.settle(at, name, counters));
+        self.known = known || text.is_empty();
         self.finish();
     }
 
     /// Takes what another text said of every disk.
     pub(super) fn take_counters(&mut self, at: Moment, disks: &[(DiskName, DiskCounters)]) {
         self.start(at);
+        self.known = true;
         for (name, counters) in disks {
             self.settle(at, *name, *counters);
         }
@@ -259,7 +264,6 @@ impl Disks {
 
     fn start(&mut self, at: Moment) {
         self.at = at;
-        self.known = text.is_empty();
         for disk in self.disks.iter_mut().flatten() {
             disk.seen = false;
         }

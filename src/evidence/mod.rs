@@ -54,7 +54,7 @@ pub struct Io {
     /// Requests in flight on it.
     pub inflight: u64,
     /// Requests completed per second of late, rounded, but at least 1 if there was any;
-    /// None before there were two readings at most half a minute apart.
+    /// None before there were two readings at most a minute apart.
     pub iops: Option<u64>,
     /// Mean time that they took, queue included; None where `iops` is 0 or None.
     pub wait: Option<Micros>,

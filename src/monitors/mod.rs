@@ -11,6 +11,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::rc::Rc;
 
 pub use rules::Reloaded;
@@ -31,6 +32,16 @@ pub struct Failure {
     pub errno: i32,
     /// What would help.
     pub hint: Option<Hint>,
+}
+
+impl Failure {
+    /// The system's error; EIO where it has no number.
+    pub fn of(error: &io::Error, hint: Option<Hint>) -> Failure {
+        Failure {
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+            hint,
+        }
+    }
 }
 
 /// An armed trigger and the alert that it is for.

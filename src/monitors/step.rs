@@ -15,8 +15,7 @@
 
 use super::rules::{RuleInForce, limit_of};
 use super::{Failure, Monitors};
-use crate::alert::{Suppressed, Wake};
-use crate::pressure::Averages;
+use crate::alert::{Reading, Suppressed, Wake};
 use crate::report::{EndReason, Report};
 use crate::time::Moment;
 
@@ -31,6 +30,10 @@ pub(super) enum Seen {
 
 /// What there is to do; see [`Monitors::next_task`].
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is carried out at once, and nothing here may allocate"
+)]
 pub enum Task<'a> {
     /// Read the counter of this monitor and hand it to [`Monitors::take`].
     Read(usize, Wake),
@@ -76,6 +79,10 @@ impl Step {
 }
 
 /// A task before its line is put together.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is carried out at once, and nothing here may allocate"
+)]
 enum Due {
     Task(Task<'static>),
     Suppressed(usize, Suppressed),
@@ -149,17 +156,11 @@ impl<T> Monitors<T> {
         })
     }
 
-    /// Takes a counter that was read for a task; what there is to log of it.
-    pub fn take(
-        &mut self,
-        index: usize,
-        wake: Wake,
-        at: Moment,
-        averages: Averages,
-    ) -> Option<Report<'_>> {
+    /// Takes what was read for a task; what there is to log of it.
+    pub fn take(&mut self, index: usize, wake: Wake, reading: Reading) -> Option<Report<'_>> {
         let alert = &mut self.armed[index].alert;
         let limit = limit_of(&mut self.rules, alert.rule())?;
-        alert.take(wake, at, averages, limit, &mut self.ids)
+        alert.take(wake, reading, limit, &mut self.ids)
     }
 
     fn start(&mut self, now: Moment, pass: Pass) {

@@ -1,6 +1,7 @@
 use super::*;
-use crate::alert::{FallbackPoll, Ids, Wake};
+use crate::alert::{FallbackPoll, Ids, Reading, Wake};
 use crate::episode::{Phase, Sample};
+use crate::evidence::Evidence;
 use crate::pressure::Averages;
 
 const NOW: Moment = Moment(1_000_000_000);
@@ -80,7 +81,12 @@ fn take(
         total,
         ..Averages::default()
     };
-    let report = monitors.take(0, wake, NOW + Micros::secs(seconds), averages);
+    let reading = Reading {
+        at: at(seconds),
+        averages,
+        evidence: Evidence::None,
+    };
+    let report = monitors.take(0, wake, reading);
     report.map(|report| report.heading().event)
 }
 
@@ -278,7 +284,7 @@ fn the_grace_ends_with_a_new_baseline_and_only_then_anything_is_polled() {
 
 #[test]
 fn an_open_episode_is_read_once_a_window_and_its_trigger_is_not_polled() {
-    let mut monitors = monitors(9, &["io full 10%/2s for=0 clear=2s"]);
+    let mut monitors = monitors(9, &["io full 10%/2s for=0 clear=0"]);
     armed(&mut monitors, true);
     assert_eq!(monitors.deadline(), None);
     assert_eq!(
@@ -311,8 +317,8 @@ fn quiet_counters_are_read_now_and_then_where_events_can_be_stolen() {
 fn the_noise_of_one_rule_silences_no_other() {
     let mut monitors = empty(Micros::secs(3600));
     let rules = [
-        rule("io full 10%/2s for=0 clear=2s name=noisy"),
-        rule("memory full 10%/2s for=0 clear=2s name=other"),
+        rule("io full 10%/2s for=0 clear=0 name=noisy"),
+        rule("memory full 10%/2s for=0 clear=0 name=other"),
     ];
     monitors.set_rules(&rules, 9, Some(2), NOW);
     armed(&mut monitors, true);
@@ -337,7 +343,12 @@ fn the_noise_of_one_rule_silences_no_other() {
         total: 900_000,
         ..Averages::default()
     };
-    let other = monitors.take(1, Wake::Crossed, at(31), averages);
+    let reading = Reading {
+        at: at(31),
+        averages,
+        evidence: Evidence::None,
+    };
+    let other = monitors.take(1, Wake::Crossed, reading);
     assert_eq!(other.map(|report| report.heading().event), Some("begin"));
     monitors.wake(at(3600 + 13));
     let rest = tasks(&mut monitors);
@@ -347,7 +358,7 @@ fn the_noise_of_one_rule_silences_no_other() {
 #[test]
 fn the_end_sums_up_what_was_suppressed() {
     let mut monitors = empty(Micros::secs(3600));
-    monitors.set_rules(&[rule("io full 10%/2s for=0 clear=2s")], 9, Some(2), NOW);
+    monitors.set_rules(&[rule("io full 10%/2s for=0 clear=0")], 9, Some(2), NOW);
     armed(&mut monitors, true);
     for (wake, seconds, total) in [
         (Wake::Crossed, 1, 900_000),

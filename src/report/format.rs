@@ -2,12 +2,13 @@
 //! sentence comes from a fixed vocabulary, `event` and `level` come first and side
 //! by side, keys are only ever appended, and one that doesn't apply is left out.
 
-use super::{EndReason, EpisodeReport, Report};
+use super::{EndReason, EpisodeReport, Findings, Report};
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
-use crate::pressure::Averages;
+use crate::pressure::{Averages, Percent};
 use crate::rule::{Rule, Scope};
 use crate::severity::Severity;
+use crate::time::Micros;
 
 impl Report<'_> {
     /// Writes the line: sentence, colon, keys.
@@ -212,30 +213,28 @@ fn begin(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     longer_averages(line, episode.averages);
     top(line, episode);
     line.percent("threshold_pct", episode.rule.threshold_share());
+    relapse(line, episode);
     drill(line, episode);
 }
 
 fn still(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     open(line, episode);
-    // before the cgroup, which may be long and then goes first
-    figures(line, &episode.figures);
     scope(line, episode.scope);
     longer_averages(line, episode.averages);
     top(line, episode);
+    relapse(line, episode);
     drill(line, episode);
 }
 
 fn end(line: &mut Line<'_>, episode: &EpisodeReport<'_>, reason: Option<EndReason>) {
     open(line, episode);
-    figures(line, &episode.figures);
-    line.percent("mean_pct", episode.figures.mean());
-    line.percent("worst_pct", episode.figures.worst);
     if let Some(reason) = reason {
         line.word("reason", reason.token());
     }
     scope(line, episode.scope);
     longer_averages(line, episode.averages);
     top(line, episode);
+    relapse(line, episode);
     drill(line, episode);
 }
 
@@ -279,6 +278,64 @@ fn open(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     identity(line, episode.rule);
     line.id("id", episode.id.start, episode.id.number);
     avg10(line, episode.averages);
+    // before the cgroup, which may be long and then goes first
+    figures(line, &episode.figures);
+    line.percent("mean_pct", episode.figures.mean());
+    line.percent("worst_pct", episode.figures.worst);
+    findings(line, &episode.findings);
+}
+
+fn findings(line: &mut Line<'_>, findings: &Findings) {
+    match *findings {
+        Findings::None => {}
+        Findings::Memory {
+            available,
+            swap_free,
+            oom_kills,
+        } => {
+            percent(line, "avail_pct", available);
+            percent(line, "swap_free_pct", swap_free);
+            number(line, "oom_kills", oom_kills);
+        }
+        Findings::Io(io) => {
+            let Some(disk) = io.disk else { return };
+            line.escaped("disk", disk.as_bytes());
+            if io.stuck > Micros::ZERO {
+                line.seconds("stuck_s", io.stuck);
+            }
+            line.number("inflight", io.inflight);
+            number(line, "iops", io.iops);
+            number(line, "await_ms", io.wait.map(|wait| wait.0 / 1000));
+        }
+        Findings::Cpu {
+            idle,
+            steal,
+            throttled,
+        } => {
+            percent(line, "idle_pct", idle);
+            percent(line, "steal_pct", steal);
+            percent(line, "throttled_pct", throttled);
+        }
+    }
+}
+
+fn percent(line: &mut Line<'_>, key: &str, share: Option<Percent>) {
+    if let Some(share) = share {
+        line.percent(key, share);
+    }
+}
+
+fn number(line: &mut Line<'_>, key: &str, number: Option<u64>) {
+    if let Some(number) = number {
+        line.number(key, number);
+    }
+}
+
+fn relapse(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
+    if let Some(relapse) = episode.relapse {
+        line.seconds("clear_s", relapse.clear);
+        line.number("relapse", u64::from(relapse.count));
+    }
 }
 
 fn scope(line: &mut Line<'_>, scope: Scope<'_>) {

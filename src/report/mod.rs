@@ -8,7 +8,8 @@ mod words;
 
 pub use words::{EndReason, Hint, StopSignal};
 
-use crate::episode::{Figures, Phase};
+use crate::episode::{Figures, Phase, Relapse};
+use crate::evidence::Io;
 use crate::pressure::{Averages, Percent};
 use crate::rule::{Rule, Scope};
 use crate::severity::Severity;
@@ -37,10 +38,42 @@ pub struct EpisodeReport<'a> {
     pub averages: Option<Averages>,
     /// Its figures so far.
     pub figures: Figures,
+    /// What the host's other counters say.
+    pub findings: Findings,
+    /// How it is damped, if it is a relapse.
+    pub relapse: Option<Relapse>,
     /// Whether it is a drill (`psilogd --drill`).
     pub drill: bool,
     /// The most-stalled cgroup where the whole system is pressed, if one stands out.
     pub top: Option<Top<'a>>,
+}
+
+/// What a line shows of the host's other counters. What is None is left out.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Findings {
+    /// Nothing was read.
+    #[default]
+    None,
+    /// For pressure on memory.
+    Memory {
+        /// MemAvailable of MemTotal.
+        available: Option<Percent>,
+        /// SwapFree of SwapTotal.
+        swap_free: Option<Percent>,
+        /// Processes killed since the pressure was noticed.
+        oom_kills: Option<u64>,
+    },
+    /// For pressure on I/O: the disk that is stuck or busiest.
+    Io(Io),
+    /// For pressure on CPUs, since the reading before.
+    Cpu {
+        /// Idle, or waiting for I/O.
+        idle: Option<Percent>,
+        /// Taken by the hypervisor.
+        steal: Option<Percent>,
+        /// The share of its quota's periods in which a cgroup was stopped.
+        throttled: Option<Percent>,
+    },
 }
 
 /// The most-stalled cgroup. It suffers most, which is not to say that it is the

@@ -1,4 +1,5 @@
 use super::*;
+use crate::evidence::DiskName;
 use crate::line::{LINE_MAX, Line};
 
 fn episode(rule: &Rule) -> EpisodeReport<'_> {
@@ -21,6 +22,8 @@ fn episode(rule: &Rule) -> EpisodeReport<'_> {
             hits: 66,
             worst: Percent(8120),
         },
+        findings: Findings::None,
+        relapse: None,
         drill: false,
         top: None,
     }
@@ -40,14 +43,14 @@ fn begin_still_and_end_as_documented() {
     assert_eq!(
         written(Report::Begin(episode(&rule))),
         "memory pressure critical: event=begin level=crit rule=memory-critical res=memory \
-         kind=full id=6a2b1c3d.17 avg10=43.10 cgroup=/ \
-         avg60=8.02 avg300=2.10 total_us=123456789 threshold_pct=40.00"
+         kind=full id=6a2b1c3d.17 avg10=43.10 dur_s=677.2 hits=66 \
+         stalled_us=333999999 mean_pct=49.32 worst_pct=81.20 cgroup=/ avg60=8.02 avg300=2.10 total_us=123456789 threshold_pct=40.00"
     );
     assert_eq!(
         written(Report::Still(episode(&rule))),
         "memory pressure still critical: event=still level=crit rule=memory-critical \
          res=memory kind=full id=6a2b1c3d.17 avg10=43.10 dur_s=677.2 hits=66 \
-         stalled_us=333999999 cgroup=/ avg60=8.02 avg300=2.10 total_us=123456789"
+         stalled_us=333999999 mean_pct=49.32 worst_pct=81.20 cgroup=/ avg60=8.02 avg300=2.10 total_us=123456789"
     );
     assert_eq!(
         written(Report::End(episode(&rule), Some(EndReason::Stop))),
@@ -56,6 +59,67 @@ fn begin_still_and_end_as_documented() {
          mean_pct=49.32 worst_pct=81.20 reason=stop cgroup=/ avg60=8.02 avg300=2.10 \
          total_us=123456789"
     );
+}
+
+/// The lines that the manual and README.md show, as they are written. A line that ends
+/// with dots there is whole up to its averages.
+#[test]
+fn the_examples_of_the_manual_are_lines() {
+    let rule = |text: &str| Rule::parse(text.split(' ')).expect("a rule");
+    let memory = rule("memory full 40%/2s level=crit name=memory-critical");
+    let io = rule("io some 10%/2s level=crit name=io-dead stuck=3m");
+    let of = |rule, avg10, figures: (u64, u32, u64, u32), findings| {
+        let (duration, hits, stalled, worst) = figures;
+        let mut episode = episode(rule);
+        episode.averages.as_mut().expect("read").avg10 = Percent(avg10);
+        episode.figures = Figures {
+            duration: Micros::millis(duration),
+            stalled: Micros(stalled),
+            hits,
+            worst: Percent(worst),
+        };
+        EpisodeReport {
+            findings,
+            ..episode
+        }
+    };
+    let found = |available, swap_free, kills| Findings::Memory {
+        available: Some(Percent(available)),
+        swap_free: Some(Percent(swap_free)),
+        oom_kills: Some(kills),
+    };
+    let figures = [
+        (12_100, 6, 8_213_450, 8120),
+        (3_612_400, 1502, 1_902_876_543, 9640),
+        (3_677_200, 1528, 1_933_999_999, 9640),
+    ];
+    let begin = of(&memory, 4310, figures[0], found(412, 0, 0));
+    let still = of(&memory, 5177, figures[1], found(387, 0, 0));
+    let end = of(&memory, 81, figures[2], found(3150, 1204, 1));
+    let stuck = Io {
+        disk: DiskName::new(b"sda"),
+        stuck: Micros::millis(180_200),
+        inflight: 3,
+        iops: Some(0),
+        wait: None,
+    };
+    let figures = (182_300, 91, 180_113_004, 10_000);
+    let mut dead = of(&io, 9710, figures, Findings::Io(stuck));
+    dead.id.number = 18;
+    let read_me = include_str!("../../README.md");
+    let manual = include_str!("../../man/psilogd.8").replace("\n  ", " ");
+    let shown = |text: &str, report| {
+        let line = written(report);
+        let (start, _) = line.split_once("avg60=").expect("averages");
+        let whole = text.contains(&format!("{line}\n"));
+        assert!(whole || text.contains(&format!("{start}...\n")), "{line}");
+    };
+    for text in [read_me, &manual] {
+        shown(text, Report::Begin(begin));
+        shown(text, Report::End(end, None));
+    }
+    shown(read_me, Report::Still(still));
+    shown(&manual, Report::Begin(dead));
 }
 
 #[test]
@@ -72,6 +136,82 @@ fn what_was_not_read_is_left_out() {
          id=6a2b1c3d.17 dur_s=677.2 hits=66 stalled_us=333999999 mean_pct=49.32 \
          worst_pct=81.20 reason=gone cgroup=/gone"
     );
+}
+
+#[test]
+fn evidence_stands_before_the_cgroup_and_what_is_unknown_is_left_out() {
+    let rule = Rule::parse("io full 1%/2s".split(' ')).expect("a rule");
+    let keys = |findings| {
+        let text = written(Report::Begin(EpisodeReport {
+            findings,
+            ..episode(&rule)
+        }));
+        let (_, after) = text.split_once(" worst_pct=81.20 ").expect("figures");
+        after.split_once("cgroup=").expect("a cgroup").0.to_owned()
+    };
+    let memory = |available, swap_free, oom_kills| Findings::Memory {
+        available,
+        swap_free,
+        oom_kills,
+    };
+    assert_eq!(
+        keys(memory(Some(Percent(412)), Some(Percent(0)), Some(1))),
+        "avail_pct=4.12 swap_free_pct=0.00 oom_kills=1 "
+    );
+    assert_eq!(keys(memory(None, None, Some(0))), "oom_kills=0 ");
+    let mut io = Io {
+        disk: None,
+        stuck: Micros::ZERO,
+        inflight: 3,
+        iops: Some(0),
+        wait: None,
+    };
+    assert_eq!(keys(Findings::Io(io)), "");
+    io.disk = DiskName::new(b"sd a");
+    io.stuck = Micros::millis(21_300);
+    assert_eq!(
+        keys(Findings::Io(io)),
+        "disk=sd%20a stuck_s=21.3 inflight=3 iops=0 "
+    );
+    (io.stuck, io.iops, io.wait) = (Micros::ZERO, Some(87), Some(Micros(18_900)));
+    assert_eq!(
+        keys(Findings::Io(io)),
+        "disk=sd%20a inflight=3 iops=87 await_ms=18 "
+    );
+    let cpu = |idle, steal, throttled| Findings::Cpu {
+        idle,
+        steal,
+        throttled,
+    };
+    assert_eq!(
+        keys(cpu(Some(Percent(50)), Some(Percent(0)), None)),
+        "idle_pct=0.50 steal_pct=0.00 "
+    );
+    assert_eq!(
+        keys(cpu(None, None, Some(Percent(10_000)))),
+        "throttled_pct=100.00 "
+    );
+    assert_eq!(keys(Findings::None), "");
+}
+
+#[test]
+fn a_relapse_names_how_it_is_damped() {
+    let rule = Rule::parse("io full 1%/2s".split(' ')).expect("a rule");
+    let episode = EpisodeReport {
+        relapse: Some(Relapse {
+            count: 2,
+            clear: Micros::secs(480),
+        }),
+        ..episode(&rule)
+    };
+    for report in [
+        Report::Begin(episode),
+        Report::Still(episode),
+        Report::End(episode, None),
+    ] {
+        let text = written(report);
+        assert!(text.ends_with(" clear_s=480.0 relapse=2"), "{text}");
+    }
 }
 
 #[test]

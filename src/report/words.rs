@@ -32,6 +32,8 @@ pub enum Hint {
     Descriptors,
     /// No inotify watches are left.
     Inotify,
+    /// The counters that the rule asks for can't be read.
+    NoEvidence,
 }
 
 impl Hint {
@@ -52,6 +54,7 @@ impl Hint {
             Hint::Namespace => "namespace_root",
             Hint::Descriptors => "descriptors",
             Hint::Inotify => "inotify",
+            Hint::NoEvidence => "no_evidence",
         }
     }
 
@@ -90,9 +93,9 @@ impl Hint {
             }
             Hint::Namespace => "a cgroup namespace can't watch its root: name a cgroup below it",
             Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
-            Hint::Inotify => {
-                "new cgroups are not noticed at once: raise fs.inotify.max_user_watches or \
-                 max_user_instances"
+            Hint::Inotify => "new cgroups are noticed late: raise fs.inotify.max_user_watches",
+            Hint::NoEvidence => {
+                "a key of the rule needs this file: unset ProcSubset=pid, or bind it there"
             }
         }
     }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 pub use ideal::Ideal;
 pub use judged::{NotJudged, Tally, judged};
 
-use crate::alert::{Alert, FallbackPoll, Ids};
+use crate::alert::{Alert, FallbackPoll, Ids, Reading, Wake};
 use crate::config::Config;
 use crate::episode::Sample;
 use crate::evidence::Evidence;
@@ -174,8 +174,8 @@ impl<S: Source> Replay<S> {
             match task {
                 Task::Log(report) => log(now, &report),
                 Task::Read(index, wake) => {
-                    let averages = self.source.read(self.monitors.alert(index), now);
-                    let report = self.monitors.take(index, wake, now, averages);
+                    let reading = self.read(index, wake);
+                    let report = self.monitors.take(index, wake, reading);
                     report.iter().for_each(|report| log(now, report));
                 }
                 Task::Close(index, reason) => {
@@ -187,6 +187,20 @@ impl<S: Source> Replay<S> {
                 // asked for only where cgroups are created without notice
                 Task::Rescan => {}
             }
+        }
+    }
+
+    fn read(&mut self, index: usize, wake: Wake) -> Reading {
+        let (alert, at) = (self.monitors.alert(index), self.now);
+        let averages = self.source.read(alert, at);
+        let evidence = match alert.wants_evidence(wake) {
+            true => self.source.evidence(alert, at),
+            false => Evidence::None,
+        };
+        Reading {
+            at,
+            averages,
+            evidence,
         }
     }
 
