@@ -3,8 +3,6 @@
 
 mod arming;
 mod drill;
-// the loop doesn't read it yet
-#[cfg_attr(not(test), expect(dead_code))]
 mod evidence;
 mod greet;
 mod rehearse;
@@ -17,20 +15,24 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
-use crate::alert::{FallbackPoll, Ids, Wake};
+use crate::alert::{FallbackPoll, Ids, Reading, Wake};
 use crate::cgroup::Tree;
 use crate::config::Config;
-use crate::monitors::{Monitors, Task};
+use crate::evidence::Evidence;
+use crate::monitors::{Failure, Monitors, Task};
 use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
-use crate::report::{EndReason, Report, StopSignal};
+use crate::report::{EndReason, Hint, Report, StopSignal};
 use crate::roots::Roots;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
+use crate::time::Moment;
 use crate::trigger::{ArmError, Trigger};
 
+use evidence::Sources;
 use top::TopSearch;
 
+pub use evidence::check_evidence;
 pub use greet::is_watched;
 
 /// The slots of the signalfd, of inotify and of the search in the poll array, and the
@@ -80,6 +82,7 @@ pub struct Daemon {
     notify: Notify,
     roots: Roots,
     tree: Option<Tree>,
+    sources: Sources,
     top: TopSearch,
     monitors: Monitors<Trigger>,
     slots: Vec<Slot>,
@@ -104,6 +107,7 @@ impl Daemon {
             sink: Sink::new(settings, now),
             notify: Notify::from_environment(now),
             tree: roots.cgroup.as_deref().map(Tree::new),
+            sources: Sources::new(&roots, now),
             top: TopSearch::new(roots.cgroup.as_deref()),
             roots,
             monitors: Monitors::new(Ids::new(start), fallback),
@@ -161,6 +165,7 @@ impl Daemon {
     fn serve(&mut self) -> Option<ExitCode> {
         let now = sys::now();
         self.note_events();
+        self.sources.turn();
         if self.slots[TOP].seen() != 0 && self.top.take() {
             self.monitors.has_read_cgroups();
         }
@@ -237,7 +242,7 @@ impl Daemon {
                 Task::Log(report) => self.sink.log(&report),
                 Task::Read(index, wake) => self.read(index, wake),
                 Task::Close(index, reason) => self.close_episode(index, reason),
-                Task::Rearm(index, errno) => self.rearm(index, errno),
+                Task::Rearm(index, errno) => self.rearm(index, Failure { errno, hint: None }),
                 Task::Rescan => self.rescan(),
             }
         }
@@ -247,20 +252,27 @@ impl Daemon {
     fn read(&mut self, index: usize, wake: Wake) {
         let averages = match self.monitors.trigger(index).read() {
             Ok(averages) => averages,
-            Err(error) => {
-                return self.rearm(index, error.raw_os_error().unwrap_or(libc::EIO));
-            }
+            Err(error) => return self.rearm(index, Failure::of(&error, None)),
         };
         // after the reading, so that a reading made late is not over 100 %
         let at = sys::now();
         let total = averages.total;
+        let evidence = match self.read_evidence(index, wake, at) {
+            Ok(evidence) => evidence,
+            Err(failure) => return self.rearm(index, failure),
+        };
         if self.verbose && wake == Wake::Crossed {
             let alert = self.monitors.alert(index);
             let (rule, scope) = (alert.rule(), alert.scope());
             self.sink.log(&Report::Crossing { rule, scope, total });
         }
         let was_quiet = self.monitors.alert(index).is_quiet();
-        if let Some(report) = self.monitors.take(index, wake, at, averages) {
+        let reading = Reading {
+            at,
+            averages,
+            evidence,
+        };
+        if let Some(report) = self.monitors.take(index, wake, reading) {
             self.sink.log(&self.top.name(report, at));
         }
         let alert = self.monitors.alert(index);
@@ -274,6 +286,24 @@ impl Daemon {
                 total,
                 phase,
             });
+        }
+    }
+
+    /// Reads what a reading for this reason wants beside the counter. Only a rule that
+    /// asks for it can't do without.
+    fn read_evidence(&mut self, index: usize, wake: Wake, at: Moment) -> Result<Evidence, Failure> {
+        let alert = self.monitors.alert(index);
+        if !alert.wants_evidence(wake) {
+            return Ok(Evidence::None);
+        }
+        let rule = alert.rule();
+        match self.sources.read(rule, alert.cgroup(), at) {
+            Ok(evidence) if self.sources.check(rule).is_ok() => Ok(evidence),
+            Err(_) if !rule.asks_evidence() => Ok(Evidence::None),
+            read => {
+                let error = read.err().unwrap_or(io::ErrorKind::InvalidData.into());
+                Err(Failure::of(&error, Some(Hint::NoEvidence)))
+            }
         }
     }
 

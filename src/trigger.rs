@@ -31,6 +31,15 @@ pub struct ArmError {
 }
 
 impl ArmError {
+    /// What a rule asks for at this path can't be had.
+    pub fn new(path: &Path, error: io::Error, hint: Option<Hint>) -> ArmError {
+        ArmError {
+            path: path.into(),
+            error,
+            hint,
+        }
+    }
+
     /// errno(3); EIO for a file that is no pressure file.
     pub fn errno(&self) -> i32 {
         self.error.raw_os_error().unwrap_or(libc::EIO)

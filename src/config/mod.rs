@@ -13,13 +13,16 @@ pub use file::{ConfigError, FILE_MAX};
 pub use output::{DEV_LOG, OutputSpec};
 pub use settings::Settings;
 
-/// The rules in force if the user gives none. Windows of 2 s are valid with and without
-/// CAP_SYS_RESOURCE, and systemd registers the same, so that neither blinds the other.
+/// The rules in force if the user gives none; psilogd.conf(5), BUILT-IN RULES explains
+/// each. Windows of 2 s are valid with and without CAP_SYS_RESOURCE, and systemd
+/// registers the same, so that neither blinds the other.
 pub const BUILT_IN: &str = "\
-memory full 10%/2s for=20s level=warning name=memory
-memory full 40%/2s for=20s level=crit name=memory-critical
-io full 50%/2s for=30m level=warning name=io
-cpu some 90%/2s for=5m level=notice name=cpu
+memory full 10%/2s for=90s clear=3m repeat=1h level=warning name=memory
+memory full 40%/2s for=20s clear=3m repeat=1h avail=25% level=crit name=memory-critical
+io some 20%/2s for=20s clear=5m repeat=1h stuck=20s level=warning name=io-stuck
+io some 20%/2s for=20s clear=5m repeat=1h stuck=3m level=crit name=io-dead
+io full 60%/2s for=3h clear=5m repeat=0 level=notice name=io
+cpu some 93%/2s for=1h clear=5m repeat=0 busy=93% level=notice name=cpu
 ";
 
 /// Settings and rules, as a file or the command line gave them.
@@ -89,7 +92,15 @@ mod tests {
     fn the_built_in_rules_parse() {
         let config = Config::default().rules_or_built_in();
         let names: Vec<_> = config.rules.iter().map(|rule| rule.name.as_str()).collect();
-        assert_eq!(names, ["memory", "memory-critical", "io", "cpu"]);
+        let expected = [
+            "memory",
+            "memory-critical",
+            "io-stuck",
+            "io-dead",
+            "io",
+            "cpu",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

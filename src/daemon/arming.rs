@@ -123,8 +123,8 @@ impl Daemon {
     /// Looks at everything, since what has changed is unknown.
     pub(super) fn rescan(&mut self) {
         for index in (0..self.monitors.len()).rev() {
-            if let Some(errno) = died_of(self.monitors.trigger(index)) {
-                self.rearm(index, errno);
+            if let Some(failure) = died_of(self.monitors.trigger(index)) {
+                self.rearm(index, failure);
             }
         }
         self.monitors.forget_waiting();
@@ -148,7 +148,11 @@ impl Daemon {
             // another cgroup of that name may be there before we hear of the end
             let is_there = self.monitors.alert(index).cgroup() == Some(path);
             if is_there && died_of(self.monitors.trigger(index)).is_some() {
-                self.rearm(index, libc::ENODEV);
+                let failure = Failure {
+                    errno: libc::ENODEV,
+                    hint: None,
+                };
+                self.rearm(index, failure);
             }
         }
     }
@@ -157,8 +161,8 @@ impl Daemon {
     fn arm_one(&mut self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Result<(), ArmError> {
         match self.monitors.find(rule, cgroup) {
             Some(Found::Armed(index)) => {
-                if let Some(errno) = died_of(self.monitors.trigger(index)) {
-                    self.rearm(index, errno);
+                if let Some(failure) = died_of(self.monitors.trigger(index)) {
+                    self.rearm(index, failure);
                 }
                 return Ok(());
             }
@@ -221,6 +225,7 @@ impl Daemon {
         rule: &Rule,
         cgroup: Option<&[u8]>,
     ) -> Result<(Trigger, Averages), ArmError> {
+        self.sources.check(rule)?;
         let armed = Trigger::arm(rule, cgroup, &self.roots);
         let (Err(why), Some(path), Some(tree)) = (&armed, cgroup, &mut self.tree) else {
             return armed;
@@ -241,7 +246,7 @@ impl Daemon {
 
     /// The trigger is dead: its episode ends, its descriptor goes. There may be a
     /// new cgroup of that name already; if not, a rule that names it waits for it.
-    pub(super) fn rearm(&mut self, index: usize, errno: i32) {
+    pub(super) fn rearm(&mut self, index: usize, failure: Failure) {
         self.changed = true;
         let end = self
             .monitors
@@ -250,7 +255,6 @@ impl Daemon {
             self.sink.log(&report);
         }
         let (alert, _) = self.monitors.disarm(index);
-        let failure = Failure { errno, hint: None };
         match alert.cgroup() {
             // what can't be armed is logged with the others of its rule
             Some(_) => drop(self.try_arm(alert, Some(failure))),
@@ -290,7 +294,7 @@ impl Daemon {
 }
 
 /// What a trigger's file says if it is dead.
-fn died_of(trigger: &Trigger) -> Option<i32> {
+fn died_of(trigger: &Trigger) -> Option<Failure> {
     let error = trigger.read().err()?;
-    Some(error.raw_os_error().unwrap_or(libc::EIO))
+    Some(Failure::of(&error, None))
 }

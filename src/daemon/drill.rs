@@ -6,7 +6,7 @@ use crate::episode::Figures;
 use crate::greeting;
 use crate::line::{LINE_MAX, Line};
 use crate::pressure::{Averages, Percent};
-use crate::report::{EpisodeReport, Id, Report};
+use crate::report::{EpisodeReport, Findings, Id, Report};
 use crate::sink::Delivery;
 use crate::sys;
 use crate::time::Micros;
@@ -42,6 +42,8 @@ impl Daemon {
                 hits: 0,
                 worst: Percent(0),
             },
+            findings: Findings::None,
+            relapse: None,
             drill: true,
             top: None,
         };

@@ -7,14 +7,16 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::evidence::{self, Evidence, Host};
 use crate::pressure::Resource;
+use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
 use crate::sys;
 use crate::time::Moment;
+use crate::trigger::ArmError;
 
 /// The longest text that is read. /proc/stat has at most 117 bytes for each CPU before
 /// the rest, so this is enough for 2000 CPUs, and as many disks and partitions. What is
@@ -22,6 +24,18 @@ use crate::time::Moment;
 const TEXT_MAX: usize = 256 * 1024;
 /// PATH_MAX (limits.h).
 const PATH_MAX: usize = 4096;
+
+/// Whether what a rule asks for could be had on this host now, for a check of the
+/// configuration.
+///
+/// # Errors
+/// The file that is absent, or is not the kernel's.
+pub fn check_evidence(rule: &Rule, roots: &Roots) -> Result<(), ArmError> {
+    match rule.asks_evidence() {
+        true => Sources::new(roots, sys::now()).check(rule),
+        false => Ok(()),
+    }
+}
 
 /// A file of /proc.
 struct Source {
@@ -32,6 +46,8 @@ struct Source {
 
 /// The host's counters, and the files that they come from.
 pub(super) struct Sources {
+    /// Where they are.
+    directory: PathBuf,
     host: Host,
     meminfo: Source,
     vmstat: Source,
@@ -62,6 +78,7 @@ impl Sources {
         path.clear();
         path.extend_from_slice(mount.unwrap_or_default());
         let mut sources = Sources {
+            directory: directory.into(),
             host: Host::new(),
             meminfo: open("meminfo"),
             vmstat: open("vmstat"),
@@ -103,6 +120,27 @@ impl Sources {
             Resource::Memory => self.host.memory().available.is_some(),
             Resource::Irq => false,
         }
+    }
+
+    /// Whether what the rule asks for can be had.
+    ///
+    /// # Errors
+    /// The file that is absent, or had no such text when it was read last.
+    pub(super) fn check(&self, rule: &Rule) -> Result<(), ArmError> {
+        if !rule.asks_evidence() || self.can_read(rule.resource) {
+            return Ok(());
+        }
+        let (name, source) = match rule.resource {
+            Resource::Memory => ("meminfo", &self.meminfo),
+            Resource::Io => ("diskstats", &self.diskstats),
+            Resource::Cpu | Resource::Irq => ("stat", &self.stat),
+        };
+        let error = match source.file {
+            Some(_) => io::ErrorKind::InvalidData.into(),
+            None => io::Error::from_raw_os_error(libc::ENOENT),
+        };
+        let path = self.directory.join(name);
+        Err(ArmError::new(&path, error, Some(Hint::NoEvidence)))
     }
 
     /// Evidence on the rule's resource at that moment, of the host or of the cgroup at

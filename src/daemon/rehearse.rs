@@ -6,8 +6,9 @@
 use std::rc::Rc;
 
 use super::Daemon;
-use crate::alert::{Alert, Ids, RateLimit, Wake};
+use crate::alert::{Alert, Ids, RateLimit, Reading, Wake};
 use crate::episode::Sample;
+use crate::evidence::Evidence;
 use crate::line::{LINE_MAX, Line};
 use crate::pressure::Averages;
 use crate::rule::Rule;
@@ -54,7 +55,12 @@ fn walk(rule: Rule, start: Moment) -> Vec<&'static str> {
             true => Wake::Crossed,
             false => Wake::Expired,
         };
-        if let Some(report) = alert.take(wake, at, averages, &mut limit, &mut ids) {
+        let reading = Reading {
+            at,
+            averages,
+            evidence: Evidence::None,
+        };
+        if let Some(report) = alert.take(wake, reading, &mut limit, &mut ids) {
             let mut buffer = [0; LINE_MAX];
             report.write(&mut Line::new(&mut buffer));
             std::hint::black_box(buffer);

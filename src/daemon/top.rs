@@ -113,7 +113,7 @@ impl TopSearch {
 
     /// A reading of an alert, which had been quiet or not before it.
     pub(super) fn note(&mut self, alert: &Alert, was_quiet: bool, at: Moment, avg10: Percent) {
-        if alert.cgroup().is_some() || alert.is_quiet() || alert.is_calm() {
+        if alert.cgroup().is_some() || alert.is_quiet() || alert.is_lulled() {
             return;
         }
         let rule = alert.rule();
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
     use crate::episode::Figures;
     use crate::pressure::Averages;
-    use crate::report::{EndReason, Id};
+    use crate::report::{EndReason, Findings, Id};
 
     const START: Moment = Moment(1_000_000_000);
     const WINDOW: Micros = Micros::secs(2);
@@ -325,6 +325,8 @@ mod tests {
                 hits: 1,
                 worst: Percent(5_000),
             },
+            findings: Findings::None,
+            relapse: None,
             drill: false,
             top: None,
         }

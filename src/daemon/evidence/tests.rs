@@ -180,6 +180,45 @@ fn what_is_absent_or_odd_cannot_be_read() {
 }
 
 #[test]
+fn a_rule_that_asks_for_what_cannot_be_read_is_refused() {
+    let files = Files::new("refused");
+    let rules = [
+        ("meminfo", "memory full 10%/2s avail=25%"),
+        ("diskstats", "io some 10%/2s stuck=20s"),
+        ("stat", "cpu some 90%/2s busy=90%"),
+    ]
+    .map(|(name, text)| (name, Rule::parse(text.split(' ')).unwrap()));
+    let found = |rule: &Rule| {
+        let why = check_evidence(rule, &files.roots()).err()?;
+        let text = why.to_string();
+        let (path, rest) = text.split_once(": ").unwrap();
+        let (what, _) = rest
+            .split_once(": a key of the rule needs this file")
+            .unwrap();
+        let path = PathBuf::from(path);
+        assert_eq!(why.hint, Some(Hint::NoEvidence));
+        assert_eq!(path.parent(), Some(files.0.as_path()));
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        Some((name, why.errno(), what.to_owned()))
+    };
+    for (_, rule) in &rules {
+        assert_eq!(found(rule), None);
+    }
+    for (name, rule) in &rules {
+        files.write(name, "odd\n");
+        let odd = (name.to_string(), libc::EIO, "invalid data".to_string());
+        assert_eq!(found(rule), Some(odd));
+        files.remove(name);
+        let (found, errno, _) = found(rule).unwrap();
+        assert_eq!((found.as_str(), errno), (*name, libc::ENOENT));
+    }
+    // what asks for nothing needs no file
+    for resource in ["memory", "io", "cpu", "irq"] {
+        assert!(check_evidence(&rule(resource), &files.roots()).is_ok());
+    }
+}
+
+#[test]
 fn a_file_that_fails_is_an_error() {
     let files = Files::new("fails");
     files.remove("diskstats");
