@@ -6,6 +6,7 @@ mod cgroups;
 mod cli;
 mod config;
 mod drill;
+mod evidence;
 mod greeting;
 mod kernel;
 mod manual;
@@ -26,6 +27,7 @@ fn main() {
         cli::trials(),
         config::trials(),
         drill::trials(),
+        evidence::trials(),
         greeting::trials(),
         kernel::trials(),
         manual::trials(),

@@ -1,5 +1,6 @@
 //! The man pages say what the program does.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
@@ -57,23 +58,25 @@ fn options() -> Outcome {
 
 fn settings() -> Outcome {
     let page = page("psilogd.conf.5");
-    let (_, config, _) = run(&[
-        "-n",
-        "-f",
-        "/dev/null",
-        "io full 1%/2s cgroup=/a/* except=/a/b",
-    ]);
-    for line in config.lines().filter(|line| !line.starts_with("io ")) {
+    let rules = [
+        "io full 1%/2s stuck=20s cgroup=/a/* except=/a/b",
+        "cpu some 1%/2s busy=50%",
+        "memory some 1%/2s avail=25%",
+    ];
+    let (_, config, _) = run(&[&["-n", "-f", "/dev/null"][..], &rules].concat());
+    // a rule begins with its resource, and has keys
+    let (rules, settings): (Vec<_>, Vec<_>) = config.lines().partition(|line| line.contains('='));
+    assert_eq!(rules.len(), 3, "{config}");
+    for line in settings {
         let name = line.split(' ').next().expect("a word");
         assert!(page.contains(&format!(".It Cm {name} ")), "{name}");
     }
-    let rule = config.lines().last().expect("a rule");
-    let keys: Vec<_> = rule
-        .split(' ')
-        .filter_map(|word| word.split_once('='))
+    let words = rules.iter().flat_map(|rule| rule.split(' '));
+    let keys: BTreeSet<_> = words
+        .filter_map(|word| Some(word.split_once('=')?.0))
         .collect();
-    assert_eq!(keys.len(), 7, "{rule}");
-    for (key, _) in keys {
+    assert_eq!(keys.len(), 10, "{keys:?}");
+    for key in keys {
         assert!(page.contains(&format!(".It Cm {key} Ns = Ns Ar ")), "{key}");
     }
     done()

@@ -7,9 +7,10 @@ use std::os::unix::net::UnixDatagram;
 use libtest_mimic::Trial;
 
 use psilogd::config::Settings;
-use psilogd::episode::{Figures, Phase};
+use psilogd::episode::{Figures, Phase, Relapse};
+use psilogd::evidence::{DiskName, Io};
 use psilogd::pressure::{Averages, Percent};
-use psilogd::report::{EndReason, EpisodeReport, Hint, Id, Report, StopSignal, Top};
+use psilogd::report::{EndReason, EpisodeReport, Findings, Hint, Id, Report, StopSignal, Top};
 use psilogd::rule::{Rule, Scope};
 use psilogd::sink::Sink;
 use psilogd::sys;
@@ -78,6 +79,31 @@ fn rules() -> Vec<Rule> {
     rules
 }
 
+/// What the host's other counters can say, at its longest, and nothing.
+fn findings() -> [Findings; 4] {
+    let all = Some(Percent(10_000));
+    [
+        Findings::None,
+        Findings::Memory {
+            available: all,
+            swap_free: all,
+            oom_kills: Some(u64::MAX),
+        },
+        Findings::Io(Io {
+            disk: DiskName::new(&[0xff; 32]),
+            stuck: Micros(u64::MAX),
+            inflight: u64::MAX,
+            iops: Some(u64::MAX),
+            wait: Some(Micros(u64::MAX)),
+        }),
+        Findings::Cpu {
+            idle: all,
+            steal: all,
+            throttled: all,
+        },
+    ]
+}
+
 /// Every variant, with every key that it can have, and without.
 fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
     let averages = Averages {
@@ -112,15 +138,27 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
                 id,
                 averages: Some(averages),
                 figures,
+                findings: Findings::None,
+                // not with the long top=, which leaves no room for it
+                relapse: (!drill).then_some(Relapse {
+                    count: u32::MAX,
+                    clear: Micros(u64::MAX),
+                }),
                 drill,
                 top: drill.then_some(Top {
                     path: every,
                     avg10: Percent(10_000),
                 }),
             };
-            reports.push(Report::Begin(episode));
-            reports.push(Report::Still(episode));
-            reports.push(Report::End(episode, None));
+            for findings in findings() {
+                let episode = EpisodeReport {
+                    findings,
+                    ..episode
+                };
+                reports.push(Report::Begin(episode));
+                reports.push(Report::Still(episode));
+                reports.push(Report::End(episode, None));
+            }
             reports.push(Report::End(episode, Some(EndReason::Reload)));
             let unread = EpisodeReport {
                 averages: None,

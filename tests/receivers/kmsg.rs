@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use libtest_mimic::Trial;
 
+use psilogd::pressure::Percent;
+use psilogd::report::{EpisodeReport, Findings, Report};
 use psilogd::rule::Rule;
 use psilogd::sink::Sink;
 use psilogd::sys::{self, Slot};
@@ -98,6 +100,11 @@ fn burst() -> Outcome {
     );
     let fits = Rule::parse(text.split(' '))?;
     let short = rule();
+    let findings = Findings::Memory {
+        available: Some(Percent(412)),
+        swap_free: Some(Percent(0)),
+        oom_kills: Some(1),
+    };
     let mut sink = Sink::new(&settings(&["kmsg"]), sys::now());
     for number in 1..=LINES {
         let rule = match number {
@@ -105,7 +112,13 @@ fn burst() -> Outcome {
             4 => &fits,
             _ => &short,
         };
-        sink.log(&begin(rule, number));
+        sink.log(&match begin(rule, number) {
+            Report::Begin(episode) if number == 3 => Report::Begin(EpisodeReport {
+                findings,
+                ..episode
+            }),
+            report => report,
+        });
     }
     let mut seen = Vec::new();
     let mut slots = [Slot::IDLE];
@@ -136,7 +149,9 @@ fn burst() -> Outcome {
         })
         .collect::<Result<_, _>>()?;
     assert_eq!(numbers, (1..=LINES).collect::<Vec<_>>(), "{seen:#?}");
-    assert!(seen[2].1.ends_with(" avg10=0.00"), "{}", seen[2].1);
+    // what is cut off is the cgroup, not what an operator reads first
+    let kept = " worst_pct=0.00 avail_pct=4.12 swap_free_pct=0.00 oom_kills=1";
+    assert!(seen[2].1.ends_with(kept), "{}", seen[2].1);
     assert!(seen[3].1.len() > 900, "{}", seen[3].1);
     done()
 }

@@ -137,13 +137,14 @@ impl Pressed {
         body.into()
     }
 
-    /// Status lines, four a signal: more than the pipe holds, and no more than
-    /// the queue does behind it.
+    /// Status lines, one per built-in rule and signal: more than the pipe holds, and no
+    /// more than the queue does behind it.
     fn fill(&mut self) {
-        const ROUNDS: usize = 130;
-        for _ in 0..ROUNDS {
+        const LINES: usize = 520;
+        let rules = psilogd::config::BUILT_IN.lines().count();
+        for _ in 0..LINES / rules {
             signal(self.child.id(), "USR1");
-            (0..4).for_each(|_| {
+            (0..rules).for_each(|_| {
                 self.next();
             });
         }

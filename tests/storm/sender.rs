@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use psilogd::config::{OutputSpec, Settings};
 use psilogd::episode::Figures;
 use psilogd::pressure::{Averages, Percent};
-use psilogd::report::{EpisodeReport, Id, Report};
+use psilogd::report::{EpisodeReport, Findings, Id, Report};
 use psilogd::rule::Rule;
 use psilogd::sink::Sink;
 use psilogd::sys::{self, Slot};
@@ -60,6 +60,8 @@ pub fn begin(rule: &Rule, number: u64) -> Report<'_> {
             hits: 0,
             worst: Percent(0),
         },
+        findings: Findings::None,
+        relapse: None,
         drill: false,
         top: None,
     })
