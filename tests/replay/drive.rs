@@ -9,7 +9,7 @@ use psilogd::config::Config;
 use psilogd::episode::Phase;
 use psilogd::evidence::Evidence;
 use psilogd::line::{LINE_MAX, Line};
-use psilogd::pressure::{Averages, Percent};
+use psilogd::pressure::{Averages, Percent, Resource};
 use psilogd::report::Report;
 use psilogd::rule::Rule;
 use psilogd::stat::replay::{Armed, Change, Replay, Source};
@@ -46,7 +46,7 @@ pub struct Run {
 }
 
 /// `keys=` of a line.
-fn parse(at: u64, text: &str) -> Logged {
+pub fn parse(at: u64, text: &str) -> Logged {
     let value = |key: &str| {
         let mut words = text.split(' ').filter_map(|word| word.split_once('='));
         words.find(|(name, _)| *name == key).map(|(_, value)| value)
@@ -73,13 +73,27 @@ struct Modelled<'a> {
     averagers: [Averager<'a>; STATES],
     rules: &'a [Rule],
     reads: Rc<RefCell<Vec<(usize, u64)>>>,
+    evidence: &'a mut Counters<'a>,
     privileged: bool,
     armed: usize,
     random: Random,
 }
 
-/// Runs a configuration over a trace.
+/// The host's other counters at a moment, for a resource.
+pub type Counters<'a> = dyn FnMut(Resource, Moment) -> Evidence + 'a;
+
+/// Runs a configuration over a trace of pressure alone.
 pub fn replay(trace: &Trace, config: &Config, rights: Rights) -> Run {
+    replay_with(trace, config, rights, &mut |_, _| Evidence::None)
+}
+
+/// Runs a configuration over a trace and the counters beside it.
+pub fn replay_with<'a>(
+    trace: &'a Trace,
+    config: &'a Config,
+    rights: Rights,
+    evidence: &'a mut Counters<'a>,
+) -> Run {
     let (start, end) = (trace.start, trace.end());
     let reads = Rc::default();
     let source = Modelled {
@@ -88,6 +102,7 @@ pub fn replay(trace: &Trace, config: &Config, rights: Rights) -> Run {
         averagers: std::array::from_fn(|state| Averager::new(trace, state)),
         rules: &config.rules,
         reads: Rc::clone(&reads),
+        evidence,
         privileged: rights == Rights::Privileged,
         armed: 0,
         random: Random(7),
@@ -133,9 +148,8 @@ impl Source for Modelled<'_> {
         None
     }
 
-    /// No trace has any.
-    fn evidence(&mut self, _: &Alert, _: Moment) -> Evidence {
-        Evidence::None
+    fn evidence(&mut self, alert: &Alert, at: Moment) -> Evidence {
+        (self.evidence)(alert.rule().resource, at)
     }
 
     fn read(&mut self, alert: &Alert, at: Moment) -> Averages {

@@ -101,7 +101,6 @@ impl Case {
         Trace {
             name: "lab",
             knots,
-            wants: Vec::new(),
             start: psilogd::time::Moment(self.start + shift),
         }
     }

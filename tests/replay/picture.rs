@@ -9,13 +9,14 @@ use psilogd::config::Config;
 use psilogd::time::Moment;
 
 use super::drive::{Logged, replay};
+use super::is_written;
 use super::kernel::Rights;
 use super::recorded;
 use super::trace::*;
 
-/// The built-in rule `memory` with a short `repeat=`, so that the recording has
-/// room for a still line.
-const RULE: &str = "memory full 10%/2s for=20s clear=1m repeat=90s";
+/// The built-in rule `memory` with a short `clear=` and `repeat=`, so that the recording
+/// has room for a still line and the end.
+const RULE: &str = "memory full 10%/2s for=90s clear=1m repeat=90s";
 const THRESHOLD: f64 = 10.0;
 const WINDOW: u64 = 2 * SECOND;
 
@@ -38,9 +39,20 @@ struct Picture {
     length: u64,
 }
 
-pub fn draw() -> String {
-    let trace = recorded::all().swap_remove(3);
-    assert!(trace.name.ends_with("thrashes"));
+/// `make replay` writes the file.
+#[test]
+fn the_picture_is_what_the_replay_came_to() {
+    const FILE: &str = "tests/replay/episode.svg";
+    let drawn = draw();
+    if is_written() {
+        std::fs::write(FILE, &drawn).unwrap();
+    }
+    let found = std::fs::read_to_string(FILE).unwrap_or_default();
+    assert!(found == drawn, "{FILE} is another picture: run make replay");
+}
+
+fn draw() -> String {
+    let trace = recorded::thrash();
     let config = Config::parse(RULE.as_bytes()).unwrap();
     let logged = replay(&trace, &config, Rights::Privileged).logged;
     let (start, length) = (trace.start.0, trace.end().since(trace.start).0);
@@ -86,7 +98,8 @@ impl Picture {
     }
 
     /// A shade from the episode's onset to the start of the calm that ended it, and
-    /// below the axis what the rule waited for before each.
+    /// below the axis what the rule waited for before each: at the begin, 10 % of
+    /// `for=`.
     fn episode(&mut self, logged: &[Logged]) {
         let of = |event| logged.iter().find(|line| line.event == event).unwrap();
         let (begin, end) = (of("begin").at, of("end").at);
@@ -102,7 +115,7 @@ impl Picture {
         );
         let style = format!("stroke=\"{GREY}\" stroke-width=\"2\"");
         let waited = [
-            (left, self.x(begin), "for=20s"),
+            (left, self.x(begin), "9 s stalled"),
             (right, self.x(end), "clear=1m"),
         ];
         for (from, to, text) in waited {

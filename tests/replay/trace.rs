@@ -1,10 +1,9 @@
-//! Traces: what the counters of a machine said over time, and the episodes that
-//! a careful operator would want to hear of. A recorded and a generated trace
-//! are the same thing, a series of knots; between two of them a counter grows
+//! Traces: what the counters of a machine said over time. A recorded and a generated
+//! trace are the same thing, a series of knots; between two of them a counter grows
 //! evenly.
 
 use psilogd::pressure::{Kind, Resource};
-use psilogd::time::{Micros, Moment};
+use psilogd::time::Moment;
 
 /// `some` and `full` of cpu, memory and io, as [`state`] numbers them.
 pub const STATES: usize = 6;
@@ -25,21 +24,10 @@ pub struct Knot {
     pub totals: Totals,
 }
 
-/// An episode that should be told.
-#[derive(Clone, Debug)]
-pub struct Want {
-    pub rule: String,
-    pub onset: Moment,
-    pub end: Moment,
-    /// So much earlier, and so much later, the onset may be told.
-    pub slack: (Micros, Micros),
-}
-
 #[derive(Debug)]
 pub struct Trace {
     pub name: &'static str,
     pub knots: Vec<Knot>,
-    pub wants: Vec<Want>,
     /// When the daemon starts; the trace begins at boot.
     pub start: Moment,
 }
@@ -47,10 +35,6 @@ pub struct Trace {
 impl Trace {
     pub fn end(&self) -> Moment {
         Moment(self.knots.last().map_or(0, |knot| knot.at))
-    }
-
-    pub fn hours(&self) -> f64 {
-        self.end().since(self.start).0 as f64 / 3.6e9
     }
 
     /// A counter at any moment; [`Cursor`] is the quick way for moments in order.
@@ -115,8 +99,12 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn seek(&mut self, at: u64) {
-        while self.knots.get(self.after).is_some_and(|knot| knot.at <= at) {
+        let near = (self.after + 16).min(self.knots.len());
+        while self.after < near && self.knots[self.after].at <= at {
             self.after += 1;
+        }
+        if self.after == near {
+            self.after += self.knots[near..].partition_point(|knot| knot.at <= at);
         }
     }
 
@@ -163,7 +151,6 @@ impl Random {
 pub struct Pen {
     knots: Vec<Knot>,
     now: Knot,
-    wants: Vec<Want>,
 }
 
 /// Shares of the time that is stalled, in tenths of a percent, by state.
@@ -189,7 +176,6 @@ impl Default for Pen {
         Pen {
             knots: vec![now],
             now,
-            wants: Vec::new(),
         }
     }
 }
@@ -214,20 +200,10 @@ impl Pen {
         self.knots.push(self.now);
     }
 
-    pub fn want(&mut self, rule: &str, from: u64, to: u64, slack: (u64, u64)) {
-        self.wants.push(Want {
-            rule: rule.into(),
-            onset: Moment(from),
-            end: Moment(to),
-            slack: (Micros(slack.0), Micros(slack.1)),
-        });
-    }
-
     pub fn trace(self, name: &'static str, start: u64) -> Trace {
         Trace {
             name,
             knots: self.knots,
-            wants: self.wants,
             start: Moment(start),
         }
     }

@@ -1,14 +1,17 @@
 //! Disks: dead ones, and ones at work.
 
+use std::ops::RangeInclusive;
+
 use psilogd::pressure::Resource;
 use psilogd::severity::Severity;
 
 use super::scene::*;
 use crate::trace::*;
 
-pub const ROWS: [fn(u64) -> Scene; 12] = [
+pub const ROWS: [fn(u64) -> Scene; 13] = [
     dead,
     dead_and_busy,
+    dead_for_few,
     hanging,
     backup,
     copy,
@@ -48,6 +51,18 @@ fn dead(seed: u64) -> Scene {
 
 /// The same while the CPUs do other work: `full` all but vanishes.
 fn dead_and_busy(seed: u64) -> Scene {
+    let name = "a disk is dead for 20 minutes, the CPUs busy";
+    beside_work(seed, 780..=920, name)
+}
+
+/// The kernel weighs each CPU's `some` by its busy time, so that with all of those who
+/// wait on one CPU of two it is one half.
+fn dead_for_few(seed: u64) -> Scene {
+    let name = "a disk is dead for 20 minutes, one busy CPU of two waits";
+    beside_work(seed, 480..=505, name)
+}
+
+fn beside_work(seed: u64, some: RangeInclusive<u64>, name: &'static str) -> Scene {
     let mut script = Script::new(seed);
     let before = script.vary(30 * MINUTE);
     let cpu = script.level(450);
@@ -56,7 +71,7 @@ fn dead_and_busy(seed: u64) -> Scene {
     let (from, length) = (script.at(), script.vary(20 * MINUTE));
     let load = Load {
         io: 0..=80,
-        io_some: Some(780..=920),
+        io_some: Some(some),
         ..busy.clone()
     };
     script.pass(length, Going::DeadDiskBusy, &load);
@@ -70,10 +85,7 @@ fn dead_and_busy(seed: u64) -> Scene {
     let after = script.vary(30 * MINUTE);
     script.pass(after, Going::Busy, &busy);
     script.rest(90 * MINUTE);
-    script.scene(
-        "a disk is dead for 20 minutes, the CPUs busy",
-        "warning within 3 min, end within 10",
-    )
+    script.scene(name, "warning within 3 min, end within 10")
 }
 
 /// Three hours in which a disk hangs for 40 s every four minutes.

@@ -318,12 +318,18 @@ fn bursts(seed: u64) -> Scene {
         memory: 950..=1000,
         ..calm()
     };
+    let mut blocks = Vec::new();
     while script.at() < until {
-        let (length, pause) = (script.vary(300_000), script.vary(1_200_000));
+        let (start, length) = (script.at(), script.vary(300_000));
         script.pass(length, Going::Thrash, &all);
+        blocks.push((start, script.at()));
+        let pause = script.vary(1_200_000);
         script.pass(pause, Going::Thrash, &calm());
     }
-    script.want(trouble(from, script.at()));
+    script.want(Trouble {
+        blocks,
+        ..trouble(from, script.at())
+    });
     script.hourly = (6, 6);
     script.rest(90 * MINUTE);
     script.scene(

@@ -52,15 +52,14 @@ pub struct Trouble {
 /// A host for a while.
 #[derive(Debug)]
 pub struct Scene {
+    pub seed: u64,
     pub name: &'static str,
     /// What is wanted, as a table says it.
     pub wanted: &'static str,
     pub trace: Trace,
     /// From when on what goes on.
-    #[expect(dead_code, reason = "recordings of it are to come")]
     pub going: Vec<(u64, Going)>,
     /// When the kernel killed a process for want of memory.
-    #[expect(dead_code, reason = "recordings of it are to come")]
     pub kills: Vec<u64>,
     pub troubles: Vec<Trouble>,
     /// Lines in the first hour of lines, and in any other hour.
@@ -97,6 +96,7 @@ const START: u64 = 20 * SECOND;
 
 /// Writes a scene.
 pub struct Script {
+    seed: u64,
     pen: Pen,
     pub random: Random,
     going: Vec<(u64, Going)>,
@@ -123,6 +123,7 @@ impl Script {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         random.next();
         Script {
+            seed,
             pen: Pen::default(),
             random,
             going: Vec::new(),
@@ -194,6 +195,7 @@ impl Script {
     pub fn scene(self, name: &'static str, wanted: &'static str) -> Scene {
         let trace = self.pen.trace(name, START);
         Scene {
+            seed: self.seed,
             name,
             wanted,
             trace,

@@ -1,14 +1,20 @@
 //! Every way to alert over every scene.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use psilogd::config::Config;
 use psilogd::pressure::Resource;
 use psilogd::severity::Severity;
+use psilogd::time::Moment;
 
+use super::counters::Counters;
+use super::figures;
 use super::judge::{Event, Fault, Finding, Note, judge};
-use super::scene::Scene;
-use crate::drive::{Logged, Run, replay};
+use super::recording::{self, Recording};
+use super::scene::{Going, Scene};
+use super::witness::Witness;
+use crate::drive::{Logged, Run, replay_with};
 use crate::kernel::{Rights, STOLEN, UNPRIVILEGED};
 use crate::trace::*;
 
@@ -26,8 +32,8 @@ pub struct Outcome {
     /// Begins at warning or worse.
     pub begins: usize,
     pub found: Vec<Finding>,
-    /// Of all windows of 2 s, those in which a counter was read.
-    pub read: f64,
+    /// Of all windows of 2 s, those in which psilogd read a counter.
+    pub read: Option<f64>,
 }
 
 impl Outcome {
@@ -80,16 +86,26 @@ pub fn outcome(scene: &Scene, notes: &[Note]) -> Outcome {
         lines: notes.len(),
         begins: notes.iter().filter(is_alarm).count(),
         found: judge(scene, notes),
-        read: 0.0,
+        read: None,
     }
 }
 
 pub fn ours(scene: &Scene, config: &Config, rights: Rights) -> Outcome {
-    let run = replay(&scene.trace, config, rights);
+    static RECORDINGS: LazyLock<BTreeMap<Going, Vec<Recording>>> = LazyLock::new(recording::all);
+    let mut counters = Counters::new(scene, &RECORDINGS);
+    let mut evidence = |resource, at: Moment| counters.evidence(resource, at.0);
+    let run = replay_with(&scene.trace, config, rights, &mut evidence);
     let windows = scene.trace.end().since(scene.trace.start).0 / (2 * SECOND);
     let read: BTreeSet<u64> = run.reads.iter().map(|(_, at)| at / (2 * SECOND)).collect();
-    Outcome {
-        read: read.len() as f64 / windows as f64,
-        ..outcome(scene, &notes(&run))
-    }
+    let mut outcome = outcome(scene, &notes(&run));
+    let wrong = figures::judge(scene, &config.rules, rights, &run);
+    outcome.found.extend(wrong);
+    let witness = Witness {
+        scene,
+        recordings: &RECORDINGS,
+        run: &run,
+    };
+    outcome.found.extend(witness.judge());
+    outcome.read = Some(read.len() as f64 / windows as f64);
+    outcome
 }
