@@ -91,8 +91,8 @@ bench: all
 	python3 tests/bench.py $(BUILT)
 	tests/bench-psistat.sh $(BUILT)/psistat
 
-# Alarms over traces of pressure, compared with what was wanted: writes
-# tests/replay/table.md, situations.md and episode.svg, the picture of README.md.
+# Alarms over traces of pressure, compared with what operators want: writes
+# tests/replay/situations.md and episode.svg, the picture of README.md.
 replay:
 	REPLAY_WRITE=1 $(CARGO) test --locked --release --test replay -- --nocapture
 
