@@ -25,9 +25,11 @@ impl Report<'_> {
         line.word("event", heading.event);
         line.word("level", heading.level.name());
         match self {
-            Report::Begin(episode) => begin(line, episode),
-            Report::Still(episode) => still(line, episode),
-            Report::End(episode, reason) => end(line, episode, *reason),
+            Report::Begin(begin) => {
+                episode(line, begin, None, Some(begin.rule.threshold_share()));
+            }
+            Report::Still(still) => episode(line, still, None, None),
+            Report::End(end, reason) => episode(line, end, *reason, None),
             Report::Lost { .. } | Report::Restored(_) | Report::Capped { .. } => {
                 self.write_coverage(line);
             }
@@ -207,26 +209,13 @@ impl Report<'_> {
     }
 }
 
-fn begin(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
-    open(line, episode);
-    scope(line, episode.scope);
-    longer_averages(line, episode.averages);
-    top(line, episode);
-    line.percent("threshold_pct", episode.rule.threshold_share());
-    relapse(line, episode);
-    drill(line, episode);
-}
-
-fn still(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
-    open(line, episode);
-    scope(line, episode.scope);
-    longer_averages(line, episode.averages);
-    top(line, episode);
-    relapse(line, episode);
-    drill(line, episode);
-}
-
-fn end(line: &mut Line<'_>, episode: &EpisodeReport<'_>, reason: Option<EndReason>) {
+/// A begin, a still or an end: a threshold is a begin's, a reason an end's.
+fn episode(
+    line: &mut Line<'_>,
+    episode: &EpisodeReport<'_>,
+    reason: Option<EndReason>,
+    threshold: Option<Percent>,
+) {
     open(line, episode);
     if let Some(reason) = reason {
         line.word("reason", reason.token());
@@ -234,6 +223,7 @@ fn end(line: &mut Line<'_>, episode: &EpisodeReport<'_>, reason: Option<EndReaso
     scope(line, episode.scope);
     longer_averages(line, episode.averages);
     top(line, episode);
+    percent(line, "threshold_pct", threshold);
     relapse(line, episode);
     drill(line, episode);
 }
