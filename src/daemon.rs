@@ -278,7 +278,6 @@ impl Daemon {
         let alert = self.monitors.alert(index);
         self.top.note(alert, was_quiet, at, averages.avg10);
         if self.verbose {
-            let alert = self.monitors.alert(index);
             let (rule, scope, phase) = (alert.rule(), alert.scope(), alert.phase());
             self.sink.log(&Report::Reading {
                 rule,

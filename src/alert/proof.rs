@@ -3,7 +3,7 @@
 
 use crate::episode::{Growth, Mean, Verdict, share};
 use crate::evidence::{Cpu, Evidence, Io, Memory, Throttled};
-use crate::pressure::{Percent, Resource};
+use crate::pressure::Percent;
 use crate::report::Findings;
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
@@ -117,7 +117,7 @@ impl Proof {
         let is_under = |least| memory.available.is_some_and(|available| available < least);
         let verdict = Verdict {
             agrees: rule.avail.is_none_or(is_under),
-            killed: rule.resource == Resource::Memory && is_short && since > Some(0),
+            killed: is_short && since > Some(0),
             ..Verdict::AGREED
         };
         // of a cgroup only what it is asked for: the host's figures are not its own
