@@ -98,6 +98,7 @@ impl Growth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::episode::tests::growth;
 
     const START: Moment = Moment(1_000_000_000);
     const WINDOW: Micros = Micros::secs(2);
@@ -106,13 +107,6 @@ mod tests {
         Sample {
             at: START + Micros::millis(millis),
             total: 7_000_000 + Micros::millis(stalled).0,
-        }
-    }
-
-    fn growth(stalled: u64, elapsed: u64) -> Growth {
-        Growth {
-            stalled: Micros::millis(stalled),
-            elapsed: Micros::millis(elapsed),
         }
     }
 

@@ -113,15 +113,9 @@ impl Params {
         if !self.privileged {
             return at + self.window;
         }
-        let missing = self.missing(&Mean::default()).min(self.part());
-        let agreed = if verdict.agrees {
-            Micros::ZERO
-        } else {
-            verdict.wait
-        };
-        let (pause, seldom) = (missing.max(agreed).max(self.window), self.seldom());
-        match pause > seldom {
-            true => next(at + pause, seldom),
+        let pause = self.until_begin(self.missing(&Mean::default()), verdict);
+        match pause > self.seldom() {
+            true => next(at + pause, self.seldom()),
             false => at + pause,
         }
     }
@@ -130,21 +124,25 @@ impl Params {
     /// to be read in every window: evidence that shows nothing is asked every 20 windows,
     /// at moments that all rules have in common.
     pub(super) fn due(&self, at: Moment, missing: Micros, verdict: Verdict) -> Moment {
-        let (part, seldom) = (self.part(), self.seldom());
-        let waiting = missing == Micros::ZERO && !verdict.agrees;
-        let pause = match verdict.wait {
-            wait if verdict.agrees => missing.min(part).max(wait),
-            Micros::ZERO if waiting => part.max(self.sustain.min(seldom)),
-            wait => missing.min(part).max(wait),
+        let seldom = self.seldom();
+        let unknown = !verdict.agrees && verdict.wait == Micros::ZERO;
+        let pause = match missing {
+            Micros::ZERO if unknown => self.part().max(self.sustain.min(seldom)).max(self.window),
+            missing => self.until_begin(missing, verdict),
         };
-        let due = at + pause.max(self.window);
-        match pause {
-            _ if verdict.absent && !verdict.doubt && pause <= seldom => {
-                next(at + self.window, seldom)
-            }
-            _ if pause > seldom && !verdict.doubt => next(due, seldom),
-            _ => due,
+        match pause > seldom {
+            _ if verdict.doubt => at + pause,
+            true => next(at + pause, seldom),
+            false if verdict.absent => next(at + self.window, seldom),
+            false => at + pause,
         }
+    }
+
+    /// No begin can come sooner: what is missing has to stall first, and evidence that
+    /// disagrees may know for how long it will. But once in a part of `for=`, whether
+    /// pressure is still there is looked at in any case.
+    fn until_begin(&self, missing: Micros, verdict: Verdict) -> Micros {
+        missing.min(self.part()).max(verdict.wait).max(self.window)
     }
 
     fn seldom(&self) -> Micros {
@@ -226,18 +224,7 @@ impl Backdate {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn params(rule: &str, privileged: bool) -> Params {
-        let rule = Rule::parse(rule.split_whitespace()).expect("a rule");
-        Params::new(&rule, privileged)
-    }
-
-    fn growth(stalled: u64, elapsed: u64) -> Growth {
-        Growth {
-            stalled: Micros::millis(stalled),
-            elapsed: Micros::millis(elapsed),
-        }
-    }
+    use crate::episode::tests::{growth, params};
 
     #[test]
     fn a_quarter_of_the_threshold_confirms_a_privileged_event() {

@@ -117,21 +117,9 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Rule;
+    use crate::episode::tests::{growth, params};
 
     const START: Moment = Moment(1_000_000_000);
-
-    fn params(rule: &str, privileged: bool) -> Params {
-        let rule = Rule::parse(rule.split_whitespace()).expect("a rule");
-        Params::new(&rule, privileged)
-    }
-
-    fn growth(stalled: u64, elapsed: u64) -> Growth {
-        Growth {
-            stalled: Micros::millis(stalled),
-            elapsed: Micros::millis(elapsed),
-        }
-    }
 
     #[test]
     fn a_reading_of_several_windows_counts_as_all_of_them() {

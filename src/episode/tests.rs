@@ -65,6 +65,20 @@ impl Machine {
     }
 }
 
+/// What a rule asks for.
+pub(super) fn params(rule: &str, privileged: bool) -> Params {
+    let rule = Rule::parse(rule.split_whitespace()).expect("a rule");
+    Params::new(&rule, privileged)
+}
+
+/// So many milliseconds of so many.
+pub(super) fn growth(stalled: u64, elapsed: u64) -> Growth {
+    Growth {
+        stalled: Micros::millis(stalled),
+        elapsed: Micros::millis(elapsed),
+    }
+}
+
 fn only(events: &[Event]) -> Event {
     assert_eq!(events.len(), 1, "{events:?}");
     events[0]

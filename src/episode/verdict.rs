@@ -13,7 +13,7 @@ pub struct Verdict {
     pub absent: bool,
     /// Whether it may be about to begin nevertheless.
     pub doubt: bool,
-    /// If they disagree: they will for so long at least.
+    /// They will disagree for so long at least; zero if they agree, or if it is unknown.
     pub wait: Micros,
 }
 
