@@ -163,17 +163,19 @@ fn stopped() -> Outcome {
     for call in &sends {
         assert!(call.text.contains("MSG_DONTWAIT"), "{}", call.text);
     }
-    let full = sends.iter().filter(|call| call.text.contains("EAGAIN"));
-    assert!(full.clone().count() >= 1, "the receiver was never full");
-    // once full it is left alone until poll(2) says that there is room
-    assert!(full.count() <= 1 + lines / 10, "{} sends", sends.len());
+    let is_full = |call: &Call| call.text.contains("EAGAIN");
+    let first_full = sends.iter().position(|call| is_full(call));
+    let first_full = first_full.expect("the receiver was never full");
+    // Once full it is left alone until poll(2) says that there is room, and then there
+    // is: how much the receiver takes at a time decides how often it is full again.
+    let twice = sends.windows(2).any(|two| two.iter().all(|call| is_full(call)));
+    assert!(!twice, "sent to a receiver that had just been full");
     let sockets = calls.iter().filter(|call| call.name == "socket");
     for call in sockets.filter(|call| call.text.starts_with("AF_UNIX, SOCK_DGRAM")) {
         assert!(call.text.contains("SOCK_NONBLOCK"), "{}", call.text);
     }
     // until it was full the receiver was stopped: nobody was woken by a send
-    let first_full = sends.iter().position(|call| call.text.contains("EAGAIN"));
-    let stopped = &sends[1..=first_full.expect("full")];
+    let stopped = &sends[1..=first_full];
     let longest = |calls: &[&Call]| {
         let seconds = calls.iter().map(|call| call.seconds);
         seconds.fold(0.0, f64::max) * 1e3
