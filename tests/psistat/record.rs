@@ -124,16 +124,12 @@ fn cgroup() -> Outcome {
     until("a record", || file_exists(&file));
     let child = group.path.join("a b");
     fs::create_dir(&child).expect("a cgroup");
-    let opened = || {
-        let files = fs::read_dir(format!("/proc/{}/fd", running.child.id())).ok()?;
-        let mut targets = files
-            .flatten()
-            .filter_map(|fd| fs::read_link(fd.path()).ok());
-        targets
-            .any(|target| target.starts_with(&child))
-            .then_some(())
-    };
-    until("psistat to find it", opened);
+    // it sleeps once an interval, so that some of these are behind whole readings
+    let pauses = || pauses(running.child.id());
+    let before = pauses();
+    until("psistat to read it", || {
+        (pauses() >= before + 20).then_some(())
+    });
     let points = stopped(&mut running, &file);
     let path = format!("{}/a b", group.cgroup()).into_bytes();
     assert!(
@@ -142,6 +138,15 @@ fn cgroup() -> Outcome {
             .any(|point| point.path.as_deref() == Some(&path[..]))
     );
     DONE
+}
+
+/// How often a process has waited of its own accord.
+fn pauses(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+    let mut lines = status.lines();
+    let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    let count = count.map(|count| count.trim().parse());
+    count.expect("a count").expect("a number")
 }
 
 fn file_exists(file: &str) -> Option<()> {
