@@ -287,6 +287,15 @@ impl Load {
         Load::with(2 * cpus(), "exec", "sleep 0.02", cgroup)
     }
 
+    /// Waits until all of them spin: on a loaded host a shell takes seconds to start.
+    pub fn spins(&self) {
+        let spins = |child: &Child| {
+            let line = fs::read_to_string(format!("/proc/{}/cmdline", child.id()));
+            line.is_ok_and(|line| line.starts_with("sh\0-c\0while"))
+        };
+        until("the load", || self.0.iter().all(spins));
+    }
+
     /// Moves it into a cgroup, of whatever name.
     pub fn enter(&self, cgroup: &Path) {
         for child in &self.0 {
