@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use super::recording::Recording;
 use super::replay::{Ideal, Replay};
 use super::{CELLS, Readings};
-use crate::config::{Config, Settings};
+use crate::config::{BUILT_IN, Config, Settings};
 use crate::episode::Phase;
 use crate::pattern::CgroupPath;
 use crate::pressure::{Averages, Kind, Resource};
@@ -33,7 +33,8 @@ const LEAST: Micros = Micros::secs(3600);
 struct Candidate {
     resource: Resource,
     kind: Kind,
-    /// Its keys, as the built-in rules have them.
+    /// Its keys, as the built-in rules have them but for what they ask of other
+    /// counters: a threshold is measured by pressure alone.
     keys: &'static str,
     /// The keys of a second rule, at twice its threshold at least.
     critical: Option<&'static str>,
@@ -46,23 +47,23 @@ const CANDIDATES: [Candidate; 4] = [
     Candidate {
         resource: Resource::Memory,
         kind: Kind::Full,
-        keys: "for=20s level=warning name=memory",
-        critical: Some("for=20s level=crit name=memory-critical"),
+        keys: "for=90s clear=3m level=warning name=memory",
+        critical: Some("for=20s clear=3m level=crit name=memory-critical"),
         floor: 10,
     },
     Candidate {
         resource: Resource::Io,
         kind: Kind::Full,
-        keys: "for=30m level=warning name=io",
+        keys: "for=3h repeat=0 level=notice name=io",
         critical: None,
-        floor: 20,
+        floor: 60,
     },
     Candidate {
         resource: Resource::Cpu,
         kind: Kind::Some,
-        keys: "for=5m level=notice name=cpu",
+        keys: "for=1h repeat=0 level=notice name=cpu",
         critical: None,
-        floor: 50,
+        floor: 90,
     },
     Candidate {
         resource: Resource::Irq,
@@ -254,7 +255,10 @@ impl Suggestion {
                 _ => self.measurement(out, measured, watched)?,
             }
         }
-        Ok(())
+        match self.cgroup {
+            None if watched >= LEAST => about_disks(out),
+            _ => Ok(()),
+        }
     }
 
     /// The figures of a candidate as comments, then the rules.
@@ -285,6 +289,17 @@ impl Suggestion {
         }
         measured.rules(out, watched)
     }
+}
+
+/// The built-in rules whose threshold needs no measuring: the suggestion replaces all of
+/// them as soon as it is psilogd's configuration.
+fn about_disks(out: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n# io some, for disks that complete nothing: as built in, whatever was measured"
+    )?;
+    let mut rules = BUILT_IN.lines().filter(|rule| rule.contains(" stuck="));
+    rules.try_for_each(|rule| writeln!(out, "{rule}"))
 }
 
 /// When and how long was measured, and what the figures below mean.
