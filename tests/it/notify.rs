@@ -107,7 +107,8 @@ fn fed() -> Outcome {
     let manager = Manager::new();
     let mut command = manager.command();
     let daemon = Psilogd::spawn(command.env("WATCHDOG_USEC", "400000"));
-    assert!(manager.expect().starts_with("READY=1\n"));
+    let first = manager.expect();
+    assert!(first.starts_with("READY=1\n"), "{first}");
     let start = Instant::now();
     for _ in 0..5 {
         assert_eq!(manager.expect(), "WATCHDOG=1");
