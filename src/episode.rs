@@ -13,10 +13,12 @@
 //!            '------> Rechecking ---'
 //!
 //! from        on                  when                                 to          event
-//! Quiet       crossing            for>0                                Verifying
+//! Quiet       crossing            long for=, mean under the threshold  Quiet
+//!                                 for>0 otherwise                      Verifying
 //!                                 for=0, the counter confirms it       Pressed     Begin
 //!                                 for=0, it doesn't                    Rechecking
 //!             fallback reading    growth under the stall               Quiet
+//!                                 long for=, mean under the threshold  Quiet
 //!                                 for>0, growth of the stall or more   Verifying
 //!                                 for=0, mean at the threshold         Pressed     Begin
 //!                                 for=0, mean under it                 Rechecking
@@ -37,7 +39,8 @@
 //!
 //! A window is met if it reached the threshold and the rule's evidence agrees; once
 //! pressed, also the mean of the last min(for, clear) must be three quarters of the
-//! threshold or more. Enough has stalled within `for=` when it is the threshold's
+//! threshold or more. A `for=` of more than 60 windows is long; its crossings are
+//! doubted without the capability only. Enough has stalled within `for=` when it is the threshold's
 //! share of it: at once if pressure is severe, as a relay with an inverse-time curve
 //! trips the sooner, the higher the current. What recurs within an hour of an end has
 //! four times the `clear=` each time, as route flaps are damped (RFC 2439).
@@ -274,6 +277,12 @@ impl Episode {
             true => older,
             false => self.last,
         };
+        if params.is_long() && !self.privileged && !params.reached_between(base, now) {
+            // Where a reading has taken the end of a window, the kernel compares the
+            // growth within two of them with the threshold of one. Pressure that lasts
+            // crosses it again.
+            return self.turn_quiet(now);
+        }
         if params.verifies() {
             let backdate = params.backdate_verified(older, base, now);
             let due = params.first_due(now.at, verdict);
@@ -299,8 +308,11 @@ impl Episode {
         }
         // Enough for a window, but not for all the time since the last reading, may be
         // pressure that began a moment ago, or a little of it all the time: the next
-        // windows show which.
+        // windows show which, or, of a long for=, the next reading like this one.
         let reached = params.reached(growth);
+        if !reached && params.is_long() {
+            return None;
+        }
         if params.verifies() {
             let backdate = params.backdate_verified(older, last, now);
             let run = match reached {
@@ -331,6 +343,13 @@ impl Episode {
             Outcome::Quiet => self.turn(State::Quiet { older: before }),
             Outcome::Verifying(verifying) => self.turn(State::Verifying(verifying)),
         }
+    }
+
+    /// Stays quiet, with a newer reading if a window has passed since the newest.
+    fn turn_quiet(&mut self, now: Sample) -> Option<Event> {
+        let older = self.last;
+        self.window_over(now)?;
+        self.turn(State::Quiet { older })
     }
 
     /// Goes on in another state, with nothing to report.

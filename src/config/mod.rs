@@ -19,7 +19,7 @@ pub use settings::Settings;
 pub const BUILT_IN: &str = "\
 memory full 10%/2s for=90s clear=3m repeat=1h level=warning name=memory
 memory full 40%/2s for=20s clear=3m repeat=1h avail=25% level=crit name=memory-critical
-io some 20%/2s for=20s clear=5m repeat=1h stuck=20s level=warning name=io-stuck
+io some 20%/2s for=20s clear=5m repeat=1h stuck=18s level=warning name=io-stuck
 io some 20%/2s for=20s clear=5m repeat=1h stuck=3m level=crit name=io-dead
 io full 60%/2s for=3h clear=5m repeat=0 level=notice name=io
 cpu some 93%/2s for=1h clear=5m repeat=0 busy=93% level=notice name=cpu

@@ -12,7 +12,7 @@ const NEAR_WINDOWS: u64 = 3;
 /// every 15 windows of 2 s, and an event comes up to three behind it.
 const FALLBACK_WINDOWS: u64 = 15 + NEAR_WINDOWS;
 /// Evidence that shows nothing is asked every so many windows.
-const SELDOM_WINDOWS: u64 = 20;
+const SELDOM_WINDOWS: u64 = 21;
 
 /// What a rule asks of an episode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +76,11 @@ impl Params {
         product(growth.stalled, self.window) >= product(self.stall, growth.elapsed)
     }
 
+    /// Whether it was the threshold or more between two readings.
+    pub(super) fn reached_between(&self, before: Sample, now: Sample) -> bool {
+        self.reached(plausible_growth(before, now, self.window))
+    }
+
     /// Whether the counter bears an event out, with `for=0`. Any growth, plausible or
     /// not: the kernel's event speaks for it.
     pub(super) fn confirms(&self, base: Sample, now: Sample) -> bool {
@@ -121,7 +126,7 @@ impl Params {
     }
 
     /// When to look again while verifying, after a reading at `at`. A busy host is not
-    /// to be read in every window: evidence that shows nothing is asked every 20 windows,
+    /// to be read in every window: evidence that shows nothing is asked every 21 windows,
     /// at moments that all rules have in common.
     pub(super) fn due(&self, at: Moment, missing: Micros, verdict: Verdict) -> Moment {
         let seldom = self.seldom();
@@ -149,10 +154,15 @@ impl Params {
         Micros(SELDOM_WINDOWS * self.window.0)
     }
 
+    /// Whether `for=` is longer than 60 windows.
+    pub(super) fn is_long(&self) -> bool {
+        self.sustain > Micros(60 * self.window.0)
+    }
+
     /// After which it shows whether pressure is still there: a window, or a part of a
-    /// `for=` that is longer than 60 of them.
+    /// long `for=`.
     fn part(&self) -> Micros {
-        match self.sustain > Micros(60 * self.window.0) {
+        match self.is_long() {
             true => Micros(self.sustain.0 / 16),
             false => self.window,
         }

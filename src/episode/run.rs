@@ -69,15 +69,26 @@ impl Run {
         }
     }
 
+    /// Counts the windows before the onset, once their length is known: each has the
+    /// rate of the first one, and one of them was counted if it is known that it reached
+    /// the threshold.
+    pub(super) fn add_hidden(&mut self, params: &Params) {
+        let Backdate { lasted, stalled } = self.backdate;
+        let hidden = Growth {
+            stalled,
+            elapsed: lasted,
+        };
+        if lasted >= params.window && params.reached(hidden) {
+            self.hits = self.hits.max(windows(hidden, params));
+        }
+    }
+
     /// Adds one window, or the part of it that has passed.
     pub(super) fn add(&mut self, window: Growth, params: &Params) {
         self.stalled = self.stalled + window.stalled;
         self.worst = self.worst.max(share(window.stalled, window.elapsed));
         if params.reached(window) {
-            // a reading of several windows stands for all of them
-            let windows = window.elapsed.0 / params.window.0.max(1);
-            let windows = windows.clamp(1, u64::from(u32::MAX)) as u32;
-            self.hits = self.hits.saturating_add(windows);
+            self.hits = self.hits.saturating_add(windows(window, params));
         }
     }
 
@@ -112,6 +123,12 @@ impl Run {
         }
         .with_plausible_worst()
     }
+}
+
+/// How many windows a reading stands for.
+fn windows(reading: Growth, params: &Params) -> u32 {
+    let windows = reading.elapsed.0 / params.window.0.max(1);
+    windows.clamp(1, u64::from(u32::MAX)) as u32
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ impl Verifying {
         } = self;
         if run.onset == before {
             run.backdate.limit(window);
+            run.add_hidden(params);
             mean.add(params.hidden(run.backdate), params.sustain);
         }
         run.add(window, params);

@@ -134,3 +134,47 @@ fn a_fallback_reading_under_the_threshold_is_silent() {
     assert_eq!(m.episode.checked(m.now, m.total), None);
     assert_eq!(m.episode.deadline(), None);
 }
+
+/// Where a reading has taken the end of a window, the kernel compares the growth within
+/// two of them with the threshold of one. A rule of an hour can wait for the next event.
+#[test]
+fn an_event_that_the_mean_belies_verifies_no_long_for() {
+    let phase = |rule: &str, privileged, percent| {
+        let mut m = armed(rule, privileged);
+        m.pass(Micros::secs(4), percent);
+        assert_eq!(m.cross(), None);
+        m.episode.phase()
+    };
+    let long = "cpu some 90%/2s for=1h";
+    assert_eq!(phase(long, false, 60), Phase::Quiet);
+    assert_eq!(phase(long, false, 90), Phase::Verifying);
+    assert_eq!(phase(long, true, 60), Phase::Verifying);
+    assert_eq!(phase("cpu some 90%/2s for=2m", false, 60), Phase::Verifying);
+}
+
+/// Pressure that lasts crosses the threshold again, from the reading in between on.
+#[test]
+fn an_event_that_the_mean_belies_is_a_reading() {
+    let mut m = machine("cpu some 90%/2s for=1h");
+    m.pass(Micros::secs(20), 0);
+    m.pass(Micros::secs(2), 100);
+    assert_eq!(m.cross(), None);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
+    m.pass(Micros::secs(2), 100);
+    assert_eq!(m.cross(), None);
+    assert_eq!(m.episode.phase(), Phase::Verifying);
+    let Event::Begin(figures) = only(&m.secs(3600, 100)) else {
+        panic!("no begin");
+    };
+    assert!(figures.duration >= Micros::secs(3000), "{figures:?}");
+}
+
+#[test]
+fn a_fallback_reading_verifies_a_long_for_once_its_mean_is_at_the_threshold() {
+    for (percent, phase) in [(89, Phase::Quiet), (90, Phase::Verifying)] {
+        let mut m = machine("cpu some 90%/2s for=1h");
+        m.pass(Micros::secs(30), percent);
+        assert_eq!(m.episode.checked(m.now, m.total), None);
+        assert_eq!(m.episode.phase(), phase, "{percent}");
+    }
+}

@@ -62,14 +62,14 @@ fn evidence_that_disagrees_is_waited_for() {
         assert_eq!(m.run(due.since(m.now), 90), []);
         readings += 1;
     }
-    // after 20 s, then every 20 windows
-    assert_eq!(readings, 91);
+    // after 20 s, then every 21 windows
+    assert_eq!(readings, 87);
     m.verdict = Verdict::AGREED;
-    let Event::Begin(figures) = only(&m.secs(40, 90)) else {
+    let Event::Begin(figures) = only(&m.secs(42, 90)) else {
         panic!("no begin");
     };
     // what stalled while the evidence showed nothing is no part of it
-    assert_eq!(figures.duration, Micros::secs(40));
+    assert_eq!(figures.duration, Micros::secs(42));
 }
 
 /// A backup for hours under a rule of hours is not looked at in every window.

@@ -332,7 +332,9 @@ impl Figures<'_> {
             let to = onset + line.duration + TENTH + window;
             let within = windows.iter().filter(|one| one.0 > onset && one.0 <= to);
             let met = within.filter(|one| one.1 >= limit);
-            met.map(|one| one.2).sum::<u64>() as f64
+            // of a reading that was begun before the onset, what is behind that
+            let count = |one: &(u64, f64, u64)| one.2.min(((one.0 - onset) / window).max(1));
+            met.map(count).sum::<u64>() as f64
         };
         let whole = windows.iter().filter(|one| one.0 >= last + window);
         let whole = whole.filter(|one| one.0 <= first + line.duration);
