@@ -206,6 +206,13 @@ impl Daemon {
                 if removed && rule.is_pattern() {
                     return Ok(());
                 }
+                if why.hint == Some(Hint::Descriptors) {
+                    self.monitors.run_short();
+                    if let (true, Some(path)) = (rule.is_pattern(), alert.cgroup()) {
+                        self.monitors.wait(&rule, path);
+                        return Ok(());
+                    }
+                }
                 let now = Failure {
                     errno: why.errno(),
                     hint: why.hint,
@@ -266,6 +273,10 @@ impl Daemon {
     /// the cap; at a start or a reload, all that there is.
     pub(super) fn report_unarmed(&mut self, at_once: bool) {
         if self.changed {
+            while let Some(alert) = self.monitors.take_short() {
+                // what can't be armed is logged with the others of its rule
+                let _ = self.try_arm(alert, None);
+            }
             while let Some((rule, path)) = self.monitors.admit() {
                 // what can't be armed is logged with the others of its rule
                 let _ = self.arm_one(&rule, Some(&path));

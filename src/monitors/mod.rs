@@ -85,6 +85,8 @@ pub struct Monitors<T> {
     waiting: Vec<Waiting>,
     /// Triggers on cgroups, at most.
     max: usize,
+    /// How many triggers there are descriptors for, once they have run short.
+    descriptors: Option<usize>,
     /// Lines per rule and hour.
     lines: Option<u32>,
     ids: Ids,
@@ -103,6 +105,7 @@ impl<T> Monitors<T> {
             unarmed: Vec::new(),
             waiting: Vec::new(),
             max: 0,
+            descriptors: None,
             lines: None,
             ids,
             fallback,
@@ -199,9 +202,30 @@ impl<T> Monitors<T> {
             .any(|rule| rule.reaches_below(path) && waits(rule))
     }
 
-    /// Whether one more trigger is within the cap.
+    /// Whether one more trigger is within the cap, and a descriptor may be left for it.
     pub fn has_room(&self) -> bool {
-        self.on_cgroups() < self.max
+        self.on_cgroups() < self.max && !self.is_short()
+    }
+
+    /// No descriptor is left for one more trigger than are armed now. The next is tried
+    /// when one of these has been disarmed, or after a reload.
+    pub fn run_short(&mut self) {
+        self.descriptors = Some(self.armed.len());
+    }
+
+    fn is_short(&self) -> bool {
+        self.descriptors
+            .is_some_and(|most| self.armed.len() >= most)
+    }
+
+    /// An alert that only lacks a descriptor, if one may be left.
+    pub fn take_short(&mut self) -> Option<Alert> {
+        if self.descriptors.is_none() || self.is_short() {
+            return None;
+        }
+        let lacks = |one: &Unarmed| one.failure.hint == Some(Hint::Descriptors);
+        let index = self.unarmed.iter().position(lacks)?;
+        Some(self.take_unarmed(index))
     }
 
     /// One that is not armed keeps its place.

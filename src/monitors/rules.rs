@@ -77,6 +77,8 @@ impl<T> Monitors<T> {
                 .for_each(|rule| rule.limit.set(lines, now));
         }
         (self.max, self.lines) = (max, lines);
+        // the limit may be another
+        self.descriptors = None;
         let removed = before.len();
         // what waits is found again by a look at the tree
         self.waiting.clear();

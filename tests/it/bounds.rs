@@ -1,0 +1,60 @@
+//! What many cgroups and rules can't do: take every descriptor, or all memory.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::cgroups::{Subtree, armed};
+use crate::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![trial("bounds::descriptors_are_left_for_the_rest", reserve)]
+}
+
+/// An operator wants psilogd to log and to reload, however many cgroups a pattern
+/// matches, and to arm the waiting ones as soon as it can.
+fn reserve() -> Outcome {
+    let Some(subtree) = Subtree::new() else {
+        return skip(NO_CGROUP);
+    };
+    for index in 0..60 {
+        subtree.make(&index.to_string());
+    }
+    let scratch = Scratch::new();
+    let rule = subtree.rule("cpu full 90%/2s name=many", "*");
+    let text = format!("max_triggers 10000\n{rule}\ncpu some 99%/2s name=whole\n");
+    let file = scratch.file("psilogd.conf", &text);
+    let socket = scratch.0.join("log");
+    let script = "ulimit -n 30; exec \"$0\" -o stdout -o syslog:\"$1\" -f \"$2\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_psilogd")]);
+    let mut daemon = Psilogd::spawn(command.arg(&socket).arg(&file));
+    let capped = daemon.wait("capped");
+    assert_eq!(capped.key("hint"), "descriptors", "{}", capped.text);
+    daemon.wait("start");
+    let before = armed(&daemon, &subtree);
+    assert!(!before.is_empty());
+    assert_eq!(capped.number("count") as usize + before.len(), 60);
+    // a receiver that starts late, and a reload
+    let receiver = UnixDatagram::bind(&socket)?;
+    receiver.set_read_timeout(Some(DEADLINE))?;
+    fs::write(&file, format!("{text}rate_limit 30\n"))?;
+    daemon.signal("HUP");
+    daemon.wait("reload");
+    let mut buffer = [0; 2048];
+    loop {
+        let length = uninterrupted(|| receiver.recv(&mut buffer))?;
+        if String::from_utf8_lossy(&buffer[..length]).contains("event=reload ") {
+            break;
+        }
+    }
+    before.iter().for_each(|name| subtree.remove(name));
+    let others = |now: &BTreeSet<String>| now.len() == before.len() && now.is_disjoint(&before);
+    until("the waiting are armed", || {
+        others(&armed(&daemon, &subtree))
+    });
+    done()
+}
