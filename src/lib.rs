@@ -22,7 +22,7 @@
 //! | [`roots`] | where pressure files are | pressure |
 //! | [`rule`] | what to watch, in the one grammar of file and command line | time, pressure, pattern, severity |
 //! | [`mod@line`] | a line's text in a caller's buffer | time, pressure, pattern |
-//! | [`config`] | a file's text: settings and rules | time, rule, line |
+//! | [`config`] | a file's text: settings and rules | time, pattern, rule, line |
 //! | [`episode`] | the state machine of one alert | time, pressure, rule |
 //! | [`notify`] | the service manager's readiness protocol | time, sys, line |
 //! | [`report`] | what happened, and how it is written | time, pressure, severity, rule, line, episode, evidence |

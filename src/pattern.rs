@@ -180,6 +180,11 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether it has wildcards. A literal `*` is escaped in the text.
+    pub fn is_wild(&self) -> bool {
+        self.text.contains('*')
+    }
+
     /// Whether it is the mount itself.
     pub fn is_root(&self) -> bool {
         self.components.is_empty()

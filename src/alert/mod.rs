@@ -143,11 +143,6 @@ impl Alert {
         self.episode.is_lulled()
     }
 
-    /// Whether it is what this rule has for this scope.
-    pub fn is_of(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> bool {
-        Rc::ptr_eq(self.rule(), rule) && self.cgroup() == cgroup
-    }
-
     /// Whether it can go on unchanged under this rule.
     pub fn can_be_of(&self, rule: &Rule) -> bool {
         let covered = match self.cgroup() {

@@ -21,6 +21,10 @@ const IN_DIRECTORY: u32 =
 const SWITCH: &[u8] = b"cgroup.pressure";
 const IN_SWITCH: u32 = libc::IN_MODIFY | libc::IN_DONT_FOLLOW;
 
+/// So many directories are looked into at once: some milliseconds. Triggers are served
+/// in between.
+const AT_ONCE: usize = 256;
+
 /// A change of the tree.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -46,6 +50,8 @@ pub struct Tree {
     inotify: Option<File>,
     /// In the order of their paths.
     watches: Vec<Watch>,
+    /// Directories that are still to be looked into.
+    ahead: Vec<Vec<u8>>,
     /// Why new cgroups are not noticed, or not everywhere: errno(3).
     inotify_error: Option<i32>,
 }
@@ -60,6 +66,7 @@ impl Tree {
             mount: mount.as_os_str().as_bytes().into(),
             inotify: None,
             watches: Vec::new(),
+            ahead: Vec::new(),
             inotify_error: None,
         }
     }
@@ -74,14 +81,29 @@ impl Tree {
         self.inotify_error
     }
 
-    /// Watches every directory that leads to a cgroup of interest, and no other; finds
-    /// all cgroups in them.
-    pub fn scan(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
+    /// Starts to watch every directory that leads to a cgroup of interest, and no other;
+    /// [`Tree::explore`] finds all cgroups in them.
+    pub fn scan(&mut self, reaches: Reaches<'_>) {
         self.inotify_error = None;
         self.prune(reaches);
+        self.ahead = vec![b"/".to_vec()];
+    }
+
+    /// Whether [`Tree::explore`] has more to find.
+    pub fn is_exploring(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
+    /// Watches some directories of interest, and finds what is in them.
+    pub fn explore(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
         let mut found = Vec::new();
-        if reaches(b"/") {
-            self.enter(b"/".to_vec(), reaches, &mut found);
+        for _ in 0..AT_ONCE {
+            let Some(path) = self.ahead.pop() else {
+                break;
+            };
+            if reaches(&path) {
+                self.enter(&path, &mut found);
+            }
         }
         found
     }
@@ -113,8 +135,8 @@ impl Tree {
     }
 
     /// Takes the kernel's events, a bufferful at most: poll(2) shows whether there are
-    /// more, and triggers are served first.
-    pub fn take(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
+    /// more, and triggers are served first. New directories are to be explored.
+    pub fn take(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut buffer = [0; 4096];
         let Some(mut inotify) = self.inotify.as_ref() else {
@@ -126,7 +148,7 @@ impl Tree {
         let mut rest = buffer.get(..length).unwrap_or_default();
         while let Some((event, behind)) = Event::first(rest) {
             rest = behind;
-            self.take_event(event, reaches, &mut changes);
+            self.take_event(event, &mut changes);
         }
         changes
     }
@@ -148,7 +170,7 @@ impl Tree {
         open.is_ok()
     }
 
-    fn take_event(&mut self, event: Event<'_>, reaches: Reaches<'_>, changes: &mut Vec<Change>) {
+    fn take_event(&mut self, event: Event<'_>, changes: &mut Vec<Change>) {
         if event.mask & libc::IN_Q_OVERFLOW != 0 {
             // removals may be among the lost events, so no watch is kept
             self.prune(&|_| false);
@@ -167,7 +189,7 @@ impl Tree {
             let path = child(path, event.name);
             if event.mask & (libc::IN_CREATE | libc::IN_MOVED_TO) != 0 {
                 changes.push(Change::Created(path.clone()));
-                self.enter(path, reaches, changes);
+                self.ahead.push(path);
             } else {
                 self.leave(&path);
                 changes.push(Change::Removed(path));
@@ -175,29 +197,21 @@ impl Tree {
         }
     }
 
-    /// Watches a directory and all below it that reach, and finds what is there.
-    fn enter(&mut self, path: Vec<u8>, reaches: Reaches<'_>, found: &mut Vec<Change>) {
-        let mut buffer = Vec::new();
-        let mut ahead = vec![path];
-        while let Some(path) = ahead.pop() {
-            if !reaches(&path) {
-                continue;
-            }
-            if let Err(error) = self.watch(path.clone(), IN_DIRECTORY) {
-                self.note(&error, path == b"/");
-            }
-            let Ok(open) = self.name(&path).and_then(|name| sys::open_at(None, &name)) else {
-                continue;
-            };
-            buffer.resize(BUFFER, 0);
-            // what can't be read to its end was removed
-            let _ = directories(open.as_fd(), &mut buffer, &mut |name| {
-                let path = child(&path, name);
-                found.push(Change::Created(path.clone()));
-                ahead.push(path);
-                true
-            });
+    /// Watches a directory and finds what is in it.
+    fn enter(&mut self, path: &[u8], found: &mut Vec<Change>) {
+        if let Err(error) = self.watch(path.to_vec(), IN_DIRECTORY) {
+            self.note(&error, path == b"/");
         }
+        let Ok(open) = self.name(path).and_then(|name| sys::open_at(None, &name)) else {
+            return;
+        };
+        // what can't be read to its end was removed
+        let _ = directories(open.as_fd(), &mut [0; BUFFER], &mut |name| {
+            let path = child(path, name);
+            found.push(Change::Created(path.clone()));
+            self.ahead.push(path);
+            true
+        });
     }
 
     /// Keeps an error of inotify. A directory that was removed is none, except the

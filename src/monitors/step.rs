@@ -166,7 +166,7 @@ impl<T> Monitors<T> {
     /// Takes what was read for a task; what there is to log of it.
     pub fn take(&mut self, index: usize, wake: Wake, reading: Reading) -> Option<Report<'_>> {
         let alert = &mut self.armed[index].alert;
-        let limit = limit_of(&mut self.rules, alert.rule())?;
+        let limit = limit_of(&mut self.rules, &self.by_address, alert.rule())?;
         alert.take(wake, reading, limit, &mut self.ids)
     }
 

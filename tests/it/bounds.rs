@@ -11,7 +11,10 @@ use crate::cgroups::{Subtree, armed};
 use crate::support::*;
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("bounds::descriptors_are_left_for_the_rest", reserve)]
+    vec![
+        trial("bounds::descriptors_are_left_for_the_rest", reserve),
+        trial("bounds::a_reload_of_many_is_served_in_between", reload),
+    ]
 }
 
 /// An operator wants psilogd to log and to reload, however many cgroups a pattern
@@ -56,5 +59,25 @@ fn reserve() -> Outcome {
     until("the waiting are armed", || {
         others(&armed(&daemon, &subtree))
     });
+    done()
+}
+
+/// An operator wants an answer, and the lines of an alarm, while psilogd looks through
+/// thousands of directories. The order of lines shows it: both signals are pending at
+/// once, and the reload is the longer task.
+fn reload() -> Outcome {
+    let scratch = Scratch::new();
+    for index in 0..2000 {
+        fs::create_dir_all(scratch.0.join(format!("mount/{index}")))?;
+    }
+    let mount = scratch.0.join("mount");
+    let mount = mount.to_str().expect("text");
+    let rule = "cpu full 90%/2s name=many cgroup=/*/none";
+    let mut daemon = Psilogd::start(&["-f", "/dev/null", "-C", mount, rule]);
+    for name in ["STOP", "HUP", "USR1", "CONT"] {
+        daemon.signal(name);
+    }
+    assert_eq!(daemon.next(DEADLINE).expect("a line").event(), "status");
+    assert_eq!(daemon.next(DEADLINE).expect("a line").event(), "reload");
     done()
 }

@@ -31,14 +31,21 @@ impl Host {
 
     fn scan(&mut self) -> Vec<String> {
         let pattern = &self.pattern;
-        let found = self.tree.scan(&|path| pattern.reaches_below(path));
-        self.matching(found)
+        self.tree.scan(&|path| pattern.reaches_below(path));
+        self.explore(Vec::new())
+    }
+
+    fn explore(&mut self, mut changes: Vec<Change>) -> Vec<String> {
+        let pattern = &self.pattern;
+        while self.tree.is_exploring() {
+            changes.extend(self.tree.explore(&|path| pattern.reaches_below(path)));
+        }
+        self.matching(changes)
     }
 
     fn take(&mut self) -> Vec<String> {
-        let pattern = &self.pattern;
-        let changes = self.tree.take(&|path| pattern.reaches_below(path));
-        self.matching(changes)
+        let changes = self.tree.take();
+        self.explore(changes)
     }
 
     /// The changes of matching cgroups: + for created, - for removed.
@@ -194,7 +201,8 @@ fn the_way_to_a_path_is_followed_as_far_as_it_is_there() {
 #[test]
 fn a_missing_mount_is_an_inotify_error() {
     let mut tree = Tree::new(Path::new("/nonexistent"));
-    assert!(tree.scan(&|_| true).is_empty());
+    tree.scan(&|_| true);
+    assert!(tree.explore(&|_| true).is_empty());
     assert_eq!(tree.inotify_error(), Some(libc::ENOENT));
     let mut tree = Tree::new(Path::new("/nonexistent"));
     tree.follow(b"/a");
