@@ -27,7 +27,7 @@
 //! | [`notify`] | the service manager's readiness protocol | time, sys, line |
 //! | [`report`] | what happened, and how it is written | time, pressure, severity, rule, line, episode, evidence |
 //! | [`alert`] | the state of one rule in one scope: a reading in, a report out | time, pressure, rule, episode, report, evidence |
-//! | [`monitors`] | the watched set, and the loop's step | time, pressure, rule, report, alert |
+//! | [`monitors`] | the watched set, and the loop's step | time, pressure, pattern, rule, report, alert |
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
 //! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |

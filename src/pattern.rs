@@ -219,6 +219,20 @@ impl Pattern {
         Some(path)
     }
 
+    /// The part of a matching path down to the name that the first wildcard matches: of
+    /// `/user.slice/**` and `/user.slice/a/b` it is `/user.slice/a`. Without a wildcard it
+    /// is the whole path.
+    pub fn share<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        let is_literal = |component: &&Component| match component {
+            Component::Glob(glob) => glob.iter().all(Option::is_some),
+            Component::Deep => false,
+        };
+        let literal = self.components.iter().take_while(is_literal).count();
+        let mut slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let end = slashes.nth(literal + 1).map_or(path.len(), |(at, _)| at);
+        &path[..end]
+    }
+
     /// The states of the mount itself.
     pub fn start(&self) -> States {
         self.skip(1)

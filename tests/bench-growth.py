@@ -25,8 +25,20 @@ DEADLINE = 900
 
 FIGURES = "avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
 PRESSURE = f"some {FIGURES}full {FIGURES}"
-# valgrind ends at a clone(2) of this kind; without children psilogd closes by itself
-NO_CHILDREN = "int clone(void) { return -1; }"
+# valgrind ends at a clone(2) of this kind; without children psilogd closes by itself.
+# The text of a trigger, which ends in a NUL, would overwrite a file that is not the
+# kernel's.
+PRELOAD = """
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <unistd.h>
+int clone(void) { return -1; }
+ssize_t write(int fd, const void *text, size_t length) {
+    if (length > 0 && ((const char *)text)[length - 1] == 0)
+        return length;
+    return syscall(SYS_write, fd, text, length);
+}
+"""
 
 
 class Host:
@@ -59,10 +71,11 @@ class Host:
         command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
                    self.binary, "-C", self.mount, "-o", "stdout",
                    "-f", f"{self.root}/conf", *options]
-        self.log = open(f"{self.root}/log", "w+")
+        log = open(f"{self.root}/log", "w")
+        self.log = open(f"{self.root}/log")
         self.errors = open(f"{self.root}/errors", "w+")
         environment = {**os.environ, "LD_PRELOAD": self.preload}
-        self.child = subprocess.Popen(command, stdout=self.log, stderr=self.errors,
+        self.child = subprocess.Popen(command, stdout=log, stderr=self.errors,
                                       env=environment)
 
     def wait(self, word):
@@ -196,9 +209,9 @@ def main():
         sys.exit(f"the hard limit of descriptors is {hard}: needs {DESCRIPTORS}")
     grown = []
     with tempfile.TemporaryDirectory() as scratch:
-        preload = f"{scratch}/no-children.so"
+        preload = f"{scratch}/preload.so"
         subprocess.run(["cc", "-shared", "-fPIC", "-fno-builtin", "-xc", "-", "-o", preload],
-                       input=NO_CHILDREN, text=True, check=True)
+                       input=PRELOAD, text=True, check=True)
         for scenario in SCENARIOS:
             if sys.argv[2:] and scenario.__name__ not in sys.argv[2:]:
                 continue

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{Daemon, UnarmedRule};
+use super::{Daemon, UnarmedRule, close};
 use crate::alert::Alert;
 use crate::cgroup::{Change, Tree};
 use crate::episode::Sample;
-use crate::monitors::{Failure, Found};
+use crate::monitors::{Failure, Found, Turnover};
 use crate::pressure::Averages;
 use crate::report::{EndReason, Hint};
 use crate::rule::Rule;
@@ -206,11 +206,17 @@ impl Daemon {
             }
             None => {}
         }
-        if let (Some(path), true, false) = (cgroup, rule.is_pattern(), self.monitors.has_room()) {
-            self.monitors.wait(rule, path);
-            self.changed = true;
-            return Ok(());
+        if let (Some(path), true) = (cgroup, rule.is_pattern()) {
+            if !self.monitors.take_place(rule, path) && !self.monitors.has_room() {
+                self.monitors.wait(rule, path);
+                self.changed = true;
+                return Ok(());
+            }
         }
+        self.arm_new(rule, cgroup)
+    }
+
+    fn arm_new(&mut self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Result<(), ArmError> {
         let nothing = Sample {
             at: sys::now(),
             total: 0,
@@ -237,6 +243,9 @@ impl Daemon {
             Err(why) => {
                 let removed = why.hint == Some(Hint::NoCgroup);
                 if removed && rule.is_pattern() {
+                    if let (Some(_), Some(path)) = (was, alert.cgroup()) {
+                        self.monitors.keep(&rule, path, sys::now());
+                    }
                     return Ok(());
                 }
                 if why.hint == Some(Hint::Descriptors) {
@@ -305,15 +314,13 @@ impl Daemon {
     /// Gives room to cgroups that wait, and logs what is due of lost cgroups and of
     /// the cap; at a start or a reload, all that there is.
     pub(super) fn report_unarmed(&mut self, at_once: bool) {
+        self.changed |= self.monitors.give_up_places(sys::now());
         if self.changed {
             while let Some(alert) = self.monitors.take_short() {
                 // what can't be armed is logged with the others of its rule
                 let _ = self.try_arm(alert, None);
             }
-            while let Some((rule, path)) = self.monitors.admit() {
-                // what can't be armed is logged with the others of its rule
-                let _ = self.arm_one(&rule, Some(&path));
-            }
+            self.share_room();
             self.monitors.recount(sys::now(), self.inotify_error());
             self.stop_following();
             self.changed = false;
@@ -323,6 +330,21 @@ impl Daemon {
         }
         self.monitors.notify(sys::now(), at_once);
         self.carry_out();
+    }
+
+    /// Arms what waits, as far as there is room for it or another share has too much.
+    fn share_room(&mut self) {
+        loop {
+            let Turnover { evicted, admitted } = self.monitors.share_room();
+            close(evicted);
+            if admitted.is_empty() {
+                return;
+            }
+            for (rule, path) in admitted {
+                // what can't be armed is logged with the others of its rule
+                let _ = self.arm_new(&rule, Some(&path));
+            }
+        }
     }
 
     /// Where a cgroup that is named has been created, nothing on the way to it

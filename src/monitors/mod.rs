@@ -25,7 +25,8 @@ use crate::report::{EndReason, Hint, Report};
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
 use index::{Coverage, Index, key};
-use room::Waiting;
+pub use room::Turnover;
+use room::{Kept, Waiting};
 use rules::RuleInForce;
 use step::{Seen, Step};
 
@@ -87,6 +88,7 @@ pub struct Monitors<T> {
     /// In the order of their keys.
     unarmed: Vec<Box<Unarmed>>,
     waiting: Waiting,
+    kept: Kept,
     /// Triggers on cgroups, at most.
     max: usize,
     /// How many triggers there are descriptors for, once they have run short.
@@ -111,6 +113,7 @@ impl<T> Monitors<T> {
             by_key: Index::default(),
             unarmed: Vec::new(),
             waiting: Waiting::default(),
+            kept: Kept::default(),
             max: 0,
             descriptors: None,
             lines: None,
@@ -214,11 +217,6 @@ impl<T> Monitors<T> {
         self.coverage.patterns().any(reaches) || self.coverage.naming_below(path).any(waits)
     }
 
-    /// Whether one more trigger is within the cap, and a descriptor may be left for it.
-    pub fn has_room(&self) -> bool {
-        self.on_cgroups() < self.max && !self.is_short()
-    }
-
     /// No descriptor is left for one more trigger than are armed now. The next is tried
     /// when one of these has been disarmed, or after a reload.
     pub fn run_short(&mut self) {
@@ -249,6 +247,9 @@ impl<T> Monitors<T> {
 
     /// Adds what was armed.
     pub fn arm(&mut self, alert: Alert, trigger: T) {
+        if let Some(path) = alert.cgroup() {
+            self.waiting.remove(alert.rule(), path);
+        }
         let (armed, wanted) = (&self.armed, key(&alert));
         let slot = self.by_key.slot(|at| key(&armed[at].alert).cmp(&wanted));
         debug_assert!(slot.is_err(), "armed twice: {wanted:?}");
@@ -367,6 +368,7 @@ impl<T> Monitors<T> {
         episodes
             .chain(rules.flatten())
             .chain(self.fallback.deadlines())
+            .chain(self.place_deadline())
             .min()
     }
 

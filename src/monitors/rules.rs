@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::index::{Coverage, Index, key};
 use super::notice::Notice;
+use super::room::Kept;
 use super::{Monitor, Monitors};
 use crate::alert::{Alert, RateLimit};
 use crate::rule::Rule;
@@ -88,6 +89,7 @@ impl<T> Monitors<T> {
         let removed = retired.len();
         // what waits is found again by a look at the tree
         self.forget_waiting();
+        self.kept = Kept::default();
         self.coverage = Coverage::of(&self.rules);
         self.hand_over();
         self.rules

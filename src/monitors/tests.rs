@@ -33,7 +33,8 @@ fn monitors(max: usize, rules: &[&str]) -> Monitors<u32> {
 /// As the daemon does, with the path's length for a trigger.
 fn created(monitors: &mut Monitors<u32>, path: &[u8]) {
     for rule in monitors.covering(path) {
-        if rule.is_pattern() && !monitors.has_room() {
+        let kept = monitors.take_place(&rule, path);
+        if rule.is_pattern() && !kept && !monitors.has_room() {
             monitors.wait(&rule, path);
             continue;
         }
@@ -98,19 +99,20 @@ fn at(seconds: u64) -> Moment {
 }
 
 #[test]
-fn the_longest_waiting_gets_the_room_and_a_named_cgroup_needs_none() {
+fn what_waits_gets_the_room_and_a_named_cgroup_needs_none() {
     let rules = ["io full 1%/2s cgroup=/* name=p", "io full 1%/2s cgroup=/z"];
     let mut monitors = monitors(2, &rules);
     for path in [&b"/a"[..], b"/b", b"/c", b"/d", b"/z"] {
         created(&mut monitors, path);
     }
     assert_eq!(paths(&monitors), ["p/a", "p/b", "io-full/z"]);
-    assert!(monitors.admit().is_none());
+    assert!(monitors.share_room().admitted.is_empty());
     assert!(monitors.forget(b"/c") && !monitors.forget(b"/c"));
     monitors.disarm(0);
     monitors.disarm(0);
-    let (_, path) = monitors.admit().unwrap();
-    assert_eq!(*path, *b"/d");
+    let admitted = monitors.share_room().admitted;
+    let admitted: Vec<_> = admitted.iter().map(|(_, path)| &**path).collect();
+    assert_eq!(admitted, [b"/d"]);
 }
 
 #[test]

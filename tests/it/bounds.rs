@@ -13,6 +13,7 @@ use crate::support::*;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("bounds::descriptors_are_left_for_the_rest", reserve),
+        trial("bounds::one_user_leaves_room_for_the_others", shares),
         trial("bounds::a_reload_of_many_is_served_in_between", reload),
     ]
 }
@@ -79,5 +80,39 @@ fn reload() -> Outcome {
     }
     assert_eq!(daemon.next(DEADLINE).expect("a line").event(), "status");
     assert_eq!(daemon.next(DEADLINE).expect("a line").event(), "reload");
+    done()
+}
+
+fn shares() -> Outcome {
+    let Some(subtree) = Subtree::new() else {
+        return skip(NO_CGROUP);
+    };
+    for index in 0..20 {
+        subtree.make(&format!("one/{index}"));
+    }
+    let scratch = Scratch::new();
+    let rule = subtree.rule("cpu full 90%/2s name=users", "*/*");
+    let file = scratch.file("psilogd.conf", format!("max_triggers 6\n{rule}\n"));
+    let mut daemon = Psilogd::start(&["-f", &file]);
+    let below = |user: &str| {
+        let armed = armed(&daemon, &subtree);
+        armed.iter().filter(|name| name.starts_with(user)).count()
+    };
+    assert_eq!(below("one"), 6);
+    for index in 0..20 {
+        subtree.make(&format!("two/{index}"));
+    }
+    until("half of the room is another's", || {
+        (below("one"), below("two")) == (3, 3)
+    });
+    subtree.make("three/0");
+    until("a third has room", || {
+        below("three") == 1 && below("one") + below("two") == 5
+    });
+    // no trigger of anybody is lost, and no line says so
+    daemon.signal("USR1");
+    assert_eq!(daemon.wait("status").key("capped"), "35");
+    let lost = daemon.seen.iter().any(|line| line.contains("event=lost"));
+    assert!(!lost, "{:#?}", daemon.seen);
     done()
 }
