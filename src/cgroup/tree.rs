@@ -21,10 +21,6 @@ const IN_DIRECTORY: u32 =
 const SWITCH: &[u8] = b"cgroup.pressure";
 const IN_SWITCH: u32 = libc::IN_MODIFY | libc::IN_DONT_FOLLOW;
 
-/// So many directories are looked into at once: some milliseconds. Triggers are served
-/// in between.
-const AT_ONCE: usize = 256;
-
 /// A change of the tree.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -94,10 +90,10 @@ impl Tree {
         !self.ahead.is_empty()
     }
 
-    /// Watches some directories of interest, and finds what is in them.
-    pub fn explore(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
+    /// Watches so many directories of interest, and finds what is in them.
+    pub fn explore(&mut self, count: usize, reaches: Reaches<'_>) -> Vec<Change> {
         let mut found = Vec::new();
-        for _ in 0..AT_ONCE {
+        for _ in 0..count {
             let Some(path) = self.ahead.pop() else {
                 break;
             };

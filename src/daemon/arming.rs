@@ -15,7 +15,8 @@ use crate::rule::Rule;
 use crate::sys;
 use crate::trigger::{ArmError, Trigger};
 
-/// So many rules are armed at once: some milliseconds. Triggers are served in between.
+/// So many rules or cgroups are armed at once: some milliseconds. Triggers are served in
+/// between.
 const AT_ONCE: usize = 256;
 
 /// The first failure of each rule.
@@ -83,11 +84,13 @@ impl Daemon {
         !self.to_arm.is_empty() || self.tree.as_ref().is_some_and(Tree::is_exploring)
     }
 
-    /// Arms some of it: first the rules that are no patterns, then the cgroups.
+    /// Arms some of it: first the rules that are no patterns, then the cgroups. More at
+    /// once where there is more: a turn of the loop looks at everything.
     pub(super) fn arm_some(&mut self, failures: &mut Failures) {
-        for _ in 0..AT_ONCE {
+        let count = AT_ONCE + (self.monitors.len() + self.config.rules.len()) / 8;
+        for _ in 0..count {
             let Some(rule) = self.to_arm.pop() else {
-                return self.explore(failures);
+                return self.explore(count, failures);
             };
             let outcome = match rule.is_pattern() {
                 true if self.tree.is_none() => self.open(&rule, Some(b"/")).map(drop),
@@ -102,12 +105,12 @@ impl Daemon {
     }
 
     /// Looks into some directories, where any rule is about cgroups.
-    fn explore(&mut self, failures: &mut Failures) {
+    fn explore(&mut self, count: usize, failures: &mut Failures) {
         let monitors = &self.monitors;
         let found = self
             .tree
             .as_mut()
-            .map(|tree| tree.explore(&|path| monitors.reach_below(path)));
+            .map(|tree| tree.explore(count, &|path| monitors.reach_below(path)));
         for change in found.unwrap_or_default() {
             if let Change::Created(path) = change {
                 self.arm_cgroup(&path, failures);

@@ -38,7 +38,7 @@ impl Host {
     fn explore(&mut self, mut changes: Vec<Change>) -> Vec<String> {
         let pattern = &self.pattern;
         while self.tree.is_exploring() {
-            changes.extend(self.tree.explore(&|path| pattern.reaches_below(path)));
+            changes.extend(self.tree.explore(3, &|path| pattern.reaches_below(path)));
         }
         self.matching(changes)
     }
@@ -202,7 +202,7 @@ fn the_way_to_a_path_is_followed_as_far_as_it_is_there() {
 fn a_missing_mount_is_an_inotify_error() {
     let mut tree = Tree::new(Path::new("/nonexistent"));
     tree.scan(&|_| true);
-    assert!(tree.explore(&|_| true).is_empty());
+    assert!(tree.explore(1, &|_| true).is_empty());
     assert_eq!(tree.inotify_error(), Some(libc::ENOENT));
     let mut tree = Tree::new(Path::new("/nonexistent"));
     tree.follow(b"/a");
