@@ -70,10 +70,12 @@ impl Daemon {
 
     /// Starts to arm whatever the rules cover and is not armed yet.
     pub(super) fn look_for_all(&mut self) {
+        // what waits is found again
+        self.monitors.forget_waiting();
         // Watched first: what is created while we look is noticed.
         let monitors = &self.monitors;
         if let Some(tree) = &mut self.tree {
-            tree.scan(&|path| monitors.reach_below(path));
+            tree.scan(monitors.bound(), &|path| monitors.reach_below(path));
         }
         self.to_arm = monitors.rules().rev().cloned().collect();
         self.changed = true;
@@ -142,9 +144,14 @@ impl Daemon {
     fn inotify_error(&self) -> Option<Failure> {
         let (errno, hint) = match &self.tree {
             None => (libc::ENOENT, Hint::Cgroup2),
-            Some(tree) => match tree.inotify_error()? {
-                libc::ENOENT => (libc::ENOENT, Hint::Cgroup2),
-                errno => (errno, Hint::Inotify),
+            Some(tree) => match tree.inotify_error() {
+                Some(libc::ENOENT) => (libc::ENOENT, Hint::Cgroup2),
+                Some(errno) => (errno, Hint::Inotify),
+                // without room, nothing that appears could be armed
+                None if tree.is_partial() && self.monitors.has_room() => {
+                    (libc::ENOSPC, Hint::MaxTriggers)
+                }
+                None => return None,
             },
         };
         Some(Failure {
@@ -160,7 +167,6 @@ impl Daemon {
                 self.rearm(index, failure);
             }
         }
-        self.monitors.forget_waiting();
         for unarmed in self.monitors.take_all_unarmed() {
             // what can't be armed is logged with the others of its rule
             let _ = self.try_arm(unarmed.alert, Some(unarmed.failure));
@@ -315,7 +321,8 @@ impl Daemon {
     }
 
     /// Gives room to cgroups that wait, and logs what is due of lost cgroups and of
-    /// the cap; at a start or a reload, all that there is.
+    /// the cap; at a start or a reload, all that there is. Before everything was looked
+    /// at, that is unknown.
     pub(super) fn report_unarmed(&mut self, at_once: bool) {
         self.changed |= self.monitors.give_up_places(sys::now());
         if self.changed {
@@ -324,12 +331,20 @@ impl Daemon {
                 let _ = self.try_arm(alert, None);
             }
             self.share_room();
-            self.monitors.recount(sys::now(), self.inotify_error());
-            self.stop_following();
-            self.changed = false;
+            if self.monitors.lacks_paths() && !self.is_arming() {
+                self.look_for_all();
+            }
             self.rebuild_poll_set();
             // what was armed has to stay as the rest does; may be refused likewise
             let _ = sys::lock_memory();
+        }
+        if self.is_arming() {
+            return;
+        }
+        if self.changed {
+            self.monitors.recount(sys::now(), self.inotify_error());
+            self.stop_following();
+            self.changed = false;
         }
         self.monitors.notify(sys::now(), at_once);
         self.carry_out();

@@ -310,10 +310,13 @@ impl<T> Monitors<T> {
     pub fn forget(&mut self, path: &[u8]) -> bool {
         let mut had = false;
         for rule in self.covering(path).iter().filter(|rule| rule.is_pattern()) {
-            had |= self.waiting.remove(rule, path);
-            if let Some(Found::Unarmed(index)) = self.find(rule, Some(path)) {
-                self.unarmed.remove(index);
-                had = true;
+            match self.find(rule, Some(path)) {
+                Some(Found::Armed(_)) => {}
+                Some(Found::Unarmed(index)) => {
+                    self.unarmed.remove(index);
+                    had = true;
+                }
+                None => had |= self.waiting.forget(rule, path),
             }
         }
         had

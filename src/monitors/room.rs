@@ -23,26 +23,78 @@ const KEPT_MAX: usize = 32;
 #[derive(Default)]
 pub(super) struct Waiting(BTreeMap<*const Rule, Queue>);
 
-/// The cgroups of one rule in the order of their paths.
+/// The cgroups of one rule, by their shares and in the order of their paths.
 struct Queue {
     rule: Rc<Rule>,
-    paths: BTreeSet<Box<[u8]>>,
+    shares: BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>,
+    /// How many are in those.
+    known: usize,
+    /// How many others there were beside them.
+    more: usize,
+}
+
+impl Queue {
+    /// Keeps a cgroup, unless `most` are kept already, or an eighth of them of its share:
+    /// then it is only counted.
+    fn add(&mut self, path: &[u8], most: usize) {
+        let Some(name) = name(&self.rule, path) else {
+            return;
+        };
+        let known = self.shares.get(name);
+        if known.is_some_and(|known| known.contains(path)) {
+            return;
+        }
+        if self.known >= most || known.map_or(0, BTreeSet::len) >= most / 8 {
+            self.more += 1;
+            return;
+        }
+        self.known += 1;
+        let share = self.shares.entry(name.into()).or_default();
+        share.insert(path.into());
+    }
+
+    fn remove(&mut self, path: &[u8]) -> bool {
+        let name = name(&self.rule, path).unwrap_or_default();
+        let Some(share) = self.shares.get_mut(name) else {
+            return false;
+        };
+        let removed = share.remove(path);
+        if share.is_empty() {
+            self.shares.remove(name);
+        }
+        self.known -= usize::from(removed);
+        removed
+    }
 }
 
 impl Waiting {
+    /// Takes a cgroup out that is armed now.
     pub fn remove(&mut self, rule: &Rc<Rule>, path: &[u8]) -> bool {
         let queue = self.0.get_mut(&Rc::as_ptr(rule));
-        queue.is_some_and(|queue| queue.paths.remove(path))
+        queue.is_some_and(|queue| queue.remove(path))
+    }
+
+    /// A cgroup that was not armed was removed; whether it had waited.
+    pub fn forget(&mut self, rule: &Rc<Rule>, path: &[u8]) -> bool {
+        let Some(queue) = self.0.get_mut(&Rc::as_ptr(rule)) else {
+            return false;
+        };
+        let counted = queue.more > 0;
+        if queue.remove(path) {
+            return true;
+        }
+        queue.more -= usize::from(counted);
+        counted
     }
 
     /// How many of a rule wait.
     pub fn of(&self, rule: &Rc<Rule>) -> usize {
         let queue = self.0.get(&Rc::as_ptr(rule));
-        queue.map_or(0, |queue| queue.paths.len())
+        queue.map_or(0, |queue| queue.known + queue.more)
     }
 
     fn is_empty(&self) -> bool {
-        self.0.values().all(|queue| queue.paths.is_empty())
+        self.0.values().all(|queue| queue.known == 0)
     }
 }
 
@@ -94,9 +146,23 @@ impl<T> Monitors<T> {
         let queue = self.waiting.0.entry(Rc::as_ptr(rule));
         let queue = queue.or_insert_with(|| Queue {
             rule: Rc::clone(rule),
-            paths: BTreeSet::new(),
+            shares: BTreeMap::new(),
+            known: 0,
+            more: 0,
         });
-        queue.paths.insert(path.into());
+        queue.add(path, bound(self.max));
+    }
+
+    /// How many cgroups that wait are kept for each rule, and directories for inotify:
+    /// what others create takes no more memory than that.
+    pub fn bound(&self) -> usize {
+        bound(self.max)
+    }
+
+    /// Whether there is room for cgroups that were only counted: a look at the tree finds
+    /// them.
+    pub fn lacks_paths(&self) -> bool {
+        self.has_room() && self.waiting.0.values().any(|queue| queue.more > 0)
     }
 
     /// No cgroup is known to wait: the tree is scanned anew.
@@ -183,16 +249,22 @@ impl<T> Monitors<T> {
                 share.quiet.push(index);
             }
         }
-        for (address, Queue { rule, paths }) in &self.waiting.0 {
-            for path in paths.iter().rev() {
-                if let Some(name) = name(rule, path) {
-                    let share = shares.entry((*address, name)).or_default();
-                    share.waiting.push((rule, path));
-                }
+        for (address, queue) in &self.waiting.0 {
+            for (name, paths) in &queue.shares {
+                let share = shares.entry((*address, name)).or_default();
+                let paths = paths.iter().rev();
+                share
+                    .waiting
+                    .extend(paths.map(|path| (&queue.rule, &**path)));
             }
         }
         shares.into_values().collect()
     }
+}
+
+/// Twice the cap; and enough for the directories of a small host, whatever the cap.
+fn bound(max: usize) -> usize {
+    2 * max + 64
 }
 
 /// The name of a cgroup's share: its path down to what the first wildcard matches.

@@ -7,13 +7,14 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use crate::cgroups::{Subtree, armed};
+use crate::cgroups::{Subtree, armed, held};
 use crate::support::*;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("bounds::descriptors_are_left_for_the_rest", reserve),
         trial("bounds::one_user_leaves_room_for_the_others", shares),
+        trial("bounds::many_directories_take_bounded_memory", memory),
         trial("bounds::a_reload_of_many_is_served_in_between", reload),
     ]
 }
@@ -114,5 +115,46 @@ fn shares() -> Outcome {
     assert_eq!(daemon.wait("status").key("capped"), "35");
     let lost = daemon.seen.iter().any(|line| line.contains("event=lost"));
     assert!(!lost, "{:#?}", daemon.seen);
+    done()
+}
+
+/// Whatever users create below a pattern, watches and memory stay in proportion to
+/// `max_triggers`: 40 times as many directories, with paths of some hundred bytes.
+fn memory() -> Outcome {
+    let sizes = [200, 8000].map(|count| {
+        let scratch = Scratch::new();
+        let long = "n".repeat(200);
+        for index in 0..count {
+            let path = format!("mount/{}/{long}{index}", index % 10);
+            let path = scratch.0.join(path);
+            fs::create_dir_all(&path).expect("mkdir");
+            let zeros = "avg10=0.00 avg60=0.00 avg300=0.00 total=0";
+            let text = format!("some {zeros}\nfull {zeros}\n");
+            fs::write(path.join("cpu.pressure"), text).expect("a file");
+        }
+        let rule = "cpu full 90%/2s name=many cgroup=/*/**";
+        let file = scratch.file("psilogd.conf", format!("max_triggers 16\n{rule}\n"));
+        let mount = scratch.0.join("mount");
+        let mount = mount.to_str().expect("text");
+        let mut daemon = Psilogd::start(&["-f", &file, "-C", mount]);
+        for _ in 0..3 {
+            daemon.signal("HUP");
+            daemon.wait("reload");
+        }
+        daemon.signal("USR1");
+        // a file that is not the kernel's is read once: the armed ones are lost by now
+        let capped = loop {
+            let status = daemon.wait("status");
+            if status.has("capped") {
+                break status.number("capped") as usize;
+            }
+        };
+        assert_eq!(capped, count - 16);
+        let (_, watches) = held(&daemon);
+        assert!(watches <= 2 * 16 + 64, "{watches} watches");
+        daemon.proc_status("VmHWM")
+    });
+    // in kB: 7,800 paths of 200 bytes, kept once, are over 1,500
+    assert!(sizes[1] < sizes[0] + 1000, "{sizes:?} kB");
     done()
 }

@@ -144,3 +144,32 @@ fn what_restarts_finds_its_place_for_a_minute() {
     settle(&mut monitors);
     assert_eq!(monitors.len(), 14);
 }
+
+#[test]
+fn what_waits_is_bounded_and_the_rest_is_counted() {
+    let mut monitors = monitors(16, &["io full 1%/2s cgroup=/u/** name=p"]);
+    create(&mut monitors, (0..100).map(|n| format!("/u/a/{n}")));
+    create(&mut monitors, (0..5).map(|n| format!("/u/b/{n}")));
+    let counted = |monitors: &Monitors<u32>| {
+        let mut capped = 0;
+        monitors.status(&|_| None, &mut |report| {
+            if let Report::Tally { capped: count, .. } = report {
+                capped = *count;
+            }
+        });
+        capped
+    };
+    assert_eq!(counted(&monitors), 100 - 16 + 5);
+    // one share leaves room for the paths of others
+    settle(&mut monitors);
+    assert_eq!(armed_below(&monitors, &["p/u/a/", "p/u/b/"]), [11, 5]);
+    assert_eq!(counted(&monitors), 105 - 16);
+    assert!(!monitors.lacks_paths());
+    // one that was only counted is removed
+    assert!(monitors.forget(b"/u/a/99"));
+    assert_eq!(counted(&monitors), 104 - 16);
+    (0..16).for_each(|_| drop(monitors.disarm(0)));
+    settle(&mut monitors);
+    assert_eq!(monitors.len(), 96 / 8 + 96 / 8 - 12);
+    assert!(monitors.lacks_paths());
+}
