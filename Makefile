@@ -106,6 +106,12 @@ replay-lab: all
 bench-cgroups: all
 	tests/bench-cgroups.py $(BUILT)/psilogd
 
+# User instructions for twice as many rules or cgroups, under valgrind: fails if they are
+# more than 2.2 times as many. The binary is the dynamic one, which valgrind can preload.
+bench-growth:
+	$(CARGO) build --locked --release
+	tests/bench-growth.py target/release/psilogd
+
 # Delivery while the receiver restarts, dies or hangs, beside others' senders.
 bench-syslog:
 	tests/receivers/install
@@ -210,4 +216,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer release
+.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer release

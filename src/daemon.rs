@@ -14,21 +14,24 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use crate::alert::{FallbackPoll, Ids, Reading, Wake};
 use crate::cgroup::Tree;
 use crate::config::Config;
 use crate::evidence::Evidence;
-use crate::monitors::{Failure, Monitors, Task};
+use crate::monitors::{Failure, Monitors, Reloaded, Task};
 use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
 use crate::report::{EndReason, Hint, Report, StopSignal};
 use crate::roots::Roots;
+use crate::rule::Rule;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
-use crate::time::Moment;
+use crate::time::{Micros, Moment};
 use crate::trigger::{ArmError, Trigger};
 
+use arming::Failures;
 use evidence::Sources;
 use top::TopSearch;
 
@@ -86,6 +89,10 @@ pub struct Daemon {
     top: TopSearch,
     monitors: Monitors<Trigger>,
     slots: Vec<Slot>,
+    /// Rules that are to be armed, the first one last.
+    to_arm: Vec<Rc<Rule>>,
+    /// The reload whose rules and cgroups are being armed.
+    reloaded: Option<Reloaded>,
     /// Whether what is watched has changed since it was last counted.
     changed: bool,
     /// Whether a cgroup that a rule names was found since then.
@@ -112,6 +119,8 @@ impl Daemon {
             roots,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
+            to_arm: Vec::new(),
+            reloaded: None,
             source: line.source,
             verbose: line.verbose,
             config,
@@ -179,7 +188,11 @@ impl Daemon {
         if self.slots[CGROUPS].seen() != 0 {
             self.take_changes();
         }
+        if self.is_arming() {
+            self.arm_some(&mut Failures::default());
+        }
         self.report_unarmed(false);
+        self.finish_reload();
         if self.slots[SIGNALS].seen() != 0 {
             if let Some(signal) = self.take_signals() {
                 return Some(self.stop(signal));
@@ -199,7 +212,10 @@ impl Daemon {
             .chain(self.sink.deadline())
             .chain(self.notify.deadline())
             .min();
-        let timeout = due.map(|due| due.since(sys::now()));
+        let timeout = match self.is_arming() {
+            true => Some(Micros::ZERO),
+            false => due.map(|due| due.since(sys::now())),
+        };
         sys::poll(&mut self.slots, timeout)
     }
 
@@ -323,7 +339,6 @@ impl Daemon {
                 libc::SIGHUP => {
                     self.notify.notify(State::Reloading { at: sys::now() });
                     self.reload();
-                    self.notify_ready();
                 }
                 libc::SIGUSR1 => {
                     let sink = &mut self.sink;

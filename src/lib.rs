@@ -22,12 +22,12 @@
 //! | [`roots`] | where pressure files are | pressure |
 //! | [`rule`] | what to watch, in the one grammar of file and command line | time, pressure, pattern, severity |
 //! | [`mod@line`] | a line's text in a caller's buffer | time, pressure, pattern |
-//! | [`config`] | a file's text: settings and rules | time, rule, line |
+//! | [`config`] | a file's text: settings and rules | time, pattern, rule, line |
 //! | [`episode`] | the state machine of one alert | time, pressure, rule |
 //! | [`notify`] | the service manager's readiness protocol | time, sys, line |
 //! | [`report`] | what happened, and how it is written | time, pressure, severity, rule, line, episode, evidence |
 //! | [`alert`] | the state of one rule in one scope: a reading in, a report out | time, pressure, rule, episode, report, evidence |
-//! | [`monitors`] | the watched set, and the loop's step | time, pressure, rule, report, alert |
+//! | [`monitors`] | the watched set, and the loop's step | time, pressure, pattern, rule, report, alert |
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
 //! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |

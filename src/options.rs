@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::config::{Config, ConfigError, FILE_MAX, OutputSpec};
+use crate::config::{Config, ConfigError, FILE_MAX, Names, OutputSpec};
 use crate::rule::{ParseError, Reason, Rule};
 
 /// The configuration file that is read unless another is named; it need not exist.
@@ -208,16 +208,17 @@ impl Source {
 /// # Errors
 /// A sentence about the first that is none.
 pub fn rules(operands: &[String]) -> Result<Vec<Rule>, String> {
-    let mut config = Config::default();
+    let (mut rules, mut names) = (Vec::new(), Names::default());
     for operand in operands {
         let in_rule = |why: ParseError| match operand.contains(' ') {
             true => format!("rule '{operand}': {why}"),
             false => format!("rule '{operand}': {why} (a rule must be one operand: quote it)"),
         };
         let rule = Rule::parse(operand.split_ascii_whitespace()).map_err(in_rule)?;
-        config.add(rule).map_err(in_rule)?;
+        names.add(&rule).map_err(in_rule)?;
+        rules.push(rule);
     }
-    Ok(config.rules)
+    Ok(rules)
 }
 
 enum Unreadable {

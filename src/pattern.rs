@@ -180,6 +180,11 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether it has wildcards. A literal `*` is escaped in the text.
+    pub fn is_wild(&self) -> bool {
+        self.text.contains('*')
+    }
+
     /// Whether it is the mount itself.
     pub fn is_root(&self) -> bool {
         self.components.is_empty()
@@ -212,6 +217,20 @@ impl Pattern {
             path.push(b'/');
         }
         Some(path)
+    }
+
+    /// The part of a matching path down to the name that the first wildcard matches: of
+    /// `/user.slice/**` and `/user.slice/a/b` it is `/user.slice/a`. Without a wildcard it
+    /// is the whole path.
+    pub fn share<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        let is_literal = |component: &&Component| match component {
+            Component::Glob(glob) => glob.iter().all(Option::is_some),
+            Component::Deep => false,
+        };
+        let literal = self.components.iter().take_while(is_literal).count();
+        let mut slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let end = slashes.nth(literal + 1).map_or(path.len(), |(at, _)| at);
+        &path[..end]
     }
 
     /// The states of the mount itself.

@@ -75,6 +75,9 @@ impl Trigger {
     /// Opens the rule's pressure file, reads the baseline and arms the trigger;
     /// in this order, since the first events of an unprivileged trigger are false,
     /// and only the growth since before it was armed shows which.
+    ///
+    /// # Errors
+    /// The system's, and EMFILE as soon as only the reserve of descriptors is left.
     pub fn arm(
         rule: &Rule,
         cgroup: Option<&[u8]>,
@@ -100,7 +103,10 @@ impl Trigger {
                 sys::without_sys_resource(open).map_err(|error| bad(error, Some(Hint::Capset)))?
             }
         };
-        let arm = |file| {
+        let arm = |file: File| {
+            if sys::is_in_reserve(file.as_fd()) {
+                return Err(io::Error::from_raw_os_error(libc::EMFILE));
+            }
             let trigger = Trigger {
                 file,
                 kind: rule.kind,

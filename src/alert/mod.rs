@@ -143,11 +143,6 @@ impl Alert {
         self.episode.is_lulled()
     }
 
-    /// Whether it is what this rule has for this scope.
-    pub fn is_of(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> bool {
-        Rc::ptr_eq(self.rule(), rule) && self.cgroup() == cgroup
-    }
-
     /// Whether it can go on unchanged under this rule.
     pub fn can_be_of(&self, rule: &Rule) -> bool {
         let covered = match self.cgroup() {
@@ -199,11 +194,13 @@ impl Alert {
         let (event, shown) = self.observe(wake, reading);
         match event {
             Some(Event::Begin(figures)) => {
-                self.open = Some(Open {
-                    id: ids.next(),
-                    logged: false,
-                });
-                self.begin(at, shown, figures, limit)
+                let logged = limit.begin(at);
+                if !logged {
+                    limit.suppress(at, 1, 1);
+                }
+                let id = ids.next();
+                self.open = Some(Open { id, logged });
+                logged.then(|| Report::Begin(self.report(id, shown, figures)))
             }
             Some(Event::Still(figures)) => self.still(at, shown, figures, limit),
             Some(Event::End(figures)) => self.end(at, shown, figures, None, limit),
@@ -275,19 +272,6 @@ impl Alert {
         }
     }
 
-    fn begin(
-        &mut self,
-        at: Moment,
-        shown: Shown,
-        figures: Figures,
-        limit: &mut RateLimit,
-    ) -> Option<Report<'_>> {
-        let open = self.open.as_mut()?;
-        open.logged = limit.begin(at);
-        let Open { id, logged } = *open;
-        logged.then(|| Report::Begin(self.report(id, shown, figures)))
-    }
-
     fn still(
         &mut self,
         at: Moment,
@@ -297,7 +281,7 @@ impl Alert {
     ) -> Option<Report<'_>> {
         let Open { id, logged } = self.open?;
         if !logged {
-            return self.begin(at, shown, figures, limit);
+            return self.begin_late(at, shown, figures, limit);
         }
         if !limit.line(at) {
             limit.suppress(at, 1, 0);
@@ -313,7 +297,21 @@ impl Alert {
             return None;
         }
         let figures = self.episode.figures()?;
-        self.begin(at, shown, figures, limit)
+        self.begin_late(at, shown, figures, limit)
+    }
+
+    fn begin_late(
+        &mut self,
+        at: Moment,
+        shown: Shown,
+        figures: Figures,
+        limit: &mut RateLimit,
+    ) -> Option<Report<'_>> {
+        let open = self.open.as_mut().filter(|_| limit.begin(at))?;
+        limit.take_back_begin();
+        open.logged = true;
+        let id = open.id;
+        Some(Report::Begin(self.report(id, shown, figures)))
     }
 
     fn end(
@@ -326,7 +324,8 @@ impl Alert {
     ) -> Option<Report<'_>> {
         let Open { id, logged } = self.open.take()?;
         if !logged {
-            limit.suppress(at, 2, 1);
+            // the begin was counted when it was due
+            limit.suppress(at, 1, 0);
             return None;
         }
         // paid for with the begin

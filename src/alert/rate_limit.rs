@@ -1,6 +1,7 @@
 //! How many lines one rule may write: a token bucket that fills at the rate limit
-//! and holds one hour's worth. What doesn't fit is counted and summed up in one
-//! line per hour.
+//! and holds one hour's worth. What doesn't fit is counted and summed up within a
+//! minute of the first line, so that silence has a reason in the log, and then once
+//! per hour, so that the summaries of a rule that never rests are no noise of their own.
 //!
 //! A *begin* pays for its *end* too, so that no episode that was logged stays open.
 //! Every rule has a bucket of its own: the noise of one never silences another.
@@ -8,6 +9,7 @@
 use crate::time::{Micros, Moment};
 
 const HOUR: Micros = Micros::secs(3600);
+const MINUTE: Micros = Micros::secs(60);
 
 /// Lines that were suppressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +30,8 @@ pub struct RateLimit {
     credit: Micros,
     at: Moment,
     suppressed: Option<Suppressed>,
+    /// When lines were summed up last.
+    summed: Option<Moment>,
 }
 
 impl RateLimit {
@@ -38,15 +42,17 @@ impl RateLimit {
             credit: HOUR,
             at: now,
             suppressed: None,
+            summed: None,
         }
     }
 
     /// Another rate from now on, with a full bucket; what was suppressed is still
     /// summed up.
     pub fn set(&mut self, lines: Option<u32>, now: Moment) {
-        let suppressed = self.suppressed;
+        let (suppressed, summed) = (self.suppressed, self.summed);
         *self = RateLimit {
             suppressed,
+            summed,
             ..RateLimit::new(lines, now)
         };
     }
@@ -86,15 +92,29 @@ impl RateLimit {
         suppressed.begins += begins;
     }
 
-    /// When the summary is due: an hour after the first line was suppressed.
+    /// A begin that was counted as suppressed is written after all. Where it was summed
+    /// up already, the log has both.
+    pub fn take_back_begin(&mut self) {
+        if let Some(suppressed) = &mut self.suppressed {
+            let begins = suppressed.begins.min(1);
+            suppressed.begins -= begins;
+            suppressed.count -= begins;
+        }
+        self.suppressed.take_if(|suppressed| suppressed.count == 0);
+    }
+
+    /// When the summary is due: a minute after the first line was suppressed, and an
+    /// hour after the summary before.
     pub fn deadline(&self) -> Option<Moment> {
-        self.suppressed.map(|suppressed| suppressed.since + HOUR)
+        let settled = self.suppressed?.since + MINUTE;
+        Some(self.summed.map_or(settled, |at| settled.max(at + HOUR)))
     }
 
     /// What there is to sum up, if it is due.
     pub fn summary(&mut self, now: Moment) -> Option<Suppressed> {
-        self.suppressed
-            .take_if(|suppressed| now >= suppressed.since + HOUR)
+        self.deadline().filter(|due| now >= *due)?;
+        self.summed = Some(now);
+        self.suppressed.take()
     }
 
     /// What there is to sum up at the end, due or not.
@@ -138,21 +158,47 @@ mod tests {
     }
 
     #[test]
-    fn what_was_suppressed_is_summed_up_once_per_hour() {
+    fn what_was_suppressed_is_summed_up_within_a_minute_and_then_once_per_hour() {
         let mut limit = RateLimit::new(Some(30), START);
         assert_eq!(limit.deadline(), None);
         limit.suppress(START, 2, 1);
         limit.suppress(START + Micros::secs(10), 1, 0);
-        let due = START + HOUR;
+        let due = START + MINUTE;
         assert_eq!(limit.deadline(), Some(due));
         assert_eq!(limit.summary(due - Micros(1)), None);
-        let suppressed = Suppressed {
-            count: 3,
-            begins: 1,
-            since: START,
+        let suppressed = |count, begins, since| {
+            Some(Suppressed {
+                count,
+                begins,
+                since,
+            })
         };
-        assert_eq!(limit.summary(due), Some(suppressed));
-        assert_eq!(limit.last_summary(), None);
+        assert_eq!(limit.summary(due), suppressed(3, 1, START));
+        assert_eq!(limit.deadline(), None);
+        let later = due + Micros::secs(5);
+        limit.suppress(later, 1, 1);
+        assert_eq!(limit.deadline(), Some(due + HOUR));
+        assert_eq!(limit.summary(due + HOUR - Micros(1)), None);
+        assert_eq!(limit.summary(due + HOUR), suppressed(1, 1, later));
+        // after an hour without any, the next is a first one again
+        let later = due + HOUR + HOUR;
+        limit.suppress(later, 1, 1);
+        assert_eq!(limit.deadline(), Some(later + MINUTE));
+        assert_eq!(limit.last_summary(), suppressed(1, 1, later));
+    }
+
+    #[test]
+    fn a_begin_that_is_written_late_is_not_counted() {
+        let mut limit = RateLimit::new(Some(30), START);
+        limit.suppress(START, 1, 1);
+        limit.suppress(START, 1, 0);
+        limit.take_back_begin();
+        limit.take_back_begin();
+        let rest = limit.summary(START + MINUTE);
+        assert_eq!(rest.map(|rest| (rest.count, rest.begins)), Some((1, 0)));
+        limit.suppress(START, 1, 1);
+        limit.take_back_begin();
+        assert_eq!(limit.deadline(), None);
     }
 
     #[test]

@@ -96,9 +96,10 @@ fn warn_of_windows(config: &Config) {
 fn warn_of_unarmable(line: &CommandLine, config: &Config) {
     let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
     let privileged = sys::has_sys_resource();
+    let mut check_evidence = check_evidence(&roots);
     for rule in &config.rules {
         let armed = forecast(rule, &roots, privileged);
-        if let Err(why) = armed.and_then(|()| check_evidence(rule, &roots)) {
+        if let Err(why) = armed.and_then(|()| check_evidence(rule)) {
             let name = &rule.name;
             complain(&format!(
                 "warning: rule {name} can't be armed here now: {why}"

@@ -20,20 +20,29 @@ pub fn directories(
     buffer: &mut [u8],
     each: &mut dyn FnMut(&[u8]) -> bool,
 ) -> io::Result<()> {
-    loop {
-        let length = sys::directory_entries(directory, buffer)?;
-        let mut rest = buffer.get(..length).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(());
-        }
-        while let Some((name, kind, behind)) = first(rest) {
-            rest = behind;
-            let inside = name != b"." && name != b"..";
-            if kind == libc::DT_DIR && inside && !each(name) {
-                return Ok(());
-            }
+    while some_directories(directory, buffer, each)? {}
+    Ok(())
+}
+
+/// The same for one bufferful; whether there may be more, and `each` wants it.
+pub fn some_directories(
+    directory: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    each: &mut dyn FnMut(&[u8]) -> bool,
+) -> io::Result<bool> {
+    let length = sys::directory_entries(directory, buffer)?;
+    let mut rest = buffer.get(..length).unwrap_or_default();
+    if rest.is_empty() {
+        return Ok(false);
+    }
+    while let Some((name, kind, behind)) = first(rest) {
+        rest = behind;
+        let inside = name != b"." && name != b"..";
+        if kind == libc::DT_DIR && inside && !each(name) {
+            return Ok(false);
         }
     }
+    Ok(true)
 }
 
 /// The first entry's name and type, and what lies behind it.

@@ -2,16 +2,22 @@
 //! of interest can appear. inotify is not recursive, so a new directory is watched first
 //! and read afterwards. Its watch is removed by hand when the directory is removed,
 //! because kernels before 7.3 keep it.
+//!
+//! What is kept is bounded, whatever others create: directories near the root are watched
+//! first, and those beyond the limit are not.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ops::Bound;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::child;
-use super::entries::{BUFFER, directories};
+use super::entries::{BUFFER, some_directories};
 use crate::sys;
 
 /// Not IN_MODIFY: every event of pressure raises that as well.
@@ -32,20 +38,55 @@ pub enum Change {
     Overflow,
 }
 
-/// An inotify watch.
-struct Watch {
-    /// Below the mount; a directory, or its `cgroup.pressure`.
-    path: Box<[u8]>,
-    /// The watch descriptor (inotify(7)).
-    wd: i32,
+/// The inotify watches: paths below the mount of directories, or of their
+/// `cgroup.pressure`, and the watch descriptors (inotify(7)).
+#[derive(Default)]
+struct Watches {
+    wds: BTreeMap<Rc<[u8]>, i32>,
+    paths: BTreeMap<i32, Rc<[u8]>>,
+}
+
+impl Watches {
+    /// Adds one; the watch descriptor that another directory of this path had.
+    fn insert(&mut self, path: &[u8], wd: i32) -> Option<i32> {
+        let path: Rc<[u8]> = path.into();
+        self.paths.insert(wd, Rc::clone(&path));
+        let old = self.wds.insert(path, wd).filter(|old| *old != wd)?;
+        self.paths.remove(&old);
+        Some(old)
+    }
+
+    /// Removes that of a path.
+    fn remove(&mut self, path: &[u8]) -> Option<i32> {
+        let wd = self.wds.remove(path)?;
+        self.paths.remove(&wd);
+        Some(wd)
+    }
+
+    /// The paths below one.
+    fn below(&self, path: &[u8]) -> Vec<Rc<[u8]>> {
+        let below = child(path, b"");
+        let from = (Bound::Included(&below[..]), Bound::Unbounded);
+        let rest = self.wds.range::<[u8], _>(from).map(|(path, _)| path);
+        rest.take_while(|path| path.starts_with(&below))
+            .cloned()
+            .collect()
+    }
 }
 
 /// The part of the tree in which cgroups of interest can appear.
 pub struct Tree {
     mount: Box<[u8]>,
     inotify: Option<File>,
-    /// In the order of their paths.
-    watches: Vec<Watch>,
+    watches: Watches,
+    /// The directory that is looked into.
+    current: Option<(OwnedFd, Vec<u8>)>,
+    /// Directories that are still to be looked into, those near the root first.
+    ahead: VecDeque<Vec<u8>>,
+    /// So many are kept in `ahead`, and watched.
+    most: usize,
+    /// Whether some are neither.
+    partial: bool,
     /// Why new cgroups are not noticed, or not everywhere: errno(3).
     inotify_error: Option<i32>,
 }
@@ -59,7 +100,11 @@ impl Tree {
         Tree {
             mount: mount.as_os_str().as_bytes().into(),
             inotify: None,
-            watches: Vec::new(),
+            watches: Watches::default(),
+            current: None,
+            ahead: VecDeque::new(),
+            most: usize::MAX,
+            partial: false,
             inotify_error: None,
         }
     }
@@ -74,29 +119,56 @@ impl Tree {
         self.inotify_error
     }
 
-    /// Watches every directory that leads to a cgroup of interest, and no other; finds
-    /// all cgroups in them.
-    pub fn scan(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
-        self.inotify_error = None;
+    /// Whether there are more directories of interest than may be watched, so that
+    /// cgroups can appear unnoticed.
+    pub fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// Starts to watch every directory that leads to a cgroup of interest, and no other,
+    /// up to so many; [`Tree::explore`] finds all cgroups in them.
+    pub fn scan(&mut self, most: usize, reaches: Reaches<'_>) {
+        (self.inotify_error, self.partial, self.most) = (None, false, most);
         self.prune(reaches);
+        self.current = None;
+        self.ahead = VecDeque::from([b"/".to_vec()]);
+    }
+
+    /// Whether [`Tree::explore`] has more to find.
+    pub fn is_exploring(&self) -> bool {
+        !self.ahead.is_empty() || self.current.is_some()
+    }
+
+    /// Watches directories of interest, and finds what is in them: so many at once, and
+    /// at most a bufferful of names more.
+    pub fn explore(&mut self, count: usize, reaches: Reaches<'_>) -> Vec<Change> {
         let mut found = Vec::new();
-        if reaches(b"/") {
-            self.enter(b"/".to_vec(), reaches, &mut found);
+        let mut buffer = [0; BUFFER];
+        for _ in 0..count {
+            if self.current.is_none() {
+                match self.ahead.pop_front() {
+                    Some(path) if reaches(&path) => self.enter(path),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            self.read(&mut buffer, &mut found);
+            if found.len() >= count {
+                break;
+            }
         }
         found
     }
 
     /// Removes the watches that don't lead to a cgroup of interest.
     pub fn prune(&mut self, reaches: Reaches<'_>) {
-        for watch in std::mem::take(&mut self.watches) {
-            let directory = match switched(&watch.path) {
-                Some(cgroup) => parent(cgroup),
-                None => &watch.path,
-            };
-            match reaches(directory) {
-                true => self.watches.push(watch),
-                false => self.unwatch(watch.wd),
-            }
+        let leads = |path: &[u8]| match switched(path) {
+            Some(cgroup) => reaches(parent(cgroup)),
+            None => reaches(path),
+        };
+        let others = self.watches.wds.keys().filter(|path| !leads(path));
+        for path in others.cloned().collect::<Vec<_>>() {
+            self.unwatch(&path);
         }
     }
 
@@ -104,7 +176,7 @@ impl Tree {
     pub fn follow(&mut self, path: &[u8]) {
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         for (length, _) in slashes {
-            let above = path[..length.max(1)].to_vec();
+            let above = &path[..length.max(1)];
             match self.watch(above, IN_DIRECTORY) {
                 Ok(()) => {}
                 Err(error) => return self.note(&error, length == 0),
@@ -113,8 +185,8 @@ impl Tree {
     }
 
     /// Takes the kernel's events, a bufferful at most: poll(2) shows whether there are
-    /// more, and triggers are served first.
-    pub fn take(&mut self, reaches: Reaches<'_>) -> Vec<Change> {
+    /// more, and triggers are served first. New directories are to be explored.
+    pub fn take(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut buffer = [0; 4096];
         let Some(mut inotify) = self.inotify.as_ref() else {
@@ -126,7 +198,7 @@ impl Tree {
         let mut rest = buffer.get(..length).unwrap_or_default();
         while let Some((event, behind)) = Event::first(rest) {
             rest = behind;
-            self.take_event(event, reaches, &mut changes);
+            self.take_event(event, &mut changes);
         }
         changes
     }
@@ -135,12 +207,12 @@ impl Tree {
     /// false where it is there and has no switch, so that they never will be.
     pub fn watch_switch(&mut self, path: &[u8]) -> bool {
         // the watch of its parent shows when it is removed
-        self.watch(child(path, SWITCH), IN_SWITCH).is_ok() || !self.is_there(path)
+        self.watch(&child(path, SWITCH), IN_SWITCH).is_ok() || !self.is_there(path)
     }
 
     /// Whether the cgroup at this path, or its pressure files, may still be created.
     pub fn may_appear(&self, path: &[u8]) -> bool {
-        self.find(&child(path, SWITCH)).is_ok() || !self.is_there(path)
+        self.watches.wds.contains_key(&child(path, SWITCH)[..]) || !self.is_there(path)
     }
 
     fn is_there(&self, path: &[u8]) -> bool {
@@ -148,26 +220,25 @@ impl Tree {
         open.is_ok()
     }
 
-    fn take_event(&mut self, event: Event<'_>, reaches: Reaches<'_>, changes: &mut Vec<Change>) {
+    fn take_event(&mut self, event: Event<'_>, changes: &mut Vec<Change>) {
         if event.mask & libc::IN_Q_OVERFLOW != 0 {
             // removals may be among the lost events, so no watch is kept
             self.prune(&|_| false);
             changes.push(Change::Overflow);
             return;
         }
-        let Some(at) = self.watches.iter().position(|watch| watch.wd == event.wd) else {
+        let Some(path) = self.watches.paths.get(&event.wd).cloned() else {
             return;
         };
-        let path = &self.watches[at].path;
         if event.mask & libc::IN_IGNORED != 0 {
-            self.watches.remove(at);
+            self.watches.remove(&path);
         } else if event.mask & libc::IN_MODIFY != 0 {
-            changes.extend(switched(path).map(|cgroup| Change::Created(cgroup.to_vec())));
+            changes.extend(switched(&path).map(|cgroup| Change::Created(cgroup.to_vec())));
         } else if event.mask & libc::IN_ISDIR != 0 {
-            let path = child(path, event.name);
+            let path = child(&path, event.name);
             if event.mask & (libc::IN_CREATE | libc::IN_MOVED_TO) != 0 {
                 changes.push(Change::Created(path.clone()));
-                self.enter(path, reaches, changes);
+                self.look_into(path);
             } else {
                 self.leave(&path);
                 changes.push(Change::Removed(path));
@@ -175,29 +246,38 @@ impl Tree {
         }
     }
 
-    /// Watches a directory and all below it that reach, and finds what is there.
-    fn enter(&mut self, path: Vec<u8>, reaches: Reaches<'_>, found: &mut Vec<Change>) {
-        let mut buffer = Vec::new();
-        let mut ahead = vec![path];
-        while let Some(path) = ahead.pop() {
-            if !reaches(&path) {
-                continue;
-            }
-            if let Err(error) = self.watch(path.clone(), IN_DIRECTORY) {
-                self.note(&error, path == b"/");
-            }
-            let Ok(open) = self.name(&path).and_then(|name| sys::open_at(None, &name)) else {
-                continue;
-            };
-            buffer.resize(BUFFER, 0);
-            // what can't be read to its end was removed
-            let _ = directories(open.as_fd(), &mut buffer, &mut |name| {
-                let path = child(&path, name);
-                found.push(Change::Created(path.clone()));
-                ahead.push(path);
-                true
-            });
+    fn look_into(&mut self, path: Vec<u8>) {
+        match self.ahead.len() < self.most {
+            true => self.ahead.push_back(path),
+            false => self.partial = true,
         }
+    }
+
+    /// Watches a directory, before it is read.
+    fn enter(&mut self, path: Vec<u8>) {
+        let watched = self.watches.wds.contains_key(&path[..]);
+        if !watched && self.watches.wds.len() >= self.most {
+            self.partial = true;
+        } else if let Err(error) = self.watch(&path, IN_DIRECTORY) {
+            self.note(&error, path == b"/");
+        }
+        let open = self.name(&path).and_then(|name| sys::open_at(None, &name));
+        self.current = open.ok().map(|open| (open, path));
+    }
+
+    /// Reads one bufferful of the directory that is looked into.
+    fn read(&mut self, buffer: &mut [u8], found: &mut Vec<Change>) {
+        let Some((open, above)) = self.current.take() else {
+            return;
+        };
+        let more = some_directories(open.as_fd(), buffer, &mut |name| {
+            let path = child(&above, name);
+            found.push(Change::Created(path.clone()));
+            self.look_into(path);
+            true
+        });
+        // what can't be read to its end was removed
+        self.current = more.is_ok_and(|more| more).then_some((open, above));
     }
 
     /// Keeps an error of inotify. A directory that was removed is none, except the
@@ -211,50 +291,31 @@ impl Tree {
 
     /// Removes the watches of a removed directory and of all below it.
     fn leave(&mut self, path: &[u8]) {
-        let below = child(path, b"");
-        let first = self.watches.partition_point(|watch| *watch.path < *below);
-        let count = self.watches[first..].partition_point(|watch| watch.path.starts_with(&below));
-        let mut removed: Vec<Watch> = self.watches.drain(first..first + count).collect();
-        if let Ok(at) = self.find(path) {
-            removed.push(self.watches.remove(at));
+        for below in self.watches.below(path) {
+            self.unwatch(&below);
         }
-        for watch in removed {
-            self.unwatch(watch.wd);
-        }
+        self.unwatch(path);
     }
 
-    fn watch(&mut self, path: Vec<u8>, mask: u32) -> io::Result<()> {
+    fn watch(&mut self, path: &[u8], mask: u32) -> io::Result<()> {
         if self.inotify.is_none() {
             self.inotify = Some(sys::inotify()?);
         }
         let Some(inotify) = &self.inotify else {
             return Ok(());
         };
-        let wd = sys::inotify_add(inotify.as_fd(), &self.name(&path)?, mask)?;
-        match self.find(&path) {
-            // another directory of the same name
-            Ok(at) if self.watches[at].wd != wd => {
-                let old = std::mem::replace(&mut self.watches[at].wd, wd);
-                self.unwatch(old);
-            }
-            Ok(_) => {}
-            Err(at) => {
-                let path = path.into();
-                self.watches.insert(at, Watch { path, wd });
-            }
+        let wd = sys::inotify_add(inotify.as_fd(), &self.name(path)?, mask)?;
+        // another directory of the same name
+        if let Some(old) = self.watches.insert(path, wd) {
+            sys::inotify_remove(inotify.as_fd(), old);
         }
         Ok(())
     }
 
-    fn unwatch(&self, wd: i32) {
-        if let Some(inotify) = &self.inotify {
+    fn unwatch(&mut self, path: &[u8]) {
+        if let (Some(wd), Some(inotify)) = (self.watches.remove(path), &self.inotify) {
             sys::inotify_remove(inotify.as_fd(), wd);
         }
-    }
-
-    fn find(&self, path: &[u8]) -> Result<usize, usize> {
-        self.watches
-            .binary_search_by(|watch| (*watch.path).cmp(path))
     }
 
     fn name(&self, path: &[u8]) -> io::Result<CString> {

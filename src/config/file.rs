@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use super::Config;
 use super::settings::Setting;
+use super::{Config, Names};
 use crate::rule::{ParseError, Reason, Rule};
 
 /// The longest configuration file, in bytes; a longer one is another file by mistake.
@@ -75,6 +75,7 @@ impl Config {
 #[derive(Default)]
 struct Reader {
     config: Config,
+    names: Names,
     given: Vec<Setting>,
     errors: Vec<ConfigError>,
 }
@@ -89,7 +90,12 @@ impl Reader {
             .peekable();
         match words.peek().copied() {
             None => Ok(()),
-            Some("cpu" | "memory" | "io" | "irq") => self.config.add(Rule::parse(words)?),
+            Some("cpu" | "memory" | "io" | "irq") => {
+                let rule = Rule::parse(words)?;
+                self.names.add(&rule)?;
+                self.config.rules.push(rule);
+                Ok(())
+            }
             Some(word) => match Setting::ALL.iter().find(|setting| setting.name() == word) {
                 Some(setting) => self.setting(*setting, words.skip(1)),
                 None => {

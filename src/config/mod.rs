@@ -5,8 +5,10 @@ mod file;
 mod output;
 mod settings;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::pattern::Pattern;
 use crate::rule::{ParseError, Reason, Rule};
 
 pub use file::{ConfigError, FILE_MAX};
@@ -34,17 +36,33 @@ pub struct Config {
     pub rules: Vec<Rule>,
 }
 
-impl Config {
-    /// Adds a rule unless its name is taken.
-    pub fn add(&mut self, rule: Rule) -> Result<(), ParseError> {
-        if self.rules.iter().any(|other| other.name == rule.name) {
-            let help = "two rules have this name: rename one of them with name=";
-            return Err(ParseError::new(&rule.name, Reason::DuplicateName, help));
-        }
-        self.rules.push(rule);
-        Ok(())
-    }
+/// The names of rules: no two rules may have the same.
+#[derive(Default)]
+pub struct Names(BTreeSet<String>);
 
+impl Names {
+    /// Takes the name of one more rule.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn add(&mut self, rule: &Rule) -> Result<(), ParseError> {
+        if self.0.insert(rule.name.clone()) {
+            return Ok(());
+        }
+        let help = "two rules have this name: rename one of them with name=";
+        Err(ParseError::new(&rule.name, Reason::DuplicateName, help))
+    }
+}
+
+/// The windows of the rules of one group.
+struct Group<'a> {
+    /// The position of the first rule.
+    first: usize,
+    shortest: &'a Rule,
+    longest: &'a Rule,
+}
+
+impl Config {
     /// Adds the built-in rules if there are no others.
     pub fn rules_or_built_in(mut self) -> Config {
         if self.rules.is_empty() {
@@ -57,22 +75,32 @@ impl Config {
     /// Pairs of rules of one group (the whole system, or a cgroup) whose windows
     /// differ: with CAP_SYS_RESOURCE the short window blinds the long one, because
     /// the kernel checks the group once per shortest window. Rules that are armed
-    /// without the capability neither blind others nor are blinded.
+    /// without the capability, as those with wildcards are, neither blind others nor
+    /// are blinded.
     pub fn differing_windows(&self) -> impl Iterator<Item = (&Rule, &Rule)> {
-        self.rules.iter().enumerate().filter_map(|(index, rule)| {
-            let group: Vec<&Rule> = self
-                .rules
-                .iter()
-                .filter(|other| other.meets(rule) && other.wants_capability())
-                .collect();
-            let shortest = group.iter().copied().min_by_key(|other| other.window)?;
-            let first = group
-                .first()
-                .is_some_and(|first| std::ptr::eq(*first, &self.rules[index]));
-            let longest = group.iter().copied().max_by_key(|other| other.window)?;
-            let differ = shortest.window < longest.window && shortest.meets(longest);
-            (first && differ).then_some((shortest, longest))
-        })
+        let mut groups: BTreeMap<Option<&str>, Group<'_>> = BTreeMap::new();
+        let rules = self.rules.iter().enumerate();
+        for (first, rule) in rules.filter(|(_, rule)| rule.wants_capability()) {
+            let group = groups.entry(rule.cgroup.as_ref().map(Pattern::text));
+            let group = group.or_insert(Group {
+                first,
+                shortest: rule,
+                longest: rule,
+            });
+            if rule.window < group.shortest.window {
+                group.shortest = rule;
+            }
+            if rule.window >= group.longest.window {
+                group.longest = rule;
+            }
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.sort_unstable_by_key(|group| group.first);
+        let differ = |group: &Group<'_>| group.shortest.window < group.longest.window;
+        groups
+            .into_iter()
+            .filter(differ)
+            .map(|group| (group.shortest, group.longest))
     }
 }
 

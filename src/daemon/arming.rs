@@ -1,18 +1,41 @@
 //! Arming: what the rules cover gets a trigger, at the start and as cgroups are
 //! created and removed.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{Daemon, UnarmedRule};
+use super::{Daemon, UnarmedRule, close};
 use crate::alert::Alert;
 use crate::cgroup::{Change, Tree};
 use crate::episode::Sample;
-use crate::monitors::{Failure, Found, Unarmed};
+use crate::monitors::{Failure, Found, Turnover};
 use crate::pressure::Averages;
 use crate::report::{EndReason, Hint};
 use crate::rule::Rule;
 use crate::sys;
 use crate::trigger::{ArmError, Trigger};
+
+/// So many rules or cgroups are armed at once: some milliseconds. Triggers are served in
+/// between.
+const AT_ONCE: usize = 256;
+
+/// The first failure of each rule.
+#[derive(Default)]
+pub(super) struct Failures {
+    known: BTreeSet<*const Rule>,
+    list: Vec<UnarmedRule>,
+}
+
+impl Failures {
+    fn note(&mut self, rule: &Rc<Rule>, outcome: Result<(), ArmError>) {
+        if let Err(why) = outcome {
+            if self.known.insert(Rc::as_ptr(rule)) {
+                let name = rule.name.clone();
+                self.list.push(UnarmedRule { name, why });
+            }
+        }
+    }
+}
 
 impl Daemon {
     /// Arms every rule; those that can't be are logged, returned, and passed over.
@@ -22,10 +45,13 @@ impl Daemon {
         self.monitors
             .set_rules(&self.config.rules, max, lines, sys::now());
         self.top.set_rules(self.config.rules.iter());
-        let mut bad = Vec::new();
-        self.arm_missing(&mut bad);
+        let mut failures = Failures::default();
+        self.look_for_all();
+        while self.is_arming() {
+            self.arm_some(&mut failures);
+        }
         self.report_unarmed(true);
-        bad
+        failures.list
     }
 
     /// Whether there is anything that can ever be logged: a trigger, or a cgroup
@@ -42,56 +68,65 @@ impl Daemon {
         !self.monitors.is_empty() || tree.is_some_and(may_appear) || self.misses_changes()
     }
 
-    /// Arms whatever the rules cover and is not armed yet; `bad` gets the first
-    /// failure of each rule.
-    pub(super) fn arm_missing(&mut self, bad: &mut Vec<UnarmedRule>) {
-        let mut first = |rule: &Rule, outcome: Result<(), ArmError>| {
-            let known = bad.iter().any(|bad| bad.name == rule.name);
-            if let (Err(why), false) = (outcome, known) {
-                let name = rule.name.clone();
-                bad.push(UnarmedRule { name, why });
-            }
-        };
+    /// Starts to arm whatever the rules cover and is not armed yet.
+    pub(super) fn look_for_all(&mut self) {
+        // what waits is found again
+        self.monitors.forget_waiting();
         // Watched first: what is created while we look is noticed.
-        let found = self.scan();
-        for rule in self.monitors.rules().cloned().collect::<Vec<_>>() {
-            if rule.is_pattern() {
-                if self.tree.is_none() {
-                    first(&rule, self.open(&rule, Some(b"/")).map(drop));
-                }
-                continue;
-            }
-            let path = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
-            first(&rule, self.arm_one(&rule, path.as_deref()));
+        let monitors = &self.monitors;
+        if let Some(tree) = &mut self.tree {
+            tree.scan(monitors.bound(), &|path| monitors.reach_below(path));
         }
-        for change in found {
-            let Change::Created(path) = change else {
-                continue;
-            };
-            for rule in self.monitors.covering(&path) {
-                first(&rule, self.arm_one(&rule, Some(&path)));
-            }
-        }
+        self.to_arm = monitors.rules().rev().cloned().collect();
         self.changed = true;
     }
 
-    /// Looks for all that is there, where any rule is about cgroups.
-    fn scan(&mut self) -> Vec<Change> {
+    /// Whether [`Daemon::arm_some`] has more to do.
+    pub(super) fn is_arming(&self) -> bool {
+        !self.to_arm.is_empty() || self.tree.as_ref().is_some_and(Tree::is_exploring)
+    }
+
+    /// Arms some of it: first the rules that are no patterns, then the cgroups. More at
+    /// once where there is more: a turn of the loop looks at everything.
+    pub(super) fn arm_some(&mut self, failures: &mut Failures) {
+        let count = AT_ONCE + (self.monitors.len() + self.config.rules.len()) / 8;
+        for _ in 0..count {
+            let Some(rule) = self.to_arm.pop() else {
+                return self.explore(count, failures);
+            };
+            let outcome = match rule.is_pattern() {
+                true if self.tree.is_none() => self.open(&rule, Some(b"/")).map(drop),
+                true => Ok(()),
+                false => {
+                    let path = rule.cgroup.as_ref().and_then(|pattern| pattern.plain());
+                    self.arm_one(&rule, path.as_deref())
+                }
+            };
+            failures.note(&rule, outcome);
+        }
+    }
+
+    /// Looks into some directories, where any rule is about cgroups.
+    fn explore(&mut self, count: usize, failures: &mut Failures) {
         let monitors = &self.monitors;
-        self.tree.as_mut().map_or_else(Vec::new, |tree| {
-            tree.scan(&|path| monitors.reach_below(path))
-        })
+        let found = self
+            .tree
+            .as_mut()
+            .map(|tree| tree.explore(count, &|path| monitors.reach_below(path)));
+        for change in found.unwrap_or_default() {
+            if let Change::Created(path) = change {
+                self.arm_cgroup(&path, failures);
+            }
+        }
     }
 
     /// Takes the changes of the tree that inotify has noticed.
     pub(super) fn take_changes(&mut self) {
-        let monitors = &self.monitors;
-        let Some(tree) = &mut self.tree else {
-            return;
-        };
-        for change in tree.take(&|path| monitors.reach_below(path)) {
+        let changes = self.tree.as_mut().map(Tree::take).unwrap_or_default();
+        let mut failures = Failures::default();
+        for change in changes {
             match change {
-                Change::Created(path) => self.arm_cgroup(&path),
+                Change::Created(path) => self.arm_cgroup(&path, &mut failures),
                 Change::Removed(path) => self.disarm_cgroup(&path),
                 Change::Overflow => self.rescan(),
             }
@@ -109,9 +144,14 @@ impl Daemon {
     fn inotify_error(&self) -> Option<Failure> {
         let (errno, hint) = match &self.tree {
             None => (libc::ENOENT, Hint::Cgroup2),
-            Some(tree) => match tree.inotify_error()? {
-                libc::ENOENT => (libc::ENOENT, Hint::Cgroup2),
-                errno => (errno, Hint::Inotify),
+            Some(tree) => match tree.inotify_error() {
+                Some(libc::ENOENT) => (libc::ENOENT, Hint::Cgroup2),
+                Some(errno) => (errno, Hint::Inotify),
+                // without room, nothing that appears could be armed
+                None if tree.is_partial() && self.monitors.has_room() => {
+                    (libc::ENOSPC, Hint::MaxTriggers)
+                }
+                None => return None,
             },
         };
         Some(Failure {
@@ -127,27 +167,29 @@ impl Daemon {
                 self.rearm(index, failure);
             }
         }
-        self.monitors.forget_waiting();
-        for Unarmed { alert, failure } in self.monitors.take_all_unarmed() {
+        for unarmed in self.monitors.take_all_unarmed() {
             // what can't be armed is logged with the others of its rule
-            let _ = self.try_arm(alert, Some(failure));
+            let _ = self.try_arm(unarmed.alert, Some(unarmed.failure));
         }
-        self.arm_missing(&mut Vec::new());
+        self.look_for_all();
     }
 
-    fn arm_cgroup(&mut self, path: &[u8]) {
+    fn arm_cgroup(&mut self, path: &[u8], failures: &mut Failures) {
         for rule in self.monitors.covering(path) {
             // what can't be armed is logged with the others of its rule
-            let _ = self.arm_one(&rule, Some(path));
+            let outcome = self.arm_one(&rule, Some(path));
+            failures.note(&rule, outcome);
         }
     }
 
     fn disarm_cgroup(&mut self, path: &[u8]) {
         self.changed |= self.monitors.forget(path);
-        for index in (0..self.monitors.len()).rev() {
+        for rule in self.monitors.covering(path) {
+            let Some(Found::Armed(index)) = self.monitors.find(&rule, Some(path)) else {
+                continue;
+            };
             // another cgroup of that name may be there before we hear of the end
-            let is_there = self.monitors.alert(index).cgroup() == Some(path);
-            if is_there && died_of(self.monitors.trigger(index)).is_some() {
+            if died_of(self.monitors.trigger(index)).is_some() {
                 let failure = Failure {
                     errno: libc::ENODEV,
                     hint: None,
@@ -173,11 +215,17 @@ impl Daemon {
             }
             None => {}
         }
-        if let (Some(path), true, false) = (cgroup, rule.is_pattern(), self.monitors.has_room()) {
-            self.monitors.wait(rule, path);
-            self.changed = true;
-            return Ok(());
+        if let (Some(path), true) = (cgroup, rule.is_pattern()) {
+            if !self.monitors.take_place(rule, path) && !self.monitors.has_room() {
+                self.monitors.wait(rule, path);
+                self.changed = true;
+                return Ok(());
+            }
         }
+        self.arm_new(rule, cgroup)
+    }
+
+    fn arm_new(&mut self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Result<(), ArmError> {
         let nothing = Sample {
             at: sys::now(),
             total: 0,
@@ -204,7 +252,17 @@ impl Daemon {
             Err(why) => {
                 let removed = why.hint == Some(Hint::NoCgroup);
                 if removed && rule.is_pattern() {
+                    if let (Some(_), Some(path)) = (was, alert.cgroup()) {
+                        self.monitors.keep(&rule, path, sys::now());
+                    }
                     return Ok(());
+                }
+                if why.hint == Some(Hint::Descriptors) {
+                    self.monitors.run_short();
+                    if let (true, Some(path)) = (rule.is_pattern(), alert.cgroup()) {
+                        self.monitors.wait(&rule, path);
+                        return Ok(());
+                    }
                 }
                 let now = Failure {
                     errno: why.errno(),
@@ -263,22 +321,48 @@ impl Daemon {
     }
 
     /// Gives room to cgroups that wait, and logs what is due of lost cgroups and of
-    /// the cap; at a start or a reload, all that there is.
+    /// the cap; at a start or a reload, all that there is. Before everything was looked
+    /// at, that is unknown.
     pub(super) fn report_unarmed(&mut self, at_once: bool) {
+        self.changed |= self.monitors.give_up_places(sys::now());
         if self.changed {
-            while let Some((rule, path)) = self.monitors.admit() {
+            while let Some(alert) = self.monitors.take_short() {
                 // what can't be armed is logged with the others of its rule
-                let _ = self.arm_one(&rule, Some(&path));
+                let _ = self.try_arm(alert, None);
             }
-            self.monitors.recount(sys::now(), self.inotify_error());
-            self.stop_following();
-            self.changed = false;
+            self.share_room();
+            if self.monitors.lacks_paths() && !self.is_arming() {
+                self.look_for_all();
+            }
             self.rebuild_poll_set();
             // what was armed has to stay as the rest does; may be refused likewise
             let _ = sys::lock_memory();
         }
+        if self.is_arming() {
+            return;
+        }
+        if self.changed {
+            self.monitors.recount(sys::now(), self.inotify_error());
+            self.stop_following();
+            self.changed = false;
+        }
         self.monitors.notify(sys::now(), at_once);
         self.carry_out();
+    }
+
+    /// Arms what waits, as far as there is room for it or another share has too much.
+    fn share_room(&mut self) {
+        loop {
+            let Turnover { evicted, admitted } = self.monitors.share_room();
+            close(evicted);
+            if admitted.is_empty() {
+                return;
+            }
+            for (rule, path) in admitted {
+                // what can't be armed is logged with the others of its rule
+                let _ = self.arm_new(&rule, Some(&path));
+            }
+        }
     }
 
     /// Where a cgroup that is named has been created, nothing on the way to it

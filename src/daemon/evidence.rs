@@ -26,13 +26,14 @@ const TEXT_MAX: usize = 256 * 1024;
 const PATH_MAX: usize = 4096;
 
 /// Whether what a rule asks for could be had on this host now, for a check of the
-/// configuration.
-///
-/// # Errors
-/// The file that is absent, or is not the kernel's.
-pub fn check_evidence(rule: &Rule, roots: &Roots) -> Result<(), ArmError> {
-    match rule.asks_evidence() {
-        true => Sources::new(roots, sys::now()).check(rule),
+/// configuration: the file that is absent, or is not the kernel's, is the error. The
+/// files are read once, for the first rule that asks.
+pub fn check_evidence(roots: &Roots) -> impl FnMut(&Rule) -> Result<(), ArmError> {
+    let mut sources = None;
+    move |rule| match rule.asks_evidence() {
+        true => sources
+            .get_or_insert_with(|| Sources::new(roots, sys::now()))
+            .check(rule),
         false => Ok(()),
     }
 }

@@ -1,15 +1,23 @@
 //! SIGHUP: what is unchanged keeps its descriptor and its open episode.
 
+use super::arming::Failures;
 use super::{Daemon, close, stay_in_memory};
 use crate::options::LoadError;
 use crate::report::Report;
 use crate::sys;
 
 impl Daemon {
+    /// Puts the configuration in force. What is new is armed in the turns that follow, so
+    /// that triggers are served meanwhile; then the reload is logged.
     pub(super) fn reload(&mut self) {
+        // the one before is over, however far it was
+        self.log_reload();
         match self.source.load() {
             Ok(config) => self.config = config,
-            Err(bad) => return self.reject(&bad),
+            Err(bad) => {
+                self.reject(&bad);
+                return self.notify_ready();
+            }
         }
         let now = sys::now();
         let settings = &self.config.settings;
@@ -20,17 +28,35 @@ impl Daemon {
         self.carry_out();
         self.top.set_rules(self.config.rules.iter());
         close(self.monitors.remove_retired());
-        // what can't be armed is logged, and that is all there is to do about it
-        self.arm_missing(&mut Vec::new());
+        self.reloaded = Some(changes);
+        self.look_for_all();
+        // at once, where there is little to do
+        self.arm_some(&mut Failures::default());
+        self.finish_reload();
+    }
+
+    /// What belongs to the end of a reload, once everything is armed.
+    pub(super) fn finish_reload(&mut self) {
+        if self.reloaded.is_none() || self.is_arming() {
+            return;
+        }
         self.log_window_conflicts();
         self.report_unarmed(true);
+        self.log_reload();
+        stay_in_memory();
+        self.notify_ready();
+    }
+
+    fn log_reload(&mut self) {
+        let Some(changes) = self.reloaded.take() else {
+            return;
+        };
         self.sink.log(&Report::Reload {
             triggers: self.monitors.len(),
             added: changes.added,
             removed: changes.removed,
             failed: self.monitors.unarmed(),
         });
-        stay_in_memory();
     }
 
     /// The old configuration stays in force.

@@ -5,7 +5,9 @@
 //! Pure: `T` is an armed trigger, which nothing here touches. The daemon moves the
 //! descriptors, a replay has a model of the kernel in their place.
 
+mod index;
 mod notice;
+mod room;
 mod rules;
 mod step;
 #[cfg(test)]
@@ -22,6 +24,9 @@ use crate::pressure::Averages;
 use crate::report::{EndReason, Hint, Report};
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
+use index::{Coverage, Index, key};
+pub use room::Turnover;
+use room::{Kept, Waiting};
 use rules::RuleInForce;
 use step::{Seen, Step};
 
@@ -61,12 +66,6 @@ pub struct Unarmed {
     pub failure: Failure,
 }
 
-/// A cgroup for which a rule has no room.
-struct Waiting {
-    rule: Rc<Rule>,
-    path: Box<[u8]>,
-}
-
 /// Where an alert is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Found {
@@ -79,12 +78,21 @@ pub enum Found {
 /// Everything that is watched.
 pub struct Monitors<T> {
     rules: Vec<RuleInForce>,
+    coverage: Coverage,
+    /// The rules in the order of their addresses.
+    by_address: Index,
     /// In the order of the poll array.
     armed: Vec<Monitor<T>>,
-    unarmed: Vec<Unarmed>,
-    waiting: Vec<Waiting>,
+    /// The same in the order of their keys.
+    by_key: Index,
+    /// In the order of their keys.
+    unarmed: Vec<Box<Unarmed>>,
+    waiting: Waiting,
+    kept: Kept,
     /// Triggers on cgroups, at most.
     max: usize,
+    /// How many triggers there are descriptors for, once they have run short.
+    descriptors: Option<usize>,
     /// Lines per rule and hour.
     lines: Option<u32>,
     ids: Ids,
@@ -99,10 +107,15 @@ impl<T> Monitors<T> {
     pub fn new(ids: Ids, fallback: FallbackPoll) -> Monitors<T> {
         Monitors {
             rules: Vec::new(),
+            coverage: Coverage::default(),
+            by_address: Index::default(),
             armed: Vec::new(),
+            by_key: Index::default(),
             unarmed: Vec::new(),
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
+            kept: Kept::default(),
             max: 0,
+            descriptors: None,
             lines: None,
             ids,
             fallback,
@@ -134,7 +147,7 @@ impl<T> Monitors<T> {
     }
 
     /// The rules in force.
-    pub fn rules(&self) -> impl Iterator<Item = &Rc<Rule>> {
+    pub fn rules(&self) -> impl DoubleEndedIterator<Item = &Rc<Rule>> {
         self.rules.iter().map(|rule| &rule.rule)
     }
 
@@ -169,14 +182,14 @@ impl<T> Monitors<T> {
 
     /// Where a rule's alert for a scope is.
     pub fn find(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Option<Found> {
+        let wanted = (Rc::as_ptr(rule), cgroup);
         let armed = self
-            .armed
-            .iter()
-            .position(|monitor| monitor.alert.is_of(rule, cgroup));
+            .by_key
+            .find(|at| key(&self.armed[at].alert).cmp(&wanted));
         let unarmed = || {
             self.unarmed
-                .iter()
-                .position(|other| other.alert.is_of(rule, cgroup))
+                .binary_search_by(|other| key(&other.alert).cmp(&wanted))
+                .ok()
         };
         armed
             .map(Found::Armed)
@@ -185,7 +198,11 @@ impl<T> Monitors<T> {
 
     /// The rules that cover a cgroup.
     pub fn covering(&self, path: &[u8]) -> Vec<Rc<Rule>> {
-        self.rules()
+        let named = self.coverage.naming(path);
+        let mut at: Vec<usize> = named.chain(self.coverage.patterns()).collect();
+        at.sort_unstable();
+        at.iter()
+            .map(|at| &self.rules[*at].rule)
             .filter(|rule| rule.covers(path))
             .cloned()
             .collect()
@@ -194,25 +211,50 @@ impl<T> Monitors<T> {
     /// Whether a cgroup can appear below this path that is to be armed. One that is
     /// named and armed is not waited for: its own trigger shows its end.
     pub fn reach_below(&self, path: &[u8]) -> bool {
-        let waits = |rule: &Rc<Rule>| rule.is_pattern() || self.first_unarmed(rule).is_some();
-        self.rules()
-            .any(|rule| rule.reaches_below(path) && waits(rule))
+        let rule = |at: usize| &self.rules[at].rule;
+        let reaches = |at| rule(at).reaches_below(path);
+        let waits = |at| self.first_unarmed(rule(at)).is_some();
+        self.coverage.patterns().any(reaches) || self.coverage.naming_below(path).any(waits)
     }
 
-    /// Whether one more trigger is within the cap.
-    pub fn has_room(&self) -> bool {
-        self.on_cgroups() < self.max
+    /// No descriptor is left for one more trigger than are armed now. The next is tried
+    /// when one of these has been disarmed, or after a reload.
+    pub fn run_short(&mut self) {
+        self.descriptors = Some(self.armed.len());
     }
 
-    /// One that is not armed keeps its place.
+    fn is_short(&self) -> bool {
+        self.descriptors
+            .is_some_and(|most| self.armed.len() >= most)
+    }
+
+    /// An alert that only lacks a descriptor, if one may be left.
+    pub fn take_short(&mut self) -> Option<Alert> {
+        if self.descriptors.is_none() || self.is_short() {
+            return None;
+        }
+        let lacks = |one: &Box<Unarmed>| one.failure.hint == Some(Hint::Descriptors);
+        let index = self.unarmed.iter().position(lacks)?;
+        Some(self.take_unarmed(index))
+    }
+
+    /// One that is not armed keeps its place. Each rule for the whole system has one
+    /// alert, armed or not.
     fn on_cgroups(&self) -> usize {
-        let armed = self.armed.iter().map(|monitor| &monitor.alert);
-        let all = armed.chain(self.unarmed.iter().map(|unarmed| &unarmed.alert));
-        all.filter(|alert| alert.cgroup().is_some()).count()
+        let all = self.armed.len() + self.unarmed.len();
+        all.saturating_sub(self.coverage.whole)
     }
 
     /// Adds what was armed.
     pub fn arm(&mut self, alert: Alert, trigger: T) {
+        if let Some(path) = alert.cgroup() {
+            self.waiting.remove(alert.rule(), path);
+        }
+        let (armed, wanted) = (&self.armed, key(&alert));
+        let slot = self.by_key.slot(|at| key(&armed[at].alert).cmp(&wanted));
+        debug_assert!(slot.is_err(), "armed twice: {wanted:?}");
+        let (Ok(slot) | Err(slot)) = slot;
+        self.by_key.insert(slot, armed.len());
         self.armed.push(Monitor {
             alert,
             trigger,
@@ -223,65 +265,61 @@ impl<T> Monitors<T> {
 
     /// Adds what could not be.
     pub fn add_unarmed(&mut self, alert: Alert, failure: Failure) {
-        self.unarmed.push(Unarmed { alert, failure });
+        let wanted = key(&alert);
+        let slot = |other: &Box<Unarmed>| key(&other.alert).cmp(&wanted);
+        let (Ok(slot) | Err(slot)) = self.unarmed.binary_search_by(slot);
+        let unarmed = Box::new(Unarmed { alert, failure });
+        self.unarmed.insert(slot, unarmed);
     }
 
     /// Takes one out, to arm it.
     pub fn take_unarmed(&mut self, index: usize) -> Alert {
-        self.unarmed.swap_remove(index).alert
+        self.unarmed.remove(index).alert
     }
 
     /// Takes all of them out.
-    pub fn take_all_unarmed(&mut self) -> Vec<Unarmed> {
+    pub fn take_all_unarmed(&mut self) -> Vec<Box<Unarmed>> {
         std::mem::take(&mut self.unarmed)
     }
 
     /// Takes a monitor out, its episode being closed; the last one gets its place.
     pub fn disarm(&mut self, index: usize) -> (Alert, T) {
+        let armed = &self.armed;
+        let slot = |wanted: usize| {
+            let wanted = key(&armed[wanted].alert);
+            self.by_key.slot(|at| key(&armed[at].alert).cmp(&wanted))
+        };
+        let (of_this, of_last) = (slot(index), slot(armed.len() - 1));
+        if let (Ok(of_this), Ok(of_last)) = (of_this, of_last) {
+            self.by_key.set(of_last, index);
+            self.by_key.remove(of_this);
+        }
         let Monitor { alert, trigger, .. } = self.armed.swap_remove(index);
         (alert, trigger)
     }
 
     /// Takes all triggers out, to close them.
     pub fn take_triggers(&mut self) -> Vec<T> {
+        self.by_key = Index::default();
         let armed = std::mem::take(&mut self.armed);
         armed.into_iter().map(|monitor| monitor.trigger).collect()
-    }
-
-    /// Sets a cgroup aside until there is room.
-    pub fn wait(&mut self, rule: &Rc<Rule>, path: &[u8]) {
-        let known = |waiting: &Waiting| Rc::ptr_eq(&waiting.rule, rule) && *waiting.path == *path;
-        if !self.waiting.iter().any(known) {
-            self.waiting.push(Waiting {
-                rule: Rc::clone(rule),
-                path: path.into(),
-            });
-        }
-    }
-
-    /// No cgroup is known to wait: the tree is scanned anew.
-    pub fn forget_waiting(&mut self) {
-        self.waiting.clear();
-    }
-
-    /// The one that has waited longest, if there is room.
-    pub fn admit(&mut self) -> Option<(Rc<Rule>, Box<[u8]>)> {
-        if self.waiting.is_empty() || !self.has_room() {
-            return None;
-        }
-        let Waiting { rule, path } = self.waiting.remove(0);
-        Some((rule, path))
     }
 
     /// A cgroup was removed: no pattern has anything to do with it any more. Whether
     /// one had.
     pub fn forget(&mut self, path: &[u8]) -> bool {
-        let before = self.waiting.len() + self.unarmed.len();
-        self.waiting.retain(|waiting| *waiting.path != *path);
-        self.unarmed.retain(|Unarmed { alert, .. }| {
-            alert.cgroup() != Some(path) || !alert.rule().is_pattern()
-        });
-        self.waiting.len() + self.unarmed.len() < before
+        let mut had = false;
+        for rule in self.covering(path).iter().filter(|rule| rule.is_pattern()) {
+            match self.find(rule, Some(path)) {
+                Some(Found::Armed(_)) => {}
+                Some(Found::Unarmed(index)) => {
+                    self.unarmed.remove(index);
+                    had = true;
+                }
+                None => had |= self.waiting.forget(rule, path),
+            }
+        }
+        had
     }
 
     /// After what is watched has changed: counts anew what each rule has lost and what
@@ -289,15 +327,13 @@ impl<T> Monitors<T> {
     /// patterns have lost what they can't see, and the tree is scanned now and then.
     pub fn recount(&mut self, now: Moment, inotify_error: Option<Failure>) {
         self.inotify_error = inotify_error;
-        for RuleInForce {
-            rule, lost, capped, ..
-        } in &mut self.rules
-        {
-            let of_rule = |unarmed: &&Unarmed| Rc::ptr_eq(unarmed.alert.rule(), rule);
-            let count = self.unarmed.iter().filter(of_rule).count();
+        for at in 0..self.rules.len() {
+            let rule = &self.rules[at].rule;
+            let (lost, capped) = (self.unarmed_of(rule).len(), self.waiting.of(rule));
             let unseen = usize::from(inotify_error.is_some() && rule.is_pattern());
-            lost.set(now, count.max(unseen));
-            capped.set(now, waiting_of(&self.waiting, rule));
+            let rule = &mut self.rules[at];
+            rule.lost.set(now, lost.max(unseen));
+            rule.capped.set(now, capped);
         }
         let unprivileged = self
             .armed
@@ -307,10 +343,16 @@ impl<T> Monitors<T> {
             .set_needed(now, unprivileged, inotify_error.is_some());
     }
 
+    fn unarmed_of(&self, rule: &Rc<Rule>) -> &[Box<Unarmed>] {
+        let of = |other: &Unarmed| Rc::as_ptr(other.alert.rule());
+        let rule = Rc::as_ptr(rule);
+        let from = self.unarmed.partition_point(|other| of(other) < rule);
+        let rest = &self.unarmed[from..];
+        &rest[..rest.partition_point(|other| of(other) == rule)]
+    }
+
     fn first_unarmed(&self, rule: &Rc<Rule>) -> Option<&Unarmed> {
-        self.unarmed
-            .iter()
-            .find(|unarmed| Rc::ptr_eq(unarmed.alert.rule(), rule))
+        self.unarmed_of(rule).first().map(|unarmed| &**unarmed)
     }
 
     /// When there is something to do.
@@ -329,6 +371,7 @@ impl<T> Monitors<T> {
         episodes
             .chain(rules.flatten())
             .chain(self.fallback.deadlines())
+            .chain(self.place_deadline())
             .min()
     }
 
@@ -336,24 +379,20 @@ impl<T> Monitors<T> {
     /// pattern, the quiet cgroups are one line.
     pub fn status(&self, read: &dyn Fn(&T) -> Option<Averages>, log: &mut dyn FnMut(&Report<'_>)) {
         for rule in self.rules() {
-            let of_rule = |alert: &Alert| Rc::ptr_eq(alert.rule(), rule);
+            let wanted = Rc::as_ptr(rule);
+            let of_rule = |at: usize| Rc::as_ptr(self.armed[at].alert.rule()).cmp(&wanted);
             let mut quiet = 0;
-            for Monitor { alert, trigger, .. } in &self.armed {
-                if !of_rule(alert) {
-                    continue;
-                }
+            for at in self.by_key.all(of_rule) {
+                let Monitor { alert, trigger, .. } = &self.armed[at];
                 match rule.is_pattern() && alert.is_quiet() {
                     true => quiet += 1,
                     false => log(&alert.status(read(trigger))),
                 }
             }
-            let lost = self
-                .unarmed
-                .iter()
-                .filter(|unarmed| of_rule(&unarmed.alert));
+            let lost = self.unarmed_of(rule).iter();
             lost.for_each(|unarmed| log(&unarmed.alert.status(None)));
             if rule.is_pattern() {
-                let capped = waiting_of(&self.waiting, rule);
+                let capped = self.waiting.of(rule);
                 log(&Report::Tally {
                     rule,
                     quiet,
@@ -372,12 +411,7 @@ impl<T> Monitors<T> {
         reason: EndReason,
     ) -> Option<Report<'_>> {
         let alert = &mut self.armed[index].alert;
-        let limit = rules::limit_of(&mut self.rules, alert.rule())?;
+        let limit = rules::limit_of(&mut self.rules, &self.by_address, alert.rule())?;
         alert.close(at, averages, reason, limit)
     }
-}
-
-fn waiting_of(waiting: &[Waiting], rule: &Rc<Rule>) -> usize {
-    let of_rule = |waiting: &&Waiting| Rc::ptr_eq(&waiting.rule, rule);
-    waiting.iter().filter(of_rule).count()
 }

@@ -1,9 +1,12 @@
 //! The rules in force, and what each may still log.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::index::{Coverage, Index, key};
 use super::notice::Notice;
-use super::{Monitor, Monitors, Unarmed};
+use super::room::Kept;
+use super::{Monitor, Monitors};
 use crate::alert::{Alert, RateLimit};
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
@@ -37,7 +40,7 @@ pub struct Reloaded {
 }
 
 impl RuleInForce {
-    fn new(rule: &Rule, lines: Option<u32>, now: Moment) -> RuleInForce {
+    pub fn new(rule: &Rule, lines: Option<u32>, now: Moment) -> RuleInForce {
         RuleInForce {
             rule: Rc::new(rule.clone()),
             limit: RateLimit::new(lines, now),
@@ -59,46 +62,67 @@ impl<T> Monitors<T> {
         lines: Option<u32>,
         now: Moment,
     ) -> Reloaded {
-        let mut before = std::mem::take(&mut self.rules);
-        let mut added = 0;
+        let before = std::mem::take(&mut self.rules).into_iter();
+        let mut before: BTreeMap<String, RuleInForce> = before
+            .map(|known| (known.rule.name.clone(), known))
+            .collect();
+        let (mut added, mut retired) = (0, Vec::new());
         for rule in rules {
-            let known = before.iter().position(|other| *other.rule == *rule);
-            self.rules.push(match known {
-                Some(at) => before.swap_remove(at),
-                None => {
+            match before.remove(&rule.name) {
+                Some(known) if *known.rule == *rule => self.rules.push(known),
+                other => {
+                    retired.extend(other);
                     added += 1;
-                    RuleInForce::new(rule, lines, now)
+                    self.rules.push(RuleInForce::new(rule, lines, now));
                 }
-            });
+            }
         }
+        retired.extend(before.into_values());
         if lines != self.lines {
             self.rules
                 .iter_mut()
                 .for_each(|rule| rule.limit.set(lines, now));
         }
         (self.max, self.lines) = (max, lines);
-        let removed = before.len();
+        // the limit may be another
+        self.descriptors = None;
+        let removed = retired.len();
         // what waits is found again by a look at the tree
-        self.waiting.clear();
+        self.forget_waiting();
+        self.kept = Kept::default();
+        self.coverage = Coverage::of(&self.rules);
         self.hand_over();
         self.rules
-            .extend(before.into_iter().map(|rule| RuleInForce {
+            .extend(retired.into_iter().map(|rule| RuleInForce {
                 retiring: true,
                 ..rule
             }));
+        self.index();
         self.retire_surplus();
         Reloaded { added, removed }
     }
 
+    /// After the rules, or the rules of alerts, have changed.
+    fn index(&mut self) {
+        let address = |at: usize| Rc::as_ptr(&self.rules[at].rule);
+        self.by_address = Index::of(self.rules.len(), |a, b| address(a).cmp(&address(b)));
+        let of = |at: usize| key(&self.armed[at].alert);
+        self.by_key = Index::of(self.armed.len(), |a, b| of(a).cmp(&of(b)));
+        self.unarmed
+            .sort_unstable_by(|a, b| key(&a.alert).cmp(&key(&b.alert)));
+    }
+
     /// Gives what is watched to the rules that cover it now.
     fn hand_over(&mut self) {
-        let rules = &self.rules;
+        let rules = self.rules.iter().map(|RuleInForce { rule, .. }| rule);
+        let rules: BTreeMap<&str, &Rc<Rule>> =
+            rules.map(|rule| (rule.name.as_str(), rule)).collect();
         let inherited = |alert: &mut Alert| {
-            let heir = rules.iter().find(|heir| alert.can_be_of(&heir.rule));
-            heir.map(|heir| alert.set_rule(&heir.rule)).is_some()
+            let heir = rules.get(alert.rule().name.as_str());
+            let heir = heir.filter(|heir| alert.can_be_of(heir));
+            heir.map(|heir| alert.set_rule(heir)).is_some()
         };
-        self.unarmed
-            .retain_mut(|Unarmed { alert, .. }| inherited(alert));
+        self.unarmed.retain_mut(|other| inherited(&mut other.alert));
         for Monitor {
             alert, retiring, ..
         } in &mut self.armed
@@ -130,6 +154,7 @@ impl<T> Monitors<T> {
             .into_iter()
             .partition(|monitor| monitor.retiring);
         self.armed = armed;
+        self.index();
         let retired: Vec<Monitor<T>> = retired;
         retired.into_iter().map(|monitor| monitor.trigger).collect()
     }
@@ -138,8 +163,10 @@ impl<T> Monitors<T> {
 /// The rate limit of a rule in force.
 pub(super) fn limit_of<'a>(
     rules: &'a mut [RuleInForce],
+    by_address: &Index,
     rule: &Rc<Rule>,
 ) -> Option<&'a mut RateLimit> {
-    let found = rules.iter_mut().find(|other| Rc::ptr_eq(&other.rule, rule));
-    found.map(|rule| &mut rule.limit)
+    let wanted = Rc::as_ptr(rule);
+    let at = by_address.find(|at| Rc::as_ptr(&rules[at].rule).cmp(&wanted))?;
+    Some(&mut rules[at].limit)
 }

@@ -16,7 +16,7 @@
 use super::rules::{RuleInForce, limit_of};
 use super::{Failure, Monitors};
 use crate::alert::{Reading, Suppressed, Wake};
-use crate::report::{EndReason, Report};
+use crate::report::{EndReason, Hint, Report};
 use crate::time::Moment;
 
 /// What poll(2) saw of a trigger.
@@ -151,7 +151,14 @@ impl<T> Monitors<T> {
             Due::Lost(at, count) => Task::Log(self.lost(at, count)),
             Due::Capped(at, count) => {
                 let (rule, max) = (&self.rules[at].rule, self.max);
-                Task::Log(Report::Capped { rule, count, max })
+                let short = self.is_short() && count > 0;
+                let hint = short.then_some(Hint::Descriptors);
+                Task::Log(Report::Capped {
+                    rule,
+                    count,
+                    max,
+                    hint,
+                })
             }
         })
     }
@@ -159,7 +166,7 @@ impl<T> Monitors<T> {
     /// Takes what was read for a task; what there is to log of it.
     pub fn take(&mut self, index: usize, wake: Wake, reading: Reading) -> Option<Report<'_>> {
         let alert = &mut self.armed[index].alert;
-        let limit = limit_of(&mut self.rules, alert.rule())?;
+        let limit = limit_of(&mut self.rules, &self.by_address, alert.rule())?;
         alert.take(wake, reading, limit, &mut self.ids)
     }
 

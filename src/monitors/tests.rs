@@ -1,3 +1,6 @@
+mod limit;
+mod room;
+
 use super::*;
 use crate::alert::{FallbackPoll, Ids, Reading, Wake};
 use crate::episode::{Phase, Sample};
@@ -30,7 +33,8 @@ fn monitors(max: usize, rules: &[&str]) -> Monitors<u32> {
 /// As the daemon does, with the path's length for a trigger.
 fn created(monitors: &mut Monitors<u32>, path: &[u8]) {
     for rule in monitors.covering(path) {
-        if rule.is_pattern() && !monitors.has_room() {
+        let kept = monitors.take_place(&rule, path);
+        if rule.is_pattern() && !kept && !monitors.has_room() {
             monitors.wait(&rule, path);
             continue;
         }
@@ -95,19 +99,20 @@ fn at(seconds: u64) -> Moment {
 }
 
 #[test]
-fn the_longest_waiting_gets_the_room_and_a_named_cgroup_needs_none() {
+fn what_waits_gets_the_room_and_a_named_cgroup_needs_none() {
     let rules = ["io full 1%/2s cgroup=/* name=p", "io full 1%/2s cgroup=/z"];
     let mut monitors = monitors(2, &rules);
     for path in [&b"/a"[..], b"/b", b"/c", b"/d", b"/z"] {
         created(&mut monitors, path);
     }
     assert_eq!(paths(&monitors), ["p/a", "p/b", "io-full/z"]);
-    assert!(monitors.admit().is_none());
+    assert!(monitors.share_room().admitted.is_empty());
     assert!(monitors.forget(b"/c") && !monitors.forget(b"/c"));
     monitors.disarm(0);
     monitors.disarm(0);
-    let (_, path) = monitors.admit().unwrap();
-    assert_eq!(*path, *b"/d");
+    let admitted = monitors.share_room().admitted;
+    let admitted: Vec<_> = admitted.iter().map(|(_, path)| &**path).collect();
+    assert_eq!(admitted, [b"/d"]);
 }
 
 #[test]
@@ -311,66 +316,6 @@ fn quiet_counters_are_read_now_and_then_where_events_can_be_stolen() {
     monitors.wake(at(30));
     assert_eq!(tasks(&mut monitors), ["Checked 0"]);
     assert_eq!(monitors.deadline(), Some(at(60)));
-}
-
-#[test]
-fn the_noise_of_one_rule_silences_no_other() {
-    let mut monitors = empty(Micros::secs(3600));
-    let rules = [
-        rule("io full 10%/2s for=0 clear=0 name=noisy"),
-        rule("memory full 10%/2s for=0 clear=0 name=other"),
-    ];
-    monitors.set_rules(&rules, 9, Some(2), NOW);
-    armed(&mut monitors, true);
-    let mut events = Vec::new();
-    for round in 0..3 {
-        let seconds = 10 * round;
-        events.extend(take(
-            &mut monitors,
-            Wake::Crossed,
-            seconds + 1,
-            (2 * round + 1) * 900_000,
-        ));
-        events.extend(take(
-            &mut monitors,
-            Wake::Expired,
-            seconds + 3,
-            (2 * round + 1) * 900_000,
-        ));
-    }
-    assert_eq!(events, ["begin", "end"]);
-    let averages = Averages {
-        total: 900_000,
-        ..Averages::default()
-    };
-    let reading = Reading {
-        at: at(31),
-        averages,
-        evidence: Evidence::None,
-    };
-    let other = monitors.take(1, Wake::Crossed, reading);
-    assert_eq!(other.map(|report| report.heading().event), Some("begin"));
-    monitors.wake(at(3600 + 13));
-    let rest = tasks(&mut monitors);
-    assert_eq!(rest, ["Expired 1", "suppressed"]);
-}
-
-#[test]
-fn the_end_sums_up_what_was_suppressed() {
-    let mut monitors = empty(Micros::secs(3600));
-    monitors.set_rules(&[rule("io full 10%/2s for=0 clear=0")], 9, Some(2), NOW);
-    armed(&mut monitors, true);
-    for (wake, seconds, total) in [
-        (Wake::Crossed, 1, 900_000),
-        (Wake::Expired, 3, 900_000),
-        (Wake::Crossed, 11, 1_800_000),
-        (Wake::Expired, 13, 1_800_000),
-    ] {
-        take(&mut monitors, wake, seconds, total);
-    }
-    monitors.stop(at(20));
-    assert_eq!(tasks(&mut monitors), ["close 0 stop", "suppressed"]);
-    assert_eq!(tasks(&mut monitors), [""; 0]);
 }
 
 #[test]

@@ -154,3 +154,19 @@ fn globs_agree_with_the_obvious_way() {
         }
     }
 }
+
+#[test]
+fn the_first_wildcard_names_the_share() {
+    for (pattern, path, share) in [
+        ("/user.slice/**", "/user.slice/a/b/c", "/user.slice/a"),
+        ("/user.slice/**", "/user.slice/a", "/user.slice/a"),
+        ("/user.slice/u*/x", "/user.slice/u1/x", "/user.slice/u1"),
+        ("/**/x", "/a/b/x", "/a"),
+        ("*.service", "/system.slice/a.service", "/system.slice"),
+        ("/a/b", "/a/b", "/a/b"),
+        ("/*", "/", "/"),
+    ] {
+        let pattern = Pattern::parse(pattern.as_bytes()).unwrap();
+        assert_eq!(pattern.share(path.as_bytes()), share.as_bytes(), "{path}");
+    }
+}

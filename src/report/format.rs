@@ -69,10 +69,18 @@ impl Report<'_> {
                 identity(line, rule);
                 scope(line, rule.scope());
             }
-            Report::Capped { rule, count, max } => {
+            Report::Capped {
+                rule,
+                count,
+                max,
+                hint,
+            } => {
                 identity(line, rule);
                 line.number("count", count as u64);
                 line.number("max_triggers", max as u64);
+                if let Some(hint) = hint {
+                    line.word("hint", hint.token());
+                }
                 scope(line, rule.scope());
             }
             _ => {}

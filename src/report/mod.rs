@@ -118,6 +118,8 @@ pub enum Report<'a> {
         count: usize,
         /// The cap.
         max: usize,
+        /// What is short, if it isn't the cap.
+        hint: Option<Hint>,
     },
     /// The configuration was read again and is in force.
     Reload {

@@ -252,13 +252,20 @@ fn what_is_said_of_a_pattern() {
         "trigger lost: event=lost level=err rule=svc res=io kind=full errno=EMFILE \
          hint=descriptors cgroup=/a%20b/x.service count=7"
     );
-    let (count, max) = (12, 256);
-    let rule = &rule;
-    assert_eq!(
-        written(Report::Capped { rule, count, max }),
-        "cgroups left out: event=capped level=warning rule=svc res=io kind=full count=12 \
-         max_triggers=256 cgroup=/a%20b/*.service"
-    );
+    let (rule, count, max) = (&rule, 12, 256);
+    for (hint, token) in [(None, ""), (Some(Hint::Descriptors), " hint=descriptors")] {
+        let capped = Report::Capped {
+            rule,
+            count,
+            max,
+            hint,
+        };
+        let expected = format!(
+            "cgroups left out: event=capped level=warning rule=svc res=io kind=full count=12 \
+             max_triggers=256{token} cgroup=/a%20b/*.service"
+        );
+        assert_eq!(written(capped), expected);
+    }
     let (quiet, capped) = (5, 12);
     let tally = Report::Tally {
         rule,

@@ -32,6 +32,8 @@ pub enum Hint {
     Descriptors,
     /// No inotify watches are left.
     Inotify,
+    /// More directories than `max_triggers` allows to watch.
+    MaxTriggers,
     /// The counters that the rule asks for can't be read.
     NoEvidence,
 }
@@ -54,6 +56,7 @@ impl Hint {
             Hint::Namespace => "namespace_root",
             Hint::Descriptors => "descriptors",
             Hint::Inotify => "inotify",
+            Hint::MaxTriggers => "max_triggers",
             Hint::NoEvidence => "no_evidence",
         }
     }
@@ -94,6 +97,7 @@ impl Hint {
             Hint::Namespace => "a cgroup namespace can't watch its root: name a cgroup below it",
             Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
             Hint::Inotify => "new cgroups are noticed late: raise fs.inotify.max_user_watches",
+            Hint::MaxTriggers => "new cgroups are noticed late: raise max_triggers",
             Hint::NoEvidence => {
                 "a key of the rule needs this file: unset ProcSubset=pid, or bind it there"
             }

@@ -112,7 +112,7 @@ impl Rule {
     /// Whether it watches all cgroups that match a pattern, rather than one.
     pub fn is_pattern(&self) -> bool {
         let pattern = self.cgroup.as_ref();
-        pattern.is_some_and(|pattern| pattern.plain().is_none())
+        pattern.is_some_and(Pattern::is_wild)
     }
 
     /// Whether the kernel accepts its window without CAP_SYS_RESOURCE.
@@ -139,14 +139,6 @@ impl Rule {
     pub fn reaches_below(&self, path: &[u8]) -> bool {
         let pattern = self.cgroup.as_ref();
         pattern.is_some_and(|pattern| pattern.reaches_below(path))
-    }
-
-    /// Whether one cgroup, or the whole system, may be watched by both.
-    pub fn meets(&self, other: &Rule) -> bool {
-        let covered =
-            |one: &Rule, path: Option<Vec<u8>>| path.is_some_and(|path| one.covers(&path));
-        let plain = |rule: &Rule| rule.cgroup.as_ref().and_then(Pattern::plain);
-        self.cgroup == other.cgroup || covered(self, plain(other)) || covered(other, plain(self))
     }
 
     /// Whether the other rule differs at most in the cgroups that it watches, so that

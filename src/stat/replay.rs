@@ -226,23 +226,30 @@ impl<S: Source> Replay<S> {
 
     /// Arms a rule for the whole system or one cgroup, unless it is.
     fn arm_one(&mut self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) {
-        let nothing = Sample {
-            at: self.now,
-            total: 0,
-        };
-        let new = || Alert::new(Rc::clone(rule), cgroup, nothing, false);
         let alert = match self.monitors.find(rule, cgroup) {
             Some(Found::Armed(_)) => return,
             Some(Found::Unarmed(index)) => self.monitors.take_unarmed(index),
-            None => new(),
+            None => self.new_alert(rule, cgroup),
         };
         self.changed = true;
         match cgroup {
-            Some(path) if rule.is_pattern() && !self.monitors.has_room() => {
+            Some(path)
+                if rule.is_pattern()
+                    && !self.monitors.take_place(rule, path)
+                    && !self.monitors.has_room() =>
+            {
                 self.monitors.wait(rule, path);
             }
             _ => self.try_arm(alert),
         }
+    }
+
+    fn new_alert(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Alert {
+        let nothing = Sample {
+            at: self.now,
+            total: 0,
+        };
+        Alert::new(Rc::clone(rule), cgroup, nothing, false)
     }
 
     /// A cgroup that a pattern matched and that is gone is nobody's any more.
@@ -272,7 +279,14 @@ impl<S: Source> Replay<S> {
         end.iter().for_each(|report| log(self.now, report));
         let (alert, _) = self.monitors.disarm(index);
         match alert.rule().is_pattern() {
-            true => self.try_arm(alert),
+            true => {
+                let (rule, path) = (Rc::clone(alert.rule()), alert.cgroup().map(Box::from));
+                self.try_arm(alert);
+                let path: Option<Box<[u8]>> = path;
+                if let (None, Some(path)) = (self.monitors.find(&rule, path.as_deref()), path) {
+                    self.monitors.keep(&rule, &path, self.now);
+                }
+            }
             false => {
                 let failure = Failure { errno, hint: None };
                 self.monitors.add_unarmed(alert, failure);
@@ -282,9 +296,16 @@ impl<S: Source> Replay<S> {
 
     /// Gives room to cgroups that wait, and logs what is due of those that are not armed.
     fn report_unarmed(&mut self, at_once: bool, log: &mut Log<'_>) {
+        self.changed |= self.monitors.give_up_places(self.now);
         if self.changed {
-            while let Some((rule, path)) = self.monitors.admit() {
-                self.arm_one(&rule, Some(&path));
+            loop {
+                let admitted = self.monitors.share_room().admitted;
+                if admitted.is_empty() {
+                    break;
+                }
+                for (rule, path) in admitted {
+                    self.try_arm(self.new_alert(&rule, Some(&path)));
+                }
             }
             self.monitors.recount(self.now, None);
             self.changed = false;

@@ -2,7 +2,7 @@
 //! close descriptors.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use super::cerr;
 
@@ -35,6 +35,24 @@ pub fn raise_descriptor_limit() {
             libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
         }
     }
+}
+
+/// Descriptors that triggers leave free: for outputs that are opened again, the
+/// configuration, inotify, the search for the most-stalled cgroup, and evidence.
+const RESERVE: u64 = 10;
+
+/// Whether fewer descriptors than the reserve are left below this one, which was just
+/// opened: open(2) takes the lowest free number. Of a limit under 30 the reserve is a
+/// third, so that something is watched at all.
+pub fn is_in_reserve(fd: BorrowedFd<'_>) -> bool {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is valid for writing.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let reserve = RESERVE.min(limit.rlim_cur / 3);
+    got == 0 && fd.as_raw_fd() as u64 >= limit.rlim_cur - reserve
 }
 
 /// So many descriptors are closed one after the other.

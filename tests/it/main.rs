@@ -2,6 +2,7 @@
 //! is counted as ignored; with PSILOGD_TEST_NO_SKIP set (in CI) it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
 mod cgroups;
 mod cli;
 mod config;
@@ -23,6 +24,7 @@ fn main() {
     // they wait, they don't compute
     args.test_threads = args.test_threads.or(Some(8));
     let trials: Vec<Trial> = [
+        bounds::trials(),
         cgroups::trials(),
         cli::trials(),
         config::trials(),

@@ -179,7 +179,12 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         reports.push(Report::Restored(rule));
         for count in [0, usize::MAX] {
             let max = usize::MAX;
-            reports.push(Report::Capped { rule, count, max });
+            reports.push(Report::Capped {
+                rule,
+                count,
+                max,
+                hint: Some(Hint::Descriptors),
+            });
         }
         reports.push(Report::Tally {
             rule,

@@ -11,6 +11,7 @@ struct Host {
     root: PathBuf,
     tree: Tree,
     pattern: Pattern,
+    most: usize,
 }
 
 impl Host {
@@ -26,19 +27,28 @@ impl Host {
             tree: Tree::new(&root),
             root,
             pattern: Pattern::parse(pattern.as_bytes()).unwrap(),
+            most: 99,
         }
     }
 
     fn scan(&mut self) -> Vec<String> {
         let pattern = &self.pattern;
-        let found = self.tree.scan(&|path| pattern.reaches_below(path));
-        self.matching(found)
+        self.tree
+            .scan(self.most, &|path| pattern.reaches_below(path));
+        self.explore(Vec::new())
+    }
+
+    fn explore(&mut self, mut changes: Vec<Change>) -> Vec<String> {
+        let pattern = &self.pattern;
+        while self.tree.is_exploring() {
+            changes.extend(self.tree.explore(3, &|path| pattern.reaches_below(path)));
+        }
+        self.matching(changes)
     }
 
     fn take(&mut self) -> Vec<String> {
-        let pattern = &self.pattern;
-        let changes = self.tree.take(&|path| pattern.reaches_below(path));
-        self.matching(changes)
+        let changes = self.tree.take();
+        self.explore(changes)
     }
 
     /// The changes of matching cgroups: + for created, - for removed.
@@ -61,9 +71,9 @@ impl Host {
     }
 
     fn watches(&self) -> Vec<String> {
-        let watches = self.tree.watches.iter();
-        watches
-            .map(|watch| String::from_utf8_lossy(&watch.path).into_owned())
+        let paths = self.tree.watches.wds.keys();
+        paths
+            .map(|path| String::from_utf8_lossy(path).into_owned())
             .collect()
     }
 
@@ -194,7 +204,8 @@ fn the_way_to_a_path_is_followed_as_far_as_it_is_there() {
 #[test]
 fn a_missing_mount_is_an_inotify_error() {
     let mut tree = Tree::new(Path::new("/nonexistent"));
-    assert!(tree.scan(&|_| true).is_empty());
+    tree.scan(9, &|_| true);
+    assert!(tree.explore(1, &|_| true).is_empty());
     assert_eq!(tree.inotify_error(), Some(libc::ENOENT));
     let mut tree = Tree::new(Path::new("/nonexistent"));
     tree.follow(b"/a");
@@ -234,4 +245,28 @@ fn cut_events_are_none() {
     for bytes in [&[][..], &[0; 15], &[255; 16], &[255; 64]] {
         assert!(Event::first(bytes).is_none());
     }
+}
+
+/// Whatever others create, so many directories are watched, those near the root first;
+/// those beyond are passed over, and that shows.
+#[test]
+fn what_is_watched_is_bounded() {
+    let deep = (0..10).map(|n| format!("a/{n}/deep")).collect::<Vec<_>>();
+    let mut directories: Vec<&str> = deep.iter().map(String::as_str).collect();
+    directories.push("b");
+    let mut host = Host::new("/**", &directories);
+    host.most = 5;
+    host.scan();
+    assert_eq!(host.count_watches(), 5);
+    assert!(host.watches().starts_with(&["/".into(), "/a".into()]));
+    assert!(host.watches().contains(&"/b".into()));
+    assert!(host.tree.is_partial());
+    fs::create_dir_all(host.root.join("new/x/y")).unwrap();
+    assert_eq!(host.take(), ["+/new", "+/new/x", "+/new/x/y"]);
+    assert_eq!(host.count_watches(), 5);
+    // where there is room for all
+    host.most = 99;
+    assert_eq!(host.scan().len(), 1 + 10 + 10 + 1 + 3);
+    assert!(!host.tree.is_partial());
+    assert_eq!(host.count_watches(), 26);
 }

@@ -189,7 +189,7 @@ fn a_rule_that_asks_for_what_cannot_be_read_is_refused() {
     ]
     .map(|(name, text)| (name, Rule::parse(text.split(' ')).unwrap()));
     let found = |rule: &Rule| {
-        let why = check_evidence(rule, &files.roots()).err()?;
+        let why = check_evidence(&files.roots())(rule).err()?;
         let text = why.to_string();
         let (path, rest) = text.split_once(": ").unwrap();
         let (what, _) = rest
@@ -214,7 +214,7 @@ fn a_rule_that_asks_for_what_cannot_be_read_is_refused() {
     }
     // what asks for nothing needs no file
     for resource in ["memory", "io", "cpu", "irq"] {
-        assert!(check_evidence(&rule(resource), &files.roots()).is_ok());
+        assert!(check_evidence(&files.roots())(&rule(resource)).is_ok());
     }
 }
 

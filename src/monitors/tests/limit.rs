@@ -1,0 +1,108 @@
+//! What a rule may write, and what it may not.
+
+use super::*;
+
+#[test]
+fn the_noise_of_one_rule_silences_no_other() {
+    let mut monitors = empty(Micros::secs(3600));
+    let rules = [
+        rule("io full 10%/2s for=0 clear=0 name=noisy"),
+        rule("memory full 10%/2s for=0 clear=0 name=other"),
+    ];
+    monitors.set_rules(&rules, 9, Some(2), NOW);
+    armed(&mut monitors, true);
+    let mut events = Vec::new();
+    for round in 0..3 {
+        let seconds = 10 * round;
+        events.extend(take(
+            &mut monitors,
+            Wake::Crossed,
+            seconds + 1,
+            (2 * round + 1) * 900_000,
+        ));
+        events.extend(take(
+            &mut monitors,
+            Wake::Expired,
+            seconds + 3,
+            (2 * round + 1) * 900_000,
+        ));
+    }
+    assert_eq!(events, ["begin", "end"]);
+    let averages = Averages {
+        total: 900_000,
+        ..Averages::default()
+    };
+    let reading = Reading {
+        at: at(31),
+        averages,
+        evidence: Evidence::None,
+    };
+    let other = monitors.take(1, Wake::Crossed, reading);
+    assert_eq!(other.map(|report| report.heading().event), Some("begin"));
+    monitors.wake(at(11 + 59));
+    assert_eq!(tasks(&mut monitors), ["Expired 1"]);
+    monitors.wake(at(11 + 60));
+    assert_eq!(tasks(&mut monitors), ["Expired 1", "suppressed"]);
+}
+
+#[test]
+fn the_end_sums_up_what_was_suppressed() {
+    let mut monitors = empty(Micros::secs(3600));
+    monitors.set_rules(&[rule("io full 10%/2s for=0 clear=0")], 9, Some(2), NOW);
+    armed(&mut monitors, true);
+    for (wake, seconds, total) in [
+        (Wake::Crossed, 1, 900_000),
+        (Wake::Expired, 3, 900_000),
+        (Wake::Crossed, 11, 1_800_000),
+        (Wake::Expired, 13, 1_800_000),
+    ] {
+        take(&mut monitors, wake, seconds, total);
+    }
+    monitors.stop(at(20));
+    assert_eq!(tasks(&mut monitors), ["close 0 stop", "suppressed"]);
+    assert_eq!(tasks(&mut monitors), [""; 0]);
+}
+
+/// An operator wants to read of the host's trouble, whatever a user's cgroups do.
+#[test]
+fn ten_begins_of_a_pattern_suppress_no_warning_of_the_host() {
+    let mut monitors = empty(Micros::secs(3600));
+    let rules = [
+        rule("memory full 10%/2s for=0 name=many cgroup=/user.slice/**"),
+        rule("memory full 10%/2s for=0 name=host"),
+    ];
+    monitors.set_rules(&rules, 99, Some(12), NOW);
+    for user in 0..10 {
+        created(&mut monitors, format!("/user.slice/{user}").as_bytes());
+    }
+    let host = monitors.rules().last().cloned().unwrap();
+    monitors.arm(Alert::new(host, None, START, true), 0);
+    let begun = |monitors: &mut Monitors<u32>, index| {
+        let averages = Averages {
+            total: 900_000,
+            ..Averages::default()
+        };
+        let reading = Reading {
+            at: at(1),
+            averages,
+            evidence: Evidence::None,
+        };
+        let report = monitors.take(index, Wake::Crossed, reading);
+        report.is_some_and(|report| report.heading().event == "begin")
+    };
+    let logged = (0..10).filter(|user| begun(&mut monitors, *user)).count();
+    // a begin and its end are two of twelve lines
+    assert_eq!(logged, 6);
+    assert!(begun(&mut monitors, 10));
+    let mut sums = Vec::new();
+    for seconds in [60, 61, 62] {
+        monitors.wake(at(seconds));
+        while let Some(task) = monitors.next_task() {
+            if let Task::Log(Report::Suppressed { count, begins, .. }) = task {
+                sums.push((seconds, count, begins));
+            }
+        }
+    }
+    // each of the four is still pressed, and its begin is late
+    assert_eq!(sums, [(61, 4, 4)]);
+}
