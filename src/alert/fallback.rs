@@ -17,6 +17,8 @@ pub struct FallbackPoll {
     /// Whether a trigger is armed without CAP_SYS_RESOURCE: any reader of its file can
     /// steal its events.
     backed: bool,
+    /// Whether no event is waited for, as poll(2) fails.
+    blind: bool,
     /// Pressure during the boot is expected: until when it is ignored.
     grace: Option<Moment>,
     /// When the next round of fallback readings is due.
@@ -30,6 +32,7 @@ impl FallbackPoll {
     pub fn new(up: Micros, grace: Micros, now: Moment) -> FallbackPoll {
         FallbackPoll {
             backed: false,
+            blind: false,
             grace: (up < grace).then(|| now + (grace - up)),
             due: None,
             round: now,
@@ -54,9 +57,10 @@ impl FallbackPoll {
     }
 
     /// Whether a round reads an alert's counter. Without CAP_SYS_RESOURCE any reader
-    /// of the file can steal events.
+    /// of the file can steal events; without poll(2) there are none.
     pub fn checks(&self, alert: &Alert) -> bool {
-        !alert.is_privileged() && alert.is_quiet() && self.polls(alert)
+        let needed = self.blind || !alert.is_privileged();
+        needed && alert.is_quiet() && self.polls(alert)
     }
 
     /// Whether the grace has just ended: every alert then starts over from a new
@@ -69,7 +73,7 @@ impl FallbackPoll {
     pub fn starts_round(&mut self, now: Moment) -> bool {
         let due = self.due.is_some_and(|due| due <= now);
         if due {
-            self.due = Some(now + PERIOD);
+            self.due = Some(now + self.pause());
             self.round = now;
         }
         due
@@ -97,10 +101,26 @@ impl FallbackPoll {
     /// looked for.
     pub fn set_needed(&mut self, now: Moment, backed: bool, missing: bool) {
         self.backed = backed;
-        self.due = match backed || missing {
-            true => self.due.or(Some(now + PERIOD)),
-            false => None,
-        };
+        self.schedule(now, backed || missing || self.blind);
+    }
+
+    /// No event is waited for, or events are again: counters are then read quickly.
+    pub fn set_blind(&mut self, now: Moment, blind: bool) {
+        if self.blind != blind {
+            self.blind = blind;
+            self.schedule(now, blind || self.due.is_some());
+        }
+    }
+
+    fn schedule(&mut self, now: Moment, needed: bool) {
+        let latest = now + self.pause();
+        let due = self.due.map_or(latest, |due| due.min(latest));
+        self.due = needed.then_some(due);
+    }
+
+    /// From one round to the next.
+    fn pause(&self) -> Micros {
+        if self.blind { QUICK } else { PERIOD }
     }
 }
 
@@ -163,6 +183,23 @@ mod tests {
         let fallback = FallbackPoll::new(GRACE, GRACE, NOW);
         assert!(fallback.checks(&alert(None, false)));
         assert!(fallback.checks(&alert(Some(b"/a"), false)));
+        assert!(!fallback.checks(&alert(None, true)));
+    }
+
+    #[test]
+    fn without_poll_every_quiet_counter_is_read_quickly() {
+        let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
+        fallback.set_needed(NOW, false, false);
+        fallback.set_blind(NOW, true);
+        assert_eq!(next(&fallback), Some(NOW + QUICK));
+        assert!(fallback.checks(&alert(None, true)));
+        assert!(fallback.starts_round(NOW + QUICK));
+        assert_eq!(next(&fallback), Some(NOW + QUICK + QUICK));
+        fallback.set_needed(NOW + QUICK, false, false);
+        assert_eq!(next(&fallback), Some(NOW + QUICK + QUICK));
+        fallback.set_blind(NOW + QUICK, false);
+        fallback.set_needed(NOW + QUICK, false, false);
+        assert_eq!(next(&fallback), None);
         assert!(!fallback.checks(&alert(None, true)));
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Daemon, close, stay_in_memory};
 use crate::options::LoadError;
-use crate::report::Report;
+use crate::report::{EndReason, Report};
 use crate::sys;
 
 impl Daemon {
@@ -16,7 +16,7 @@ impl Daemon {
         self.sink.set(settings, now);
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
         let changes = self.monitors.set_rules(&self.config.rules, max, lines, now);
-        self.monitors.retire(now);
+        self.monitors.retire(now, EndReason::Reload);
         self.carry_out();
         self.top.set_rules(self.config.rules.iter());
         close(self.monitors.remove_retired());

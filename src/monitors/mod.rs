@@ -7,6 +7,7 @@
 
 mod notice;
 mod rules;
+mod shrink;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -91,6 +92,8 @@ pub struct Monitors<T> {
     fallback: FallbackPoll,
     /// Why no pattern's cgroups are seen, or not all of them.
     inotify_error: Option<Failure>,
+    /// Why events are not waited for.
+    poll_error: Option<Failure>,
     step: Step,
 }
 
@@ -107,6 +110,7 @@ impl<T> Monitors<T> {
             ids,
             fallback,
             inotify_error: None,
+            poll_error: None,
             step: Step::OVER,
         }
     }
@@ -295,7 +299,8 @@ impl<T> Monitors<T> {
         {
             let of_rule = |unarmed: &&Unarmed| Rc::ptr_eq(unarmed.alert.rule(), rule);
             let count = self.unarmed.iter().filter(of_rule).count();
-            let unseen = usize::from(inotify_error.is_some() && rule.is_pattern());
+            let unseen = inotify_error.is_some() && rule.is_pattern();
+            let unseen = usize::from(unseen || self.poll_error.is_some());
             lost.set(now, count.max(unseen));
             capped.set(now, waiting_of(&self.waiting, rule));
         }
@@ -305,6 +310,15 @@ impl<T> Monitors<T> {
             .any(|monitor| !monitor.alert.is_privileged());
         self.fallback
             .set_needed(now, unprivileged, inotify_error.is_some());
+    }
+
+    /// Why poll(2) fails, or that it doesn't any more: all counters are then read instead.
+    /// Whether that is new, and everything has to be counted anew.
+    pub fn set_poll_error(&mut self, now: Moment, failure: Option<Failure>) -> bool {
+        let new = self.poll_error.is_some() != failure.is_some();
+        self.poll_error = failure;
+        self.fallback.set_blind(now, failure.is_some());
+        new
     }
 
     fn first_unarmed(&self, rule: &Rc<Rule>) -> Option<&Unarmed> {

@@ -113,8 +113,8 @@ impl<T> Monitors<T> {
     }
 
     /// Starts the tasks that close what retires.
-    pub fn retire(&mut self, now: Moment) {
-        self.start(now, Pass::Closing(EndReason::Reload));
+    pub fn retire(&mut self, now: Moment, reason: EndReason) {
+        self.start(now, Pass::Closing(reason));
     }
 
     /// Starts the tasks that close everything.
@@ -278,7 +278,8 @@ impl<T> Monitors<T> {
     fn lost(&self, at: usize, count: usize) -> Report<'_> {
         let rule = &self.rules[at].rule;
         let first = self.first_unarmed(rule);
-        let failure = first.map(|unarmed| unarmed.failure).or(self.inotify_error);
+        let failure = first.map(|unarmed| unarmed.failure);
+        let failure = failure.or(self.poll_error).or(self.inotify_error);
         // something is lost only where one of them is there
         let Failure { errno, hint } = failure.unwrap_or(Failure {
             errno: libc::EIO,

@@ -1,3 +1,5 @@
+mod faults;
+
 use super::*;
 use crate::alert::{FallbackPoll, Ids, Reading, Wake};
 use crate::episode::{Phase, Sample};
@@ -146,7 +148,7 @@ fn new_rules_keep_what_they_cover_in_the_same_way() {
             removed: 2
         }
     );
-    monitors.retire(NOW);
+    monitors.retire(NOW, EndReason::Reload);
     let closed = tasks(&mut monitors);
     assert_eq!(
         closed,

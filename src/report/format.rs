@@ -187,7 +187,9 @@ impl Report<'_> {
                     line.seconds("poll_s", period);
                 }
             }
-            Report::Stop { signal } => {
+            Report::Stop {
+                signal: Some(signal),
+            } => {
                 line.word("signal", signal.token());
             }
             Report::Dropped { count } => {

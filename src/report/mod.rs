@@ -201,8 +201,8 @@ pub enum Report<'a> {
     },
     /// psilogd stops.
     Stop {
-        /// On which signal.
-        signal: StopSignal,
+        /// On which signal; None if every output is closed.
+        signal: Option<StopSignal>,
     },
     /// A trigger fired (with -v).
     Crossing {

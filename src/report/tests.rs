@@ -287,7 +287,7 @@ fn severities() {
         ("crit", "notice", Class::Alarm)
     );
     let stop = Report::Stop {
-        signal: StopSignal::Term,
+        signal: Some(StopSignal::Term),
     };
     assert_eq!(of(stop), ("info", "notice", Class::Information));
     let dropped = Report::Dropped { count: 12 };

@@ -232,7 +232,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         },
         Report::Dropped { count: u64::MAX },
         Report::Stop {
-            signal: StopSignal::Term,
+            signal: Some(StopSignal::Term),
         },
     ]);
     for poll in [None, Some(Micros::secs(30))] {

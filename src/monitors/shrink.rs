@@ -1,0 +1,50 @@
+//! Fewer triggers than are armed: what is given up where the poll array is too long.
+
+use super::{Failure, Monitor, Monitors, Unarmed};
+use crate::report::Hint;
+
+impl<T> Monitors<T> {
+    /// The newest triggers on cgroups retire, so many of them; those of patterns first,
+    /// as they wait for room like any other. They are closed by the tasks that
+    /// [`Monitors::retire`] starts, and removed by [`Monitors::remove_given_up`]. How
+    /// many there were.
+    pub fn give_up(&mut self, count: usize) -> usize {
+        let mut left = count;
+        for pattern in [true, false] {
+            let of_cgroup = |monitor: &&mut Monitor<T>| {
+                let alert = &monitor.alert;
+                !monitor.retiring
+                    && alert.cgroup().is_some()
+                    && alert.rule().is_pattern() == pattern
+            };
+            for monitor in self.armed.iter_mut().rev().filter(of_cgroup).take(left) {
+                monitor.retiring = true;
+                left -= 1;
+            }
+        }
+        count - left
+    }
+
+    /// Removes what was given up: its triggers, to be closed. Until other rules are put in
+    /// force, as many triggers on cgroups as are left are the most.
+    pub fn remove_given_up(&mut self) -> Vec<T> {
+        let failure = Failure {
+            errno: libc::EMFILE,
+            hint: Some(Hint::Descriptors),
+        };
+        let (given_up, armed): (Vec<_>, _) = std::mem::take(&mut self.armed)
+            .into_iter()
+            .partition(|monitor| monitor.retiring);
+        self.armed = armed;
+        self.max = self.on_cgroups();
+        let mut triggers = Vec::new();
+        for Monitor { alert, trigger, .. } in given_up {
+            triggers.push(trigger);
+            match alert.cgroup() {
+                Some(path) if alert.rule().is_pattern() => self.wait(alert.rule(), path),
+                _ => self.unarmed.push(Unarmed { alert, failure }),
+            }
+        }
+        triggers
+    }
+}

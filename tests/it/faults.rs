@@ -1,0 +1,225 @@
+//! Calls of the system that fail under a running psilogd: strace(1) has the kernel's
+//! answer replaced. Nothing of it may end psilogd, make it spin, or lose anything in
+//! silence.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+
+use crate::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "faults::poll_that_fails_now_and_then_is_not_noticed",
+            poll_once,
+        ),
+        trial(
+            "faults::poll_that_fails_for_ever_is_replaced",
+            poll_for_ever,
+        ),
+        trial("faults::fewer_descriptors_cost_the_newest_cgroups", fewer),
+        trial("faults::the_last_lines_are_on_standard_error", unheard),
+    ]
+}
+
+const QUIET: [&str; 2] = ["-f", "/dev/null"];
+/// poll(2), by whichever name the architecture has it.
+const POLL: &str = "?poll,ppoll";
+
+/// A tracer that has calls of a running psilogd fail.
+struct Fault(Child);
+
+impl Fault {
+    /// `calls` fail as `how` says, in the words of strace's `inject=`. Why they can't, if
+    /// so.
+    fn start(daemon: &Psilogd, calls: &str, how: &str) -> Result<Fault, String> {
+        let inject = format!("inject={calls}:{how}");
+        let mut child = Command::new("strace")
+            .args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
+            .args(["-e", &inject, "-p", &daemon.pid().to_string()])
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|_| "strace is not installed")?;
+        let end = Instant::now() + DEADLINE;
+        while daemon.proc_status("TracerPid") == 0 {
+            if child.try_wait().expect("a child").is_some() {
+                return Err("strace may not have calls of another process fail".into());
+            }
+            assert!(Instant::now() < end, "strace neither ends nor attaches");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Fault(child))
+    }
+
+    /// Calls work again.
+    fn end(mut self) {
+        signal(self.0.id(), "INT");
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn events(lines: &[Line]) -> Vec<&str> {
+    lines.iter().map(Line::event).collect()
+}
+
+/// Every other poll fails, the first one too: an episode is as it would be otherwise.
+fn poll_once() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let rule = cgroup.rule("cpu some 20%/2s for=2s clear=2s");
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &rule]);
+    let fault = match Fault::start(&daemon, POLL, "error=ENOMEM:when=1+2") {
+        Ok(fault) => fault,
+        Err(why) => return skip(why),
+    };
+    let load = Load::start(Some(&cgroup.path));
+    daemon.wait("begin");
+    drop(load);
+    daemon.wait("end");
+    let seen = daemon.seen.len();
+    // while it still fails
+    let (status, rest, errors) = daemon.end("TERM");
+    drop(fault);
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+    assert_eq!((seen, events(&rest)), (3, vec!["stop"]), "{rest:#?}");
+    done()
+}
+
+/// No poll works: the counters are read, and signals taken, without an event.
+fn poll_for_ever() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let rule = cgroup.rule("cpu some 20%/2s for=2s clear=2s");
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &rule]);
+    let fault = match Fault::start(&daemon, POLL, "error=EINVAL") {
+        Ok(fault) => fault,
+        Err(why) => return skip(why),
+    };
+    // the poll that it waits in has begun before
+    daemon.signal("USR1");
+    let lost = daemon.wait("lost");
+    assert_eq!((lost.key("errno"), lost.key("hint")), ("EINVAL", "poll"));
+    let ran = daemon.cpu_ticks();
+    let load = Load::start(Some(&cgroup.path));
+    daemon.wait("begin");
+    drop(load);
+    daemon.wait("end");
+    let ran = daemon.cpu_ticks() - ran;
+    assert!(ran < 50, "{ran} ticks");
+    fault.end();
+    daemon.wait("restored");
+    let _fault = Fault::start(&daemon, POLL, "error=ENOMEM")?;
+    let _load = Load::start(Some(&cgroup.path));
+    daemon.wait("begin");
+    let (status, rest, errors) = daemon.end("TERM");
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+    let last = events(&rest);
+    assert_eq!(last[last.len() - 2..], ["end", "stop"], "{rest:#?}");
+    done()
+}
+
+/// prlimit(1) lowers the limit below the poll array's length. The rule of the whole
+/// system and the oldest cgroups stay, and what is given up is logged.
+fn fewer() -> Outcome {
+    let Some(parent) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    if !has_tool("prlimit") {
+        return skip("prlimit is not installed");
+    }
+    for index in 0..40 {
+        fs::create_dir(parent.path.join(index.to_string()))?;
+    }
+    let pattern = format!("io full 90%/2s name=p cgroup={}/*", parent.cgroup());
+    let whole = "memory full 90%/2s name=whole";
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &pattern, whole]);
+    let pid = daemon.pid().to_string();
+    let limit = |limits: &str| {
+        let limits = format!("--nofile={limits}");
+        works("prlimit", &["--pid", &pid, &limits])
+    };
+    assert_eq!(daemon.pressure_fds().len(), 41);
+    // the soft limit alone is raised again, and nothing is logged
+    limit("30:")?;
+    daemon.signal("USR1");
+    daemon.wait("status");
+    until("the limit raised", || {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid()));
+        let limits = limits.expect("alive");
+        let files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        files.is_some_and(|line| line.split_whitespace().nth(3) != Some("30"))
+    });
+    assert_eq!(daemon.pressure_fds().len(), 41);
+    limit("30:30")?;
+    daemon.signal("USR1");
+    let capped = daemon.wait("capped");
+    let left = 41 - capped.number("count") as usize;
+    assert!((20..30).contains(&left), "{}", capped.text);
+    assert_eq!(daemon.pressure_fds().len(), left);
+    let whole = daemon.pressure_fds().into_values();
+    assert_eq!(whole.filter(|path| path.starts_with("/proc")).count(), 1);
+    daemon.signal("USR1");
+    while daemon.wait("status").key("rule") != "whole" {}
+    let (status, rest, errors) = daemon.end("TERM");
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+    assert_eq!(events(&rest), ["stop"]);
+    done()
+}
+
+/// The only output is closed while an episode is open.
+fn unheard() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let scratch = Scratch::new();
+    let pipe = scratch.0.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status()?.success());
+    let rule = cgroup.rule("cpu some 20%/2s for=0");
+    let script = format!("exec \"$@\" > {}", pipe.display());
+    let child = Command::new("sh")
+        .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_psilogd")])
+        .args([QUIET[0], QUIET[1], "-o", "stdout", &rule])
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(fs::File::open(&pipe)?));
+    let mut wait = |event: &str| {
+        let line = lines.by_ref().map_while(Result::ok);
+        line.map(|line| Line::new(&line))
+            .find(|line| line.event() == event)
+            .expect("a line")
+    };
+    wait("start");
+    let load = Load::start(Some(&cgroup.path));
+    let begin = wait("begin");
+    drop(lines);
+    signal(child.id(), "USR1");
+    let output = child.wait_with_output()?;
+    drop(load);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let last: Vec<Line> = errors.lines().map(Line::new).collect();
+    assert_eq!(events(&last), ["end", "stop"], "{errors}");
+    assert_eq!(last[0].key("id"), begin.key("id"));
+    assert!(!last[1].has("signal"), "{errors}");
+    done()
+}
