@@ -128,11 +128,16 @@ impl Daemon {
             }
         }
         self.monitors.forget_waiting();
+        self.retry();
+        self.arm_missing(&mut Vec::new());
+    }
+
+    /// Tries to arm what is not armed.
+    pub(super) fn retry(&mut self) {
         for Unarmed { alert, failure } in self.monitors.take_all_unarmed() {
             // what can't be armed is logged with the others of its rule
             let _ = self.try_arm(alert, Some(failure));
         }
-        self.arm_missing(&mut Vec::new());
     }
 
     fn arm_cgroup(&mut self, path: &[u8]) {
@@ -206,12 +211,8 @@ impl Daemon {
                 if removed && rule.is_pattern() {
                     return Ok(());
                 }
-                let now = Failure {
-                    errno: why.errno(),
-                    hint: why.hint,
-                };
-                self.monitors
-                    .add_unarmed(alert, was.filter(|_| removed).unwrap_or(now));
+                let failure = was.filter(|_| removed).unwrap_or(failure_of(&why));
+                self.monitors.add_unarmed(alert, failure);
                 Err(why)
             }
         }
@@ -226,7 +227,10 @@ impl Daemon {
         cgroup: Option<&[u8]>,
     ) -> Result<(Trigger, Averages), ArmError> {
         self.sources.check(rule)?;
-        let armed = Trigger::arm(rule, cgroup, &self.roots);
+        let mut armed = Trigger::arm(rule, cgroup, &self.roots);
+        if armed.as_ref().is_err_and(|why| failure_of(why).may_pass()) {
+            armed = Trigger::arm(rule, cgroup, &self.roots);
+        }
         let (Err(why), Some(path), Some(tree)) = (&armed, cgroup, &mut self.tree) else {
             return armed;
         };
@@ -245,7 +249,8 @@ impl Daemon {
     }
 
     /// The trigger is dead: its episode ends, its descriptor goes. There may be a
-    /// new cgroup of that name already; if not, a rule that names it waits for it.
+    /// new cgroup of that name already; if not, a rule that names it waits for it. A
+    /// file of the whole system that could not be read may be readable again.
     pub(super) fn rearm(&mut self, index: usize, failure: Failure) {
         self.changed = true;
         let end = self
@@ -256,9 +261,10 @@ impl Daemon {
         }
         let (alert, _) = self.monitors.disarm(index);
         match alert.cgroup() {
+            // a file that is dead will be so again, and at once
+            None if !failure.may_pass() => self.monitors.add_unarmed(alert, failure),
             // what can't be armed is logged with the others of its rule
-            Some(_) => drop(self.try_arm(alert, Some(failure))),
-            None => self.monitors.add_unarmed(alert, failure),
+            _ => drop(self.try_arm(alert, Some(failure))),
         }
     }
 
@@ -290,6 +296,13 @@ impl Daemon {
             tree.prune(&|path| monitors.reach_below(path));
         }
         self.found = false;
+    }
+}
+
+fn failure_of(why: &ArmError) -> Failure {
+    Failure {
+        errno: why.errno(),
+        hint: why.hint,
     }
 }
 

@@ -222,7 +222,7 @@ impl Source {
         let (Some(file), false) = (&self.file, self.fresh) else {
             return Ok(());
         };
-        let length = read(file, buffer)?;
+        let length = read(file, buffer).or_else(|_| read(file, buffer))?;
         take(&buffer[..length]);
         self.fresh = true;
         Ok(())

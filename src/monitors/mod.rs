@@ -43,6 +43,20 @@ impl Failure {
             hint,
         }
     }
+
+    /// Whether it may be over by itself, and nobody would say when: what it keeps from
+    /// being armed is tried again with the fallback reading.
+    pub fn may_pass(&self) -> bool {
+        const PASSING: [i32; 6] = [
+            libc::ENOMEM,
+            libc::EIO,
+            libc::EINTR,
+            libc::EAGAIN,
+            libc::ENFILE,
+            libc::EMFILE,
+        ];
+        PASSING.contains(&self.errno)
+    }
 }
 
 /// An armed trigger and the alert that it is for.
@@ -308,8 +322,8 @@ impl<T> Monitors<T> {
             .armed
             .iter()
             .any(|monitor| !monitor.alert.is_privileged());
-        self.fallback
-            .set_needed(now, unprivileged, inotify_error.is_some());
+        let missing = inotify_error.is_some() || self.may_mend();
+        self.fallback.set_needed(now, unprivileged, missing);
     }
 
     /// Why poll(2) fails, or that it doesn't any more: all counters are then read instead.

@@ -1,9 +1,17 @@
-//! Fewer triggers than are armed: what is given up where the poll array is too long.
+//! What is not armed for want of something: what is tried again, and what is given up
+//! where the poll array is too long.
 
 use super::{Failure, Monitor, Monitors, Unarmed};
 use crate::report::Hint;
 
 impl<T> Monitors<T> {
+    /// Whether anything that is not armed is tried again with the fallback reading.
+    pub(super) fn may_mend(&self) -> bool {
+        self.unarmed
+            .iter()
+            .any(|unarmed| unarmed.failure.may_pass())
+    }
+
     /// The newest triggers on cgroups retire, so many of them; those of patterns first,
     /// as they wait for room like any other. They are closed by the tasks that
     /// [`Monitors::retire`] starts, and removed by [`Monitors::remove_given_up`]. How

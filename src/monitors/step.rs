@@ -44,6 +44,8 @@ pub enum Task<'a> {
     Rearm(usize, i32),
     /// Look for cgroups whose creation goes unnoticed.
     Rescan,
+    /// Try to arm what is not armed.
+    Retry,
     /// Log this.
     Log(Report<'a>),
 }
@@ -193,8 +195,12 @@ impl<T> Monitors<T> {
             }
             let behind = self.behind(pass);
             self.start(now, behind);
-            if pass == Pass::Fallback && self.inotify_error.is_some() {
-                return Some(Due::Task(Task::Rescan));
+            match pass {
+                Pass::Fallback if self.inotify_error.is_some() => {
+                    return Some(Due::Task(Task::Rescan));
+                }
+                Pass::Fallback if self.may_mend() => return Some(Due::Task(Task::Retry)),
+                _ => {}
             }
         }
     }

@@ -67,6 +67,7 @@ fn tasks(monitors: &mut Monitors<u32>) -> Vec<String> {
             Task::Close(index, reason) => format!("close {index} {}", reason.token()),
             Task::Rearm(index, errno) => format!("rearm {index} {errno}"),
             Task::Rescan => "rescan".into(),
+            Task::Retry => "retry".into(),
             Task::Log(report) => report.heading().event.into(),
         });
     }

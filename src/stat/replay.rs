@@ -185,7 +185,7 @@ impl<S: Source> Replay<S> {
                 }
                 Task::Rearm(index, errno) => self.rearm(index, errno, log),
                 // asked for only where cgroups are created without notice
-                Task::Rescan => {}
+                Task::Rescan | Task::Retry => {}
             }
         }
     }

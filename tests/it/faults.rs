@@ -20,6 +20,9 @@ pub fn trials() -> Vec<Trial> {
             "faults::poll_that_fails_for_ever_is_replaced",
             poll_for_ever,
         ),
+        trial("faults::a_read_that_fails_once_is_made_again", read_once),
+        trial("faults::a_rule_of_the_whole_system_is_restored", restored),
+        trial("faults::a_trigger_is_armed_at_the_second_attempt", arm_once),
         trial("faults::fewer_descriptors_cost_the_newest_cgroups", fewer),
         trial("faults::the_last_lines_are_on_standard_error", unheard),
     ]
@@ -36,10 +39,16 @@ impl Fault {
     /// `calls` fail as `how` says, in the words of strace's `inject=`. Why they can't, if
     /// so.
     fn start(daemon: &Psilogd, calls: &str, how: &str) -> Result<Fault, String> {
+        Fault::of(daemon, calls, how, &[])
+    }
+
+    /// Only those that concern these files.
+    fn of(daemon: &Psilogd, calls: &str, how: &str, files: &[&str]) -> Result<Fault, String> {
         let inject = format!("inject={calls}:{how}");
         let mut child = Command::new("strace")
             .args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
             .args(["-e", &inject, "-p", &daemon.pid().to_string()])
+            .args(files.iter().flat_map(|file| ["-P", file]))
             .stderr(Stdio::null())
             .spawn()
             .map_err(|_| "strace is not installed")?;
@@ -129,6 +138,100 @@ fn poll_for_ever() -> Outcome {
     assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
     let last = events(&rest);
     assert_eq!(last[last.len() - 2..], ["end", "stop"], "{rest:#?}");
+    done()
+}
+
+/// A second read is made at once, so that every other one may fail.
+fn read_once() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let _cpus = shared();
+    let rule = cgroup.rule("cpu some 20%/2s for=2s clear=2s");
+    for error in ["ENOMEM", "EIO", "EINTR", "EAGAIN"] {
+        // a new one, whose episode is no relapse
+        let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &rule]);
+        let fault = Fault::start(&daemon, "pread64", &format!("error={error}:when=1+2"));
+        let fault = match fault {
+            Ok(fault) => fault,
+            Err(why) => return skip(why),
+        };
+        let load = Load::start(Some(&cgroup.path));
+        let begin = daemon.next(DEADLINE).expect("a line");
+        drop(load);
+        let end = daemon.next(DEADLINE).expect("a line");
+        fault.end();
+        assert_eq!((begin.event(), end.event()), ("begin", "end"), "{error}");
+        assert!(!end.has("reason"), "{}", end.text);
+    }
+    done()
+}
+
+/// No read works for more than a second: the rule is lost, and restored without a
+/// reload.
+fn restored() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let _cpus = exclusive();
+    let rule = "cpu some 5%/2s for=2s name=whole";
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], rule]);
+    let fault = match Fault::start(&daemon, "pread64", "error=EIO") {
+        Ok(fault) => fault,
+        Err(why) => return skip(why),
+    };
+    let _load = Load::everywhere(None);
+    let lost = daemon.wait("lost");
+    assert_eq!((lost.key("rule"), lost.key("errno")), ("whole", "EIO"));
+    fault.end();
+    daemon.wait("restored");
+    daemon.wait("begin");
+    let (status, rest, _) = daemon.end("TERM");
+    assert!(status.success());
+    assert_eq!(events(&rest), ["end", "stop"], "{rest:#?}");
+    done()
+}
+
+/// A rule that a reload adds, while one open, read or write of its file fails, and while
+/// every open does.
+fn arm_once() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let scratch = Scratch::new();
+    let rule = "memory full 90%/2s";
+    let file = scratch.file("psilogd.conf", rule);
+    let mut daemon = Psilogd::start(&["-f", &file]);
+    let io = "/proc/pressure/io";
+    for (call, error, when) in [
+        ("openat", "ENOMEM", ":when=1"),
+        ("openat", "EINTR", ":when=1"),
+        ("pread64", "EIO", ":when=1"),
+        ("write", "EAGAIN", ":when=1"),
+        ("openat", "ENFILE", ""),
+    ] {
+        let fault = match Fault::of(&daemon, call, &format!("error={error}{when}"), &[io]) {
+            Ok(fault) => fault,
+            Err(why) => return skip(why),
+        };
+        scratch.file("psilogd.conf", format!("{rule}\nio full 90%/2s\n"));
+        daemon.signal("HUP");
+        let first = daemon.next(DEADLINE).expect("a line");
+        if when.is_empty() {
+            assert_eq!(first.event(), "lost", "{}", first.text);
+            assert_eq!(daemon.wait("reload").key("failed"), "1");
+            fault.end();
+            daemon.wait("restored");
+            break;
+        }
+        assert_eq!(first.event(), "reload", "{error} of {call}: {}", first.text);
+        assert_eq!(first.key("failed"), "0");
+        fault.end();
+        scratch.file("psilogd.conf", rule);
+        daemon.signal("HUP");
+        daemon.wait("reload");
+    }
+    assert_eq!(daemon.pressure_fds().len(), 2);
     done()
 }
 

@@ -53,3 +53,25 @@ fn where_poll_fails_every_rule_is_lost_and_read_without_events() {
     assert_eq!(tasks(&mut monitors), ["restored", "restored"]);
     assert_eq!(monitors.deadline(), None);
 }
+
+#[test]
+fn what_may_pass_is_tried_again_with_the_fallback_reading() {
+    for (errno, again) in [
+        (libc::EMFILE, true),
+        (libc::EIO, true),
+        (libc::EINVAL, false),
+    ] {
+        let mut monitors = monitors(9, &["io full 1%/2s"]);
+        let rule = monitors.rules().next().cloned().unwrap();
+        let failure = Failure { errno, hint: None };
+        monitors.add_unarmed(Alert::new(rule, None, START, false), failure);
+        monitors.recount(NOW, None);
+        // the lost line is due sooner
+        monitors.notify(NOW, true);
+        assert_eq!(tasks(&mut monitors), ["lost"]);
+        assert_eq!(monitors.deadline(), again.then_some(at(30)));
+        monitors.wake(at(30));
+        let expected: &[&str] = if again { &["retry"] } else { &[] };
+        assert_eq!(tasks(&mut monitors), expected, "{errno}");
+    }
+}
