@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("faults::a_read_that_fails_once_is_made_again", read_once),
         trial("faults::a_rule_of_the_whole_system_is_restored", restored),
         trial("faults::a_trigger_is_armed_at_the_second_attempt", arm_once),
+        trial("faults::signals_that_can_not_be_read_are_taken", signals),
         trial("faults::fewer_descriptors_cost_the_newest_cgroups", fewer),
         trial("faults::the_last_lines_are_on_standard_error", unheard),
     ]
@@ -232,6 +233,32 @@ fn arm_once() -> Outcome {
         daemon.wait("reload");
     }
     assert_eq!(daemon.pressure_fds().len(), 2);
+    done()
+}
+
+/// The signalfd can't be read: a signal that stays there would have every poll(2) return
+/// at once.
+fn signals() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    for error in ["EIO", "EINTR"] {
+        let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], "memory full 90%/2s"]);
+        let fault = match Fault::start(&daemon, "read", &format!("error={error}")) {
+            Ok(fault) => fault,
+            Err(why) => return skip(why),
+        };
+        let ran = daemon.cpu_ticks();
+        daemon.signal("USR1");
+        daemon.wait("status");
+        assert!(daemon.next(Duration::from_secs(2)).is_none());
+        let ran = daemon.cpu_ticks() - ran;
+        assert!(ran < 20, "{error}: {ran} ticks in 2 s");
+        let (status, rest, _) = daemon.end("TERM");
+        drop(fault);
+        assert!(status.success(), "{error}");
+        assert_eq!(events(&rest), ["stop"]);
+    }
     done()
 }
 
