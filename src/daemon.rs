@@ -5,6 +5,7 @@ mod arming;
 mod drill;
 mod evidence;
 mod greet;
+mod mounts;
 mod rehearse;
 mod reload;
 mod top;
@@ -31,18 +32,20 @@ use crate::time::Moment;
 use crate::trigger::{ArmError, Trigger};
 
 use evidence::Sources;
+use mounts::Mounts;
 use top::TopSearch;
 use wait::Failing;
 
 pub use evidence::check_evidence;
 pub use greet::is_watched;
 
-/// The slots of the signalfd, of inotify and of the search in the poll array, and the
-/// first of the outputs; the triggers follow.
+/// The slots of the signalfd, of inotify, of the search and of mountinfo in the poll
+/// array, and the first of the outputs; the triggers follow.
 const SIGNALS: usize = 0;
 const CGROUPS: usize = 1;
 const TOP: usize = 2;
-const OUTPUTS: usize = 3;
+const MOUNTS: usize = 3;
+const OUTPUTS: usize = 4;
 
 /// Stop, stop, reload, status, and the end of a child.
 const SIGNALS_TAKEN: [libc::c_int; 5] = [
@@ -83,6 +86,7 @@ pub struct Daemon {
     sink: Sink,
     notify: Notify,
     roots: Roots,
+    mounts: Mounts,
     tree: Option<Tree>,
     sources: Sources,
     top: TopSearch,
@@ -105,7 +109,8 @@ impl Daemon {
         let settings = &config.settings;
         let start = sys::wall().0 / 1_000_000;
         let fallback = FallbackPoll::new(sys::uptime(), settings.grace, now);
-        let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
+        let (mut roots, mut mounts) = (Roots::find(), Mounts::new(line.cgroups));
+        mounts.find(&mut roots);
         Ok(Daemon {
             signals,
             sink: Sink::new(settings, now),
@@ -114,6 +119,7 @@ impl Daemon {
             sources: Sources::new(&roots, now),
             top: TopSearch::new(roots.cgroup.as_deref()),
             roots,
+            mounts,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
             failing: None,
@@ -182,6 +188,9 @@ impl Daemon {
         self.top.ask(now);
         if self.slots[CGROUPS].seen() != 0 {
             self.take_changes();
+        }
+        if self.slots[MOUNTS].seen() != 0 {
+            self.note_mounts();
         }
         self.report_unarmed(false);
         if self.slots[SIGNALS].seen() != 0 {

@@ -108,7 +108,10 @@ impl Daemon {
     /// Why no pattern's cgroups are seen, or not all of them.
     fn inotify_error(&self) -> Option<Failure> {
         let (errno, hint) = match &self.tree {
-            None => (libc::ENOENT, Hint::Cgroup2),
+            None => {
+                let errno = self.mounts.error.unwrap_or(libc::ENOENT);
+                (errno, Hint::Cgroup2)
+            }
             Some(tree) => match tree.inotify_error()? {
                 libc::ENOENT => (libc::ENOENT, Hint::Cgroup2),
                 errno => (errno, Hint::Inotify),
@@ -122,6 +125,7 @@ impl Daemon {
 
     /// Looks at everything, since what has changed is unknown.
     pub(super) fn rescan(&mut self) {
+        self.find_mount();
         for index in (0..self.monitors.len()).rev() {
             if let Some(failure) = died_of(self.monitors.trigger(index)) {
                 self.rearm(index, failure);

@@ -70,13 +70,6 @@ impl Sources {
             file: File::open(directory.join(name)).ok(),
             fresh: false,
         };
-        let mount = roots.cgroup.as_ref().map(|mount| mount.as_os_str());
-        let mount = mount.map(OsStrExt::as_bytes);
-        let length = mount.map(<[u8]>::len);
-        // touched, as it will be
-        let mut path = vec![1; length.unwrap_or(0) + PATH_MAX];
-        path.clear();
-        path.extend_from_slice(mount.unwrap_or_default());
         let mut sources = Sources {
             directory: directory.into(),
             host: Host::new(),
@@ -85,15 +78,26 @@ impl Sources {
             diskstats: open("diskstats"),
             stat: open("stat"),
             text: vec![0; TEXT_MAX],
-            path,
-            mount: length,
+            path: Vec::new(),
+            mount: None,
         };
+        sources.set_mount(roots.cgroup.as_deref());
         for resource in Resource::ALL {
             // a file that can't be read shows in can_read()
             let _ = sources.refresh(resource, false, at);
         }
         sources.turn();
         sources
+    }
+
+    /// Where cgroups are now.
+    pub(super) fn set_mount(&mut self, mount: Option<&Path>) {
+        let mount = mount.map(|mount| mount.as_os_str().as_bytes());
+        self.mount = mount.map(<[u8]>::len);
+        // touched, as it will be
+        self.path = vec![1; self.mount.unwrap_or(0) + PATH_MAX];
+        self.path.clear();
+        self.path.extend_from_slice(mount.unwrap_or_default());
     }
 
     /// A new turn of the loop: what was read before is old. Without this call, a file is

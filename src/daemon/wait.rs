@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::{CGROUPS, Daemon, OUTPUTS, SIGNALS, TOP, close};
+use super::{CGROUPS, Daemon, MOUNTS, OUTPUTS, SIGNALS, TOP, close};
 use crate::cgroup::Tree;
 use crate::monitors::Failure;
 use crate::report::{EndReason, Hint};
@@ -61,6 +61,12 @@ impl Daemon {
         self.slots.push(slot(self.signals.as_fd()));
         self.slots.push(tree.map_or(Slot::IDLE, slot));
         self.slots.push(self.top.slot());
+        // where no rule is about cgroups, a mount is no reason to wake up
+        let mounts = match self.monitors.are_about_cgroups() {
+            true => self.mounts.slot(),
+            false => Slot::IDLE,
+        };
+        self.slots.push(mounts);
         self.slots.resize(OUTPUTS + self.sink.width(), Slot::IDLE);
         self.sink.arm(&mut self.slots[OUTPUTS..]);
         let slot = |trigger: &Trigger| Slot::new(trigger.as_fd(), libc::POLLPRI);
@@ -90,7 +96,7 @@ impl Daemon {
             let failure = Failure::of(error, Some(Hint::Poll));
             self.changed |= self.monitors.set_poll_error(now, Some(failure));
         }
-        for index in [SIGNALS, CGROUPS, TOP] {
+        for index in [SIGNALS, CGROUPS, TOP, MOUNTS] {
             self.slots[index].assume_seen();
         }
     }

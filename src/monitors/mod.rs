@@ -141,7 +141,9 @@ impl<T> Monitors<T> {
 
     /// How many are not armed, though they should be.
     pub fn unarmed(&self) -> usize {
-        self.unarmed.len()
+        let patterns = self.rules().filter(|rule| rule.is_pattern());
+        let blind = if self.is_blind() { patterns.count() } else { 0 };
+        self.unarmed.len() + blind
     }
 
     /// The cgroups among those.
@@ -384,6 +386,7 @@ impl<T> Monitors<T> {
                 let capped = waiting_of(&self.waiting, rule);
                 log(&Report::Tally {
                     rule,
+                    blind: self.is_blind(),
                     quiet,
                     capped,
                 });

@@ -5,6 +5,17 @@ use super::{Failure, Monitor, Monitors, Unarmed};
 use crate::report::Hint;
 
 impl<T> Monitors<T> {
+    /// Whether any rule is about cgroups.
+    pub fn are_about_cgroups(&self) -> bool {
+        self.rules().any(|rule| rule.cgroup.is_some())
+    }
+
+    /// Whether no pattern finds any cgroup, as no hierarchy is mounted.
+    pub(super) fn is_blind(&self) -> bool {
+        let hint = self.inotify_error.and_then(|failure| failure.hint);
+        hint == Some(Hint::Cgroup2)
+    }
+
     /// Whether anything that is not armed is tried again with the fallback reading.
     pub(super) fn may_mend(&self) -> bool {
         self.unarmed

@@ -183,6 +183,8 @@ pub enum Report<'a> {
     Tally {
         /// The rule.
         rule: &'a Rule,
+        /// Whether no cgroup is seen, as none are mounted.
+        blind: bool,
         /// Armed and without pressure.
         quiet: usize,
         /// Left out by the cap.

@@ -24,6 +24,8 @@ pub fn trials() -> Vec<Trial> {
         trial("faults::a_rule_of_the_whole_system_is_restored", restored),
         trial("faults::a_trigger_is_armed_at_the_second_attempt", arm_once),
         trial("faults::signals_that_can_not_be_read_are_taken", signals),
+        trial("faults::cgroups_that_are_mounted_late_are_watched", mounted),
+        trial("faults::mountinfo_is_read_again", mountinfo),
         trial("faults::fewer_descriptors_cost_the_newest_cgroups", fewer),
         trial("faults::the_last_lines_are_on_standard_error", unheard),
     ]
@@ -259,6 +261,98 @@ fn signals() -> Outcome {
         assert!(status.success(), "{error}");
         assert_eq!(events(&rest), ["stop"]);
     }
+    done()
+}
+
+/// In a mount namespace of its own: no hierarchy at the start, then one, none, and one
+/// again, without a reload.
+fn mounted() -> Outcome {
+    if Cgroup::new().is_none() {
+        return skip(NO_CGROUP);
+    }
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let scratch = Scratch::new();
+    let mount = scratch.0.to_str().expect("text");
+    let hide = "umount -a -l -t cgroup2";
+    let script = format!("{hide} && mount -t cgroup2 none {mount}");
+    if let Err(why) = works("unshare", &["-m", "sh", "-c", &script]) {
+        return skip(format!("no hierarchy can be mounted: {why}"));
+    }
+    let mut command = Command::new("unshare");
+    let script = format!("{hide} && exec \"$@\"");
+    let binary = env!("CARGO_BIN_EXE_psilogd");
+    command.args(["-m", "sh", "-c", &script, "sh", binary, "-o", "stdout"]);
+    let whole = "memory full 90%/2s name=whole";
+    command.args([
+        QUIET[0],
+        QUIET[1],
+        "cpu some 90%/2s name=p cgroup=/*",
+        whole,
+    ]);
+    let mut daemon = Psilogd::spawn(&mut command);
+    let lost = daemon.wait("lost");
+    assert_eq!((lost.key("rule"), lost.key("hint")), ("p", "no_cgroup2"));
+    let start = daemon.wait("start");
+    assert_eq!((start.key("triggers"), start.key("failed")), ("1", "1"));
+    let pid = daemon.pid().to_string();
+    let inside = |words: &[&str]| works("nsenter", &[&["-m", "-t", &pid], words].concat());
+    inside(&["mount", "-t", "cgroup2", "none", mount])?;
+    daemon.wait("restored");
+    let state = |daemon: &mut Psilogd| {
+        daemon.signal("USR1");
+        let line = std::iter::repeat_with(|| daemon.wait("status"));
+        let mut tally = line.filter(|line| line.key("rule") == "p" && line.has("capped"));
+        tally.next().expect("a line").key("state").to_string()
+    };
+    assert_eq!(state(&mut daemon), "quiet");
+    for (words, expected) in [
+        (&["umount", "-l", mount][..], "lost"),
+        (&["mount", "-t", "cgroup2", "none", mount], "quiet"),
+    ] {
+        inside(words)?;
+        let end = Instant::now() + DEADLINE;
+        while state(&mut daemon) != expected {
+            assert!(Instant::now() < end, "not {expected} after {words:?}");
+        }
+    }
+    // what is created now is noticed
+    let cgroup = Cgroup::new().expect("a cgroup");
+    let armed = || {
+        let files = daemon.pressure_fds().into_values();
+        let mut names = files.filter_map(|file| file.to_str().map(String::from));
+        names.any(|file| file.contains(&cgroup.name))
+    };
+    until("the cgroup armed", armed);
+    done()
+}
+
+/// Two attempts at the start fail: the next ones are those of the fallback reading.
+fn mountinfo() -> Outcome {
+    if Cgroup::new().is_none() {
+        return skip(NO_CGROUP);
+    }
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    if let Err(why) = works("strace", &["-qq", "-D", "-o", "/dev/null", "true"]) {
+        return skip(format!("no call can be made to fail: {why}"));
+    }
+    let mut command = Command::new("strace");
+    command.args(["-D", "-qq", "-o", "/dev/null", "-e", "trace=openat"]);
+    command.args(["-e", "inject=openat:error=EMFILE:when=1..2"]);
+    command.args(["-P", "/proc/self/mountinfo", env!("CARGO_BIN_EXE_psilogd")]);
+    let whole = "memory full 90%/2s name=whole";
+    command.args([QUIET[0], QUIET[1], "-o", "stdout", whole]);
+    let mut daemon = Psilogd::spawn(command.arg("cpu some 90%/2s name=p cgroup=/*"));
+    let lost = daemon.wait("lost");
+    let keys = (lost.key("rule"), lost.key("errno"), lost.key("hint"));
+    assert_eq!(keys, ("p", "EMFILE", "no_cgroup2"), "{}", lost.text);
+    assert_eq!(daemon.wait("start").key("failed"), "1");
+    assert_eq!(daemon.wait("restored").key("rule"), "p");
+    daemon.signal("TERM");
+    daemon.wait("stop");
     done()
 }
 

@@ -183,6 +183,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         }
         reports.push(Report::Tally {
             rule,
+            blind: false,
             quiet: usize::MAX,
             capped: usize::MAX,
         });
