@@ -230,7 +230,7 @@ impl Daemon {
         rule: &Rule,
         cgroup: Option<&[u8]>,
     ) -> Result<(Trigger, Averages), ArmError> {
-        self.sources.check(rule)?;
+        self.sources.provide(rule)?;
         let mut armed = Trigger::arm(rule, cgroup, &self.roots);
         if armed.as_ref().is_err_and(|why| failure_of(why).may_pass()) {
             armed = Trigger::arm(rule, cgroup, &self.roots);

@@ -38,6 +38,7 @@ pub fn check_evidence(rule: &Rule, roots: &Roots) -> Result<(), ArmError> {
 }
 
 /// A file of /proc.
+#[derive(Default)]
 struct Source {
     file: Option<File>,
     /// Whether it was read in this turn of the loop.
@@ -66,28 +67,57 @@ impl Sources {
     /// in /run where a service manager has bound them there. An absent file is no error.
     pub(super) fn new(roots: &Roots, at: Moment) -> Sources {
         let directory = roots.system.parent().unwrap_or(Path::new("/"));
-        let open = |name| Source {
-            file: File::open(directory.join(name)).ok(),
-            fresh: false,
-        };
         let mut sources = Sources {
             directory: directory.into(),
             host: Host::new(),
-            meminfo: open("meminfo"),
-            vmstat: open("vmstat"),
-            diskstats: open("diskstats"),
-            stat: open("stat"),
+            meminfo: Source::default(),
+            vmstat: Source::default(),
+            diskstats: Source::default(),
+            stat: Source::default(),
             text: vec![0; TEXT_MAX],
             path: Vec::new(),
             mount: None,
         };
         sources.set_mount(roots.cgroup.as_deref());
-        for resource in Resource::ALL {
-            // a file that can't be read shows in can_read()
-            let _ = sources.refresh(resource, false, at);
-        }
-        sources.turn();
+        sources.reopen(at);
         sources
+    }
+
+    /// Opens and reads anew what could not be opened or was not the kernel's text: it may
+    /// have been bound there since.
+    pub(super) fn reopen(&mut self, at: Moment) {
+        for resource in Resource::ALL {
+            let (known, directory) = (self.can_read(resource), &self.directory);
+            let open = |name, source: &mut Source| {
+                if !known || source.file.is_none() {
+                    source.file = File::open(directory.join(name)).ok();
+                    source.fresh = false;
+                }
+            };
+            match resource {
+                Resource::Memory => {
+                    open("meminfo", &mut self.meminfo);
+                    open("vmstat", &mut self.vmstat);
+                }
+                Resource::Io => open("diskstats", &mut self.diskstats),
+                Resource::Cpu => open("stat", &mut self.stat),
+                Resource::Irq => {}
+            }
+            // a file that can't be read shows in can_read()
+            let _ = self.refresh(resource, false, at);
+        }
+        self.turn();
+    }
+
+    /// [`Sources::check`], after another attempt to open what the rule asks for.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn provide(&mut self, rule: &Rule) -> Result<(), ArmError> {
+        if self.check(rule).is_err() {
+            self.reopen(sys::now());
+        }
+        self.check(rule)
     }
 
     /// Where cgroups are now.

@@ -21,6 +21,7 @@ impl Daemon {
         self.top.set_rules(self.config.rules.iter());
         close(self.monitors.remove_retired());
         self.find_mount();
+        self.sources.reopen(now);
         // what can't be armed is logged, and that is all there is to do about it
         self.arm_missing(&mut Vec::new());
         self.log_window_conflicts();
