@@ -17,6 +17,8 @@ pub struct FallbackPoll {
     /// Whether a trigger is armed without CAP_SYS_RESOURCE: any reader of its file can
     /// steal its events.
     backed: bool,
+    /// The setting `poll`; None is auto.
+    setting: Option<Micros>,
     /// Whether no event is waited for, as poll(2) fails.
     blind: bool,
     /// Pressure during the boot is expected: until when it is ignored.
@@ -32,6 +34,7 @@ impl FallbackPoll {
     pub fn new(up: Micros, grace: Micros, now: Moment) -> FallbackPoll {
         FallbackPoll {
             backed: false,
+            setting: None,
             blind: false,
             grace: (up < grace).then(|| now + (grace - up)),
             due: None,
@@ -39,9 +42,15 @@ impl FallbackPoll {
         }
     }
 
+    /// Puts the setting `poll` in force: None is auto, a period is for all counters. The
+    /// next [`FallbackPoll::set_needed`] goes by it.
+    pub fn set_period(&mut self, setting: Option<Micros>) {
+        self.setting = setting;
+    }
+
     /// The period of the fallback reading, where there is one.
     pub fn period(&self) -> Option<Micros> {
-        self.backed.then_some(PERIOD)
+        self.setting.or(self.backed.then_some(PERIOD))
     }
 
     /// When there is something to do for all rules.
@@ -57,9 +66,10 @@ impl FallbackPoll {
     }
 
     /// Whether a round reads an alert's counter. Without CAP_SYS_RESOURCE any reader
-    /// of the file can steal events; without poll(2) there are none.
+    /// of the file can steal events; without poll(2) there are none, and who asks for a
+    /// period may have reasons not to rely on them.
     pub fn checks(&self, alert: &Alert) -> bool {
-        let needed = self.blind || !alert.is_privileged();
+        let needed = self.blind || self.setting.is_some() || !alert.is_privileged();
         needed && alert.is_quiet() && self.polls(alert)
     }
 
@@ -101,7 +111,8 @@ impl FallbackPoll {
     /// looked for.
     pub fn set_needed(&mut self, now: Moment, backed: bool, missing: bool) {
         self.backed = backed;
-        self.schedule(now, backed || missing || self.blind);
+        let asked = self.blind || self.setting.is_some();
+        self.schedule(now, backed || missing || asked);
     }
 
     /// No event is waited for, or events are again: counters are then read quickly.
@@ -120,7 +131,10 @@ impl FallbackPoll {
 
     /// From one round to the next.
     fn pause(&self) -> Micros {
-        if self.blind { QUICK } else { PERIOD }
+        match self.blind {
+            true => QUICK,
+            false => self.setting.unwrap_or(PERIOD),
+        }
     }
 }
 
@@ -200,6 +214,24 @@ mod tests {
         fallback.set_blind(NOW + QUICK, false);
         fallback.set_needed(NOW + QUICK, false, false);
         assert_eq!(next(&fallback), None);
+        assert!(!fallback.checks(&alert(None, true)));
+    }
+
+    #[test]
+    fn who_asks_for_a_period_gets_it_with_the_capability_too() {
+        let period = Micros::secs(10);
+        let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
+        fallback.set_period(Some(period));
+        fallback.set_needed(NOW, false, false);
+        assert_eq!(fallback.period(), Some(period));
+        assert_eq!(next(&fallback), Some(NOW + period));
+        assert!(fallback.checks(&alert(None, true)));
+        assert!(fallback.starts_round(NOW + period));
+        assert_eq!(next(&fallback), Some(NOW + period + period));
+        // auto again, after a reload
+        fallback.set_period(None);
+        fallback.set_needed(NOW + period, false, false);
+        assert_eq!((next(&fallback), fallback.period()), (None, None));
         assert!(!fallback.checks(&alert(None, true)));
     }
 

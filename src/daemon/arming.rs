@@ -19,6 +19,7 @@ impl Daemon {
     pub fn arm(&mut self) -> Vec<UnarmedRule> {
         let settings = &self.config.settings;
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
+        self.monitors.set_poll(settings.poll);
         self.monitors
             .set_rules(&self.config.rules, max, lines, sys::now());
         self.top.set_rules(self.config.rules.iter());

@@ -15,6 +15,7 @@ impl Daemon {
         let settings = &self.config.settings;
         self.sink.set(settings, now);
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
+        self.monitors.set_poll(settings.poll);
         let changes = self.monitors.set_rules(&self.config.rules, max, lines, now);
         self.monitors.retire(now, EndReason::Reload);
         self.carry_out();

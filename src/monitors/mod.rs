@@ -182,6 +182,11 @@ impl<T> Monitors<T> {
         self.fallback.period()
     }
 
+    /// Puts the setting `poll` in force, at the next count of what is watched.
+    pub fn set_poll(&mut self, setting: Option<Micros>) {
+        self.fallback.set_period(setting);
+    }
+
     /// Pressure files of cgroups were read, which may have taken events of theirs.
     pub fn has_read_cgroups(&mut self) {
         self.fallback.has_read_cgroups();

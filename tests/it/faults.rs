@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         trial("faults::signals_that_can_not_be_read_are_taken", signals),
         trial("faults::cgroups_that_are_mounted_late_are_watched", mounted),
         trial("faults::mountinfo_is_read_again", mountinfo),
+        trial("faults::who_asks_is_polled_with_the_capability", asked),
         trial("faults::fewer_descriptors_cost_the_newest_cgroups", fewer),
         trial("faults::the_last_lines_are_on_standard_error", unheard),
     ]
@@ -353,6 +354,42 @@ fn mountinfo() -> Outcome {
     assert_eq!(daemon.wait("restored").key("rule"), "p");
     daemon.signal("TERM");
     daemon.wait("stop");
+    done()
+}
+
+/// In a user namespace, where every process has CAP_SYS_RESOURCE.
+fn asked() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    if let Err(why) = works("unshare", &["-Ur", "true"]) {
+        return skip(format!("no user namespace can be created: {why}"));
+    }
+    let scratch = Scratch::new();
+    let start = |text: &str| {
+        let file = scratch.file("psilogd.conf", format!("{text}\nmemory full 90%/1s\n"));
+        let mut command = Command::new("unshare");
+        command.args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-v", "-o", "stdout"]);
+        Psilogd::spawn(command.args(["-f", &file]))
+    };
+    let mut daemon = start("poll auto");
+    let line = daemon.next(DEADLINE).expect("a line");
+    if line.event() == "lost" {
+        return skip(format!("no capability in a user namespace: {}", line.text));
+    }
+    assert!(!line.has("poll_s"), "{}", line.text);
+    let mut daemon = start("poll 2s");
+    assert_eq!(daemon.wait("start").key("poll_s"), "2.0");
+    for _ in 0..3 {
+        assert_eq!(daemon.wait("reading").key("state"), "quiet");
+    }
+    // read without an event
+    assert!(
+        !daemon
+            .seen
+            .iter()
+            .any(|line| line.contains("event=crossing"))
+    );
     done()
 }
 
