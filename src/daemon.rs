@@ -5,20 +5,22 @@ mod arming;
 mod drill;
 mod evidence;
 mod greet;
+mod mounts;
 mod rehearse;
 mod reload;
 mod top;
+mod wait;
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use crate::alert::{FallbackPoll, Ids, Reading, Wake};
 use crate::cgroup::Tree;
-use crate::config::Config;
+use crate::config::{Config, OutputSpec};
 use crate::evidence::Evidence;
 use crate::monitors::{Failure, Monitors, Reloaded, Task};
 use crate::notify::{Notify, State};
@@ -28,22 +30,25 @@ use crate::roots::Roots;
 use crate::rule::Rule;
 use crate::sink::Sink;
 use crate::sys::{self, Signals, Slot};
-use crate::time::{Micros, Moment};
+use crate::time::Moment;
 use crate::trigger::{ArmError, Trigger};
 
 use arming::Failures;
 use evidence::Sources;
+use mounts::Mounts;
 use top::TopSearch;
+use wait::Failing;
 
 pub use evidence::check_evidence;
 pub use greet::is_watched;
 
-/// The slots of the signalfd, of inotify and of the search in the poll array, and the
-/// first of the outputs; the triggers follow.
+/// The slots of the signalfd, of inotify, of the search and of mountinfo in the poll
+/// array, and the first of the outputs; the triggers follow.
 const SIGNALS: usize = 0;
 const CGROUPS: usize = 1;
 const TOP: usize = 2;
-const OUTPUTS: usize = 3;
+const MOUNTS: usize = 3;
+const OUTPUTS: usize = 4;
 
 /// Stop, stop, reload, status, and the end of a child.
 const SIGNALS_TAKEN: [libc::c_int; 5] = [
@@ -84,6 +89,7 @@ pub struct Daemon {
     sink: Sink,
     notify: Notify,
     roots: Roots,
+    mounts: Mounts,
     tree: Option<Tree>,
     sources: Sources,
     top: TopSearch,
@@ -93,6 +99,8 @@ pub struct Daemon {
     to_arm: Vec<Rc<Rule>>,
     /// The reload whose rules and cgroups are being armed.
     reloaded: Option<Reloaded>,
+    /// Since when poll(2) fails, if it does.
+    failing: Option<Failing>,
     /// Whether what is watched has changed since it was last counted.
     changed: bool,
     /// Whether a cgroup that a rule names was found since then.
@@ -108,7 +116,8 @@ impl Daemon {
         let settings = &config.settings;
         let start = sys::wall().0 / 1_000_000;
         let fallback = FallbackPoll::new(sys::uptime(), settings.grace, now);
-        let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
+        let (mut roots, mut mounts) = (Roots::find(), Mounts::new(line.cgroups));
+        mounts.find(&mut roots);
         Ok(Daemon {
             signals,
             sink: Sink::new(settings, now),
@@ -117,10 +126,12 @@ impl Daemon {
             sources: Sources::new(&roots, now),
             top: TopSearch::new(roots.cgroup.as_deref()),
             roots,
+            mounts,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
             to_arm: Vec::new(),
             reloaded: None,
+            failing: None,
             source: line.source,
             verbose: line.verbose,
             config,
@@ -164,10 +175,9 @@ impl Daemon {
     /// when it is over. Allocates nothing but for a reload, and for cgroups that
     /// are created and removed.
     pub fn turn(&mut self) -> Option<ExitCode> {
-        match self.wait() {
-            Ok(()) => self.serve(),
-            Err(error) => Some(self.give_up(&error)),
-        }
+        self.wait();
+        let over = self.serve();
+        over.or_else(|| self.sink.is_over().then(|| self.stop_unheard()))
     }
 
     /// What a turn does when it has waited.
@@ -191,49 +201,18 @@ impl Daemon {
         if self.is_arming() {
             self.arm_some(&mut Failures::default());
         }
+        if self.slots[MOUNTS].seen() != 0 {
+            self.note_mounts();
+        }
         self.report_unarmed(false);
         self.finish_reload();
         if self.slots[SIGNALS].seen() != 0 {
             if let Some(signal) = self.take_signals() {
-                return Some(self.stop(signal));
+                self.stop(Some(signal));
+                return Some(ExitCode::SUCCESS);
             }
         }
-        // with every output closed, no line will ever be read
-        self.sink.is_over().then_some(ExitCode::FAILURE)
-    }
-
-    /// Waits for a signal, a trigger or the next thing that is due.
-    fn wait(&mut self) -> io::Result<()> {
-        self.rebuild_poll_set();
-        let due = self
-            .monitors
-            .deadline()
-            .into_iter()
-            .chain(self.sink.deadline())
-            .chain(self.notify.deadline())
-            .min();
-        let timeout = match self.is_arming() {
-            true => Some(Micros::ZERO),
-            false => due.map(|due| due.since(sys::now())),
-        };
-        sys::poll(&mut self.slots, timeout)
-    }
-
-    /// The poll array. Within its capacity but after more was armed, and then
-    /// [`Daemon::report_unarmed`] has filled it once.
-    fn rebuild_poll_set(&mut self) {
-        let tree = self.tree.as_ref().and_then(Tree::fd);
-        let slot = |fd| Slot::new(fd, libc::POLLIN);
-        self.slots.clear();
-        self.slots.push(slot(self.signals.as_fd()));
-        self.slots.push(tree.map_or(Slot::IDLE, slot));
-        self.slots.push(self.top.slot());
-        self.slots.resize(OUTPUTS + self.sink.width(), Slot::IDLE);
-        self.sink.arm(&mut self.slots[OUTPUTS..]);
-        let slot = |trigger: &Trigger| Slot::new(trigger.as_fd(), libc::POLLPRI);
-        let triggers = self.monitors.polled();
-        self.slots
-            .extend(triggers.map(|trigger| trigger.map_or(Slot::IDLE, slot)));
+        None
     }
 
     /// Hands over what poll(2) saw of the triggers. POLLERR first: it stays set
@@ -260,6 +239,7 @@ impl Daemon {
                 Task::Close(index, reason) => self.close_episode(index, reason),
                 Task::Rearm(index, errno) => self.rearm(index, Failure { errno, hint: None }),
                 Task::Rescan => self.rescan(),
+                Task::Retry => self.retry(),
             }
         }
     }
@@ -360,29 +340,24 @@ impl Daemon {
         });
     }
 
-    fn stop(&mut self, signal: StopSignal) -> ExitCode {
+    /// Ends what is open. On a signal, or because nothing is left to do.
+    fn stop(&mut self, signal: Option<StopSignal>) {
         self.notify.notify(State::Stopping);
         self.monitors.stop(sys::now());
         self.carry_out();
         self.sink.log(&Report::Stop { signal });
         self.sink.finish();
-        ExitCode::SUCCESS
     }
 
-    /// poll(2) itself fails: nothing more can be watched.
-    fn give_up(&mut self, error: &io::Error) -> ExitCode {
-        let errno = error.raw_os_error().unwrap_or(libc::EIO);
-        for rule in self.monitors.rules() {
-            let scope = rule.scope();
-            self.sink.log(&Report::Lost {
-                rule,
-                scope,
-                errno,
-                hint: None,
-                count: 1,
-            });
+    /// With every output closed, no line will ever be read: standard error gets the
+    /// last ones, if it is not one of them.
+    fn stop_unheard(&mut self) -> ExitCode {
+        let settings = &mut self.config.settings;
+        if !settings.outputs.contains(&OutputSpec::Stderr) {
+            settings.outputs = vec![OutputSpec::Stderr];
+            self.sink.set(settings, sys::now());
         }
-        self.sink.finish();
+        self.stop(None);
         ExitCode::FAILURE
     }
 

@@ -1,5 +1,6 @@
 //! psilogd's command line.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
@@ -52,6 +53,8 @@ pub struct Source {
     copy: bool,
     /// Operands: replace the rules of the file.
     rules: Vec<Rule>,
+    /// Whether the file had any text when it was read last.
+    had_text: Cell<bool>,
 }
 
 /// Why the configuration can't be loaded.
@@ -152,6 +155,7 @@ impl Source {
             outputs: outputs.map_err(|why| format!("option -o: {why}"))?,
             copy: matches.opt_present("s"),
             rules: rules(&matches.free)?,
+            had_text: Cell::new(false),
         })
     }
 
@@ -171,6 +175,10 @@ impl Source {
 
     /// Reads the file and applies the command line: operands replace its rules, `-o`
     /// replaces its outputs. Without any rules the built-in ones apply.
+    ///
+    /// # Errors
+    /// What is wrong with the file; also that it is empty now and was not before: an
+    /// editor truncates it and then writes, and a reload may come in between.
     pub fn load(&self) -> Result<Config, LoadError> {
         let file = self.file.clone().unwrap_or_else(|| CONFIG_FILE.into());
         let bad = |lines| LoadError {
@@ -178,7 +186,17 @@ impl Source {
             lines,
         };
         let mut config = match read(&file) {
-            Ok(text) => Config::parse(&text).map_err(bad)?,
+            Ok(text) if text.is_empty() && self.had_text.get() => {
+                let help = "the file is empty and was not before: to return to the built-in \
+                            rules, leave a comment in it";
+                let error = ParseError::new("", Reason::Empty, help);
+                return Err(bad(vec![ConfigError { line: 0, error }]));
+            }
+            Ok(text) => {
+                let config = Config::parse(&text).map_err(bad)?;
+                self.had_text.set(!text.is_empty());
+                config
+            }
             Err(Unreadable::Missing) if self.file.is_none() => Config::default(),
             Err(why) => {
                 let error = ParseError {

@@ -139,10 +139,11 @@ impl Trigger {
         (&self.file).write_all(text.bytes())
     }
 
-    /// Reads the pressure file. ENODEV: the cgroup is gone.
+    /// Reads the pressure file, a second time if that fails. ENODEV: the cgroup is gone.
     pub fn read(&self) -> io::Result<Averages> {
         let mut text = [0; 512];
-        let length = self.file.read_at(&mut text, 0)?;
+        let length = self.file.read_at(&mut text, 0);
+        let length = length.or_else(|_| self.file.read_at(&mut text, 0))?;
         let pressure = Pressure::parse(&text[..length]);
         let bad = |_: PressureError| io::Error::from_raw_os_error(libc::EIO);
         let none = || io::Error::from_raw_os_error(libc::EINVAL);

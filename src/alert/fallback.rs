@@ -17,6 +17,10 @@ pub struct FallbackPoll {
     /// Whether a trigger is armed without CAP_SYS_RESOURCE: any reader of its file can
     /// steal its events.
     backed: bool,
+    /// The setting `poll`; None is auto.
+    setting: Option<Micros>,
+    /// Whether no event is waited for, as poll(2) fails.
+    blind: bool,
     /// Pressure during the boot is expected: until when it is ignored.
     grace: Option<Moment>,
     /// When the next round of fallback readings is due.
@@ -30,15 +34,23 @@ impl FallbackPoll {
     pub fn new(up: Micros, grace: Micros, now: Moment) -> FallbackPoll {
         FallbackPoll {
             backed: false,
+            setting: None,
+            blind: false,
             grace: (up < grace).then(|| now + (grace - up)),
             due: None,
             round: now,
         }
     }
 
+    /// Puts the setting `poll` in force: None is auto, a period is for all counters. The
+    /// next [`FallbackPoll::set_needed`] goes by it.
+    pub fn set_period(&mut self, setting: Option<Micros>) {
+        self.setting = setting;
+    }
+
     /// The period of the fallback reading, where there is one.
     pub fn period(&self) -> Option<Micros> {
-        self.backed.then_some(PERIOD)
+        self.setting.or(self.backed.then_some(PERIOD))
     }
 
     /// When there is something to do for all rules.
@@ -54,9 +66,11 @@ impl FallbackPoll {
     }
 
     /// Whether a round reads an alert's counter. Without CAP_SYS_RESOURCE any reader
-    /// of the file can steal events.
+    /// of the file can steal events; without poll(2) there are none, and who asks for a
+    /// period may have reasons not to rely on them.
     pub fn checks(&self, alert: &Alert) -> bool {
-        !alert.is_privileged() && alert.is_quiet() && self.polls(alert)
+        let needed = self.blind || self.setting.is_some() || !alert.is_privileged();
+        needed && alert.is_quiet() && self.polls(alert)
     }
 
     /// Whether the grace has just ended: every alert then starts over from a new
@@ -69,7 +83,7 @@ impl FallbackPoll {
     pub fn starts_round(&mut self, now: Moment) -> bool {
         let due = self.due.is_some_and(|due| due <= now);
         if due {
-            self.due = Some(now + PERIOD);
+            self.due = Some(now + self.pause());
             self.round = now;
         }
         due
@@ -97,10 +111,30 @@ impl FallbackPoll {
     /// looked for.
     pub fn set_needed(&mut self, now: Moment, backed: bool, missing: bool) {
         self.backed = backed;
-        self.due = match backed || missing {
-            true => self.due.or(Some(now + PERIOD)),
-            false => None,
-        };
+        let asked = self.blind || self.setting.is_some();
+        self.schedule(now, backed || missing || asked);
+    }
+
+    /// No event is waited for, or events are again: counters are then read quickly.
+    pub fn set_blind(&mut self, now: Moment, blind: bool) {
+        if self.blind != blind {
+            self.blind = blind;
+            self.schedule(now, blind || self.due.is_some());
+        }
+    }
+
+    fn schedule(&mut self, now: Moment, needed: bool) {
+        let latest = now + self.pause();
+        let due = self.due.map_or(latest, |due| due.min(latest));
+        self.due = needed.then_some(due);
+    }
+
+    /// From one round to the next.
+    fn pause(&self) -> Micros {
+        match self.blind {
+            true => QUICK,
+            false => self.setting.unwrap_or(PERIOD),
+        }
     }
 }
 
@@ -163,6 +197,41 @@ mod tests {
         let fallback = FallbackPoll::new(GRACE, GRACE, NOW);
         assert!(fallback.checks(&alert(None, false)));
         assert!(fallback.checks(&alert(Some(b"/a"), false)));
+        assert!(!fallback.checks(&alert(None, true)));
+    }
+
+    #[test]
+    fn without_poll_every_quiet_counter_is_read_quickly() {
+        let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
+        fallback.set_needed(NOW, false, false);
+        fallback.set_blind(NOW, true);
+        assert_eq!(next(&fallback), Some(NOW + QUICK));
+        assert!(fallback.checks(&alert(None, true)));
+        assert!(fallback.starts_round(NOW + QUICK));
+        assert_eq!(next(&fallback), Some(NOW + QUICK + QUICK));
+        fallback.set_needed(NOW + QUICK, false, false);
+        assert_eq!(next(&fallback), Some(NOW + QUICK + QUICK));
+        fallback.set_blind(NOW + QUICK, false);
+        fallback.set_needed(NOW + QUICK, false, false);
+        assert_eq!(next(&fallback), None);
+        assert!(!fallback.checks(&alert(None, true)));
+    }
+
+    #[test]
+    fn who_asks_for_a_period_gets_it_with_the_capability_too() {
+        let period = Micros::secs(10);
+        let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
+        fallback.set_period(Some(period));
+        fallback.set_needed(NOW, false, false);
+        assert_eq!(fallback.period(), Some(period));
+        assert_eq!(next(&fallback), Some(NOW + period));
+        assert!(fallback.checks(&alert(None, true)));
+        assert!(fallback.starts_round(NOW + period));
+        assert_eq!(next(&fallback), Some(NOW + period + period));
+        // auto again, after a reload
+        fallback.set_period(None);
+        fallback.set_needed(NOW + period, false, false);
+        assert_eq!((next(&fallback), fallback.period()), (None, None));
         assert!(!fallback.checks(&alert(None, true)));
     }
 

@@ -18,6 +18,9 @@ pub struct Settings {
     pub outputs: Vec<OutputSpec>,
     /// How long after boot pressure is ignored.
     pub grace: Micros,
+    /// The period of the fallback reading of every counter; None is auto: every 30 s, of
+    /// those whose events can be stolen.
+    pub poll: Option<Micros>,
     /// The most lines per rule and hour; None is no limit.
     pub rate_limit: Option<u32>,
     /// The most lines that each output keeps while its receiver accepts none.
@@ -34,6 +37,7 @@ impl Default for Settings {
             facility: Facility::LOG_DAEMON,
             outputs: vec![OutputSpec::Syslog(DEV_LOG.into())],
             grace: Micros::secs(120),
+            poll: None,
             rate_limit: Some(12),
             queue: 256,
             max_line: LINE_MAX,
@@ -41,6 +45,11 @@ impl Default for Settings {
         }
     }
 }
+
+/// The period of the fallback reading: no shorter than the kernel's averages, no longer
+/// than what an operator would still call watching.
+const POLL_MIN: Micros = Micros::secs(2);
+const POLL_MAX: Micros = Micros::secs(3600);
 
 /// The facilities of programs; kern is the kernel's own.
 const FACILITIES: [(&str, Facility); 19] = [
@@ -91,6 +100,12 @@ impl Settings {
                 self.grace = grace
                     .map_err(|why| ParseError::new(value, Reason::BadValue, why.to_string()))?;
             }
+            Setting::Poll if value == "auto" => self.poll = None,
+            Setting::Poll => {
+                let period = Micros::parse(value).ok();
+                let period = period.filter(|period| (POLL_MIN..=POLL_MAX).contains(period));
+                self.poll = Some(period.ok_or_else(bad)?);
+            }
             Setting::RateLimit if value == "none" => self.rate_limit = None,
             Setting::RateLimit => self.rate_limit = Some(number(2, 1_000_000)? as u32),
             Setting::Queue => self.queue = number(16, 65_536)?,
@@ -128,6 +143,10 @@ impl fmt::Display for Settings {
             writeln!(f, "output {output}")?;
         }
         writeln!(f, "grace {}", self.grace)?;
+        match self.poll {
+            Some(period) => writeln!(f, "poll {period}")?,
+            None => writeln!(f, "poll auto")?,
+        }
         match self.rate_limit {
             Some(lines) => writeln!(f, "rate_limit {lines}")?,
             None => writeln!(f, "rate_limit none")?,
@@ -143,6 +162,7 @@ pub(super) enum Setting {
     Facility,
     OutputSpec,
     Grace,
+    Poll,
     RateLimit,
     Queue,
     MaxLine,
@@ -150,10 +170,11 @@ pub(super) enum Setting {
 }
 
 impl Setting {
-    pub(super) const ALL: [Setting; 7] = [
+    pub(super) const ALL: [Setting; 8] = [
         Setting::Facility,
         Setting::OutputSpec,
         Setting::Grace,
+        Setting::Poll,
         Setting::RateLimit,
         Setting::Queue,
         Setting::MaxLine,
@@ -165,6 +186,7 @@ impl Setting {
             Setting::Facility => "facility",
             Setting::OutputSpec => "output",
             Setting::Grace => "grace",
+            Setting::Poll => "poll",
             Setting::RateLimit => "rate_limit",
             Setting::Queue => "queue",
             Setting::MaxLine => "max_line",
@@ -180,6 +202,7 @@ impl Setting {
             }
             Setting::OutputSpec => OUTPUT_HELP,
             Setting::Grace => "expected a duration after boot, e.g. 2m",
+            Setting::Poll => "expected auto, or a duration from 2s to 1h",
             Setting::RateLimit => "expected 2 to 1000000 lines per rule and hour, or none",
             Setting::Queue => "expected 16 to 65536 lines",
             Setting::MaxLine => "expected 200 to 1000 bytes",

@@ -42,6 +42,7 @@ impl Daemon {
     pub fn arm(&mut self) -> Vec<UnarmedRule> {
         let settings = &self.config.settings;
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
+        self.monitors.set_poll(settings.poll);
         self.monitors
             .set_rules(&self.config.rules, max, lines, sys::now());
         self.top.set_rules(self.config.rules.iter());
@@ -143,7 +144,7 @@ impl Daemon {
     /// Why no pattern's cgroups are seen, or not all of them.
     fn inotify_error(&self) -> Option<Failure> {
         let (errno, hint) = match &self.tree {
-            None => (libc::ENOENT, Hint::Cgroup2),
+            None => (self.mounts.error.unwrap_or(libc::ENOENT), Hint::Cgroup2),
             Some(tree) => match tree.inotify_error() {
                 Some(libc::ENOENT) => (libc::ENOENT, Hint::Cgroup2),
                 Some(errno) => (errno, Hint::Inotify),
@@ -162,16 +163,23 @@ impl Daemon {
 
     /// Looks at everything, since what has changed is unknown.
     pub(super) fn rescan(&mut self) {
+        self.find_mount();
         for index in (0..self.monitors.len()).rev() {
             if let Some(failure) = died_of(self.monitors.trigger(index)) {
                 self.rearm(index, failure);
             }
         }
+        self.monitors.forget_waiting();
+        self.retry();
+        self.look_for_all();
+    }
+
+    /// Tries to arm what is not armed.
+    pub(super) fn retry(&mut self) {
         for unarmed in self.monitors.take_all_unarmed() {
             // what can't be armed is logged with the others of its rule
             let _ = self.try_arm(unarmed.alert, Some(unarmed.failure));
         }
-        self.look_for_all();
     }
 
     fn arm_cgroup(&mut self, path: &[u8], failures: &mut Failures) {
@@ -264,12 +272,8 @@ impl Daemon {
                         return Ok(());
                     }
                 }
-                let now = Failure {
-                    errno: why.errno(),
-                    hint: why.hint,
-                };
-                self.monitors
-                    .add_unarmed(alert, was.filter(|_| removed).unwrap_or(now));
+                let failure = was.filter(|_| removed).unwrap_or(failure_of(&why));
+                self.monitors.add_unarmed(alert, failure);
                 Err(why)
             }
         }
@@ -283,8 +287,11 @@ impl Daemon {
         rule: &Rule,
         cgroup: Option<&[u8]>,
     ) -> Result<(Trigger, Averages), ArmError> {
-        self.sources.check(rule)?;
-        let armed = Trigger::arm(rule, cgroup, &self.roots);
+        self.sources.provide(rule)?;
+        let mut armed = Trigger::arm(rule, cgroup, &self.roots);
+        if armed.as_ref().is_err_and(|why| failure_of(why).may_pass()) {
+            armed = Trigger::arm(rule, cgroup, &self.roots);
+        }
         let (Err(why), Some(path), Some(tree)) = (&armed, cgroup, &mut self.tree) else {
             return armed;
         };
@@ -303,7 +310,8 @@ impl Daemon {
     }
 
     /// The trigger is dead: its episode ends, its descriptor goes. There may be a
-    /// new cgroup of that name already; if not, a rule that names it waits for it.
+    /// new cgroup of that name already; if not, a rule that names it waits for it. A
+    /// file of the whole system that could not be read may be readable again.
     pub(super) fn rearm(&mut self, index: usize, failure: Failure) {
         self.changed = true;
         let end = self
@@ -314,9 +322,10 @@ impl Daemon {
         }
         let (alert, _) = self.monitors.disarm(index);
         match alert.cgroup() {
+            // a file that is dead will be so again, and at once
+            None if !failure.may_pass() => self.monitors.add_unarmed(alert, failure),
             // what can't be armed is logged with the others of its rule
-            Some(_) => drop(self.try_arm(alert, Some(failure))),
-            None => self.monitors.add_unarmed(alert, failure),
+            _ => drop(self.try_arm(alert, Some(failure))),
         }
     }
 
@@ -374,6 +383,13 @@ impl Daemon {
             tree.prune(&|path| monitors.reach_below(path));
         }
         self.found = false;
+    }
+}
+
+fn failure_of(why: &ArmError) -> Failure {
+    Failure {
+        errno: why.errno(),
+        hint: why.hint,
     }
 }
 

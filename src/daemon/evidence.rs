@@ -39,6 +39,7 @@ pub fn check_evidence(roots: &Roots) -> impl FnMut(&Rule) -> Result<(), ArmError
 }
 
 /// A file of /proc.
+#[derive(Default)]
 struct Source {
     file: Option<File>,
     /// Whether it was read in this turn of the loop.
@@ -67,34 +68,67 @@ impl Sources {
     /// in /run where a service manager has bound them there. An absent file is no error.
     pub(super) fn new(roots: &Roots, at: Moment) -> Sources {
         let directory = roots.system.parent().unwrap_or(Path::new("/"));
-        let open = |name| Source {
-            file: File::open(directory.join(name)).ok(),
-            fresh: false,
-        };
-        let mount = roots.cgroup.as_ref().map(|mount| mount.as_os_str());
-        let mount = mount.map(OsStrExt::as_bytes);
-        let length = mount.map(<[u8]>::len);
-        // touched, as it will be
-        let mut path = vec![1; length.unwrap_or(0) + PATH_MAX];
-        path.clear();
-        path.extend_from_slice(mount.unwrap_or_default());
         let mut sources = Sources {
             directory: directory.into(),
             host: Host::new(),
-            meminfo: open("meminfo"),
-            vmstat: open("vmstat"),
-            diskstats: open("diskstats"),
-            stat: open("stat"),
+            meminfo: Source::default(),
+            vmstat: Source::default(),
+            diskstats: Source::default(),
+            stat: Source::default(),
             text: vec![0; TEXT_MAX],
-            path,
-            mount: length,
+            path: Vec::new(),
+            mount: None,
         };
-        for resource in Resource::ALL {
-            // a file that can't be read shows in can_read()
-            let _ = sources.refresh(resource, false, at);
-        }
-        sources.turn();
+        sources.set_mount(roots.cgroup.as_deref());
+        sources.reopen(at);
         sources
+    }
+
+    /// Opens and reads anew what could not be opened or was not the kernel's text: it may
+    /// have been bound there since.
+    pub(super) fn reopen(&mut self, at: Moment) {
+        for resource in Resource::ALL {
+            let (known, directory) = (self.can_read(resource), &self.directory);
+            let open = |name, source: &mut Source| {
+                if !known || source.file.is_none() {
+                    source.file = File::open(directory.join(name)).ok();
+                    source.fresh = false;
+                }
+            };
+            match resource {
+                Resource::Memory => {
+                    open("meminfo", &mut self.meminfo);
+                    open("vmstat", &mut self.vmstat);
+                }
+                Resource::Io => open("diskstats", &mut self.diskstats),
+                Resource::Cpu => open("stat", &mut self.stat),
+                Resource::Irq => {}
+            }
+            // a file that can't be read shows in can_read()
+            let _ = self.refresh(resource, false, at);
+        }
+        self.turn();
+    }
+
+    /// [`Sources::check`], after another attempt to open what the rule asks for.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn provide(&mut self, rule: &Rule) -> Result<(), ArmError> {
+        if self.check(rule).is_err() {
+            self.reopen(sys::now());
+        }
+        self.check(rule)
+    }
+
+    /// Where cgroups are now.
+    pub(super) fn set_mount(&mut self, mount: Option<&Path>) {
+        let mount = mount.map(|mount| mount.as_os_str().as_bytes());
+        self.mount = mount.map(<[u8]>::len);
+        // touched, as it will be
+        self.path = vec![1; self.mount.unwrap_or(0) + PATH_MAX];
+        self.path.clear();
+        self.path.extend_from_slice(mount.unwrap_or_default());
     }
 
     /// A new turn of the loop: what was read before is old. Without this call, a file is
@@ -223,7 +257,7 @@ impl Source {
         let (Some(file), false) = (&self.file, self.fresh) else {
             return Ok(());
         };
-        let length = read(file, buffer)?;
+        let length = read(file, buffer).or_else(|_| read(file, buffer))?;
         take(&buffer[..length]);
         self.fresh = true;
         Ok(())

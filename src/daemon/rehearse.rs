@@ -30,7 +30,7 @@ impl Daemon {
         }
         self.top.rehearse(sys::now());
         self.rebuild_poll_set();
-        // an output that is closed is noticed again by the first turn
+        // no signal was seen that could stop it
         let _ = self.serve();
     }
 }

@@ -3,7 +3,7 @@
 use super::arming::Failures;
 use super::{Daemon, close, stay_in_memory};
 use crate::options::LoadError;
-use crate::report::Report;
+use crate::report::{EndReason, Report};
 use crate::sys;
 
 impl Daemon {
@@ -23,11 +23,14 @@ impl Daemon {
         let settings = &self.config.settings;
         self.sink.set(settings, now);
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
+        self.monitors.set_poll(settings.poll);
         let changes = self.monitors.set_rules(&self.config.rules, max, lines, now);
-        self.monitors.retire(now);
+        self.monitors.retire(now, EndReason::Reload);
         self.carry_out();
         self.top.set_rules(self.config.rules.iter());
         close(self.monitors.remove_retired());
+        self.find_mount();
+        self.sources.reopen(now);
         self.reloaded = Some(changes);
         self.look_for_all();
         // at once, where there is little to do

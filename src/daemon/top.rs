@@ -26,6 +26,8 @@ pub(super) struct TopSearch {
     search: Option<Search>,
     /// The process, until its end was noticed: there is never a second one.
     child: Option<Child>,
+    /// Whether it is to be started again when it has ended, as cgroups are elsewhere.
+    moved: bool,
     /// One question at a time.
     asked: Option<Asked>,
     /// Room for its answer.
@@ -62,6 +64,7 @@ impl TopSearch {
             mount: mount.map(Into::into),
             search: None,
             child: None,
+            moved: false,
             asked: None,
             newest: Answer::default(),
             subjects: Vec::new(),
@@ -83,9 +86,24 @@ impl TopSearch {
             asked.subject = None;
         }
         self.reap();
-        if self.subjects.is_empty() {
-            self.close();
-        } else if let (Some(mount), None) = (&self.mount, &self.child) {
+        match self.subjects.is_empty() {
+            true => self.close(),
+            false => self.start(),
+        }
+    }
+
+    /// Cgroups are elsewhere now.
+    pub(super) fn set_mount(&mut self, mount: Option<&Path>) {
+        self.mount = mount.map(Into::into);
+        self.close();
+        self.moved = self.child.is_some();
+        if !self.subjects.is_empty() {
+            self.start();
+        }
+    }
+
+    fn start(&mut self) {
+        if let (Some(mount), None) = (&self.mount, &self.child) {
             // where no process can be created, no cgroup is named
             if let Ok((search, child)) = Search::start(mount) {
                 (self.search, self.child) = (Some(search), Some(child));
@@ -104,6 +122,9 @@ impl TopSearch {
         if self.child.as_ref().is_some_and(Child::is_over) {
             self.child = None;
             self.close();
+            if std::mem::take(&mut self.moved) && !self.subjects.is_empty() {
+                self.start();
+            }
         }
     }
 

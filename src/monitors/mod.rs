@@ -9,6 +9,7 @@ mod index;
 mod notice;
 mod room;
 mod rules;
+mod shrink;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,20 @@ impl Failure {
             errno: error.raw_os_error().unwrap_or(libc::EIO),
             hint,
         }
+    }
+
+    /// Whether it may be over by itself, and nobody would say when: what it keeps from
+    /// being armed is tried again with the fallback reading.
+    pub fn may_pass(&self) -> bool {
+        const PASSING: [i32; 6] = [
+            libc::ENOMEM,
+            libc::EIO,
+            libc::EINTR,
+            libc::EAGAIN,
+            libc::ENFILE,
+            libc::EMFILE,
+        ];
+        PASSING.contains(&self.errno) || self.hint == Some(Hint::NoEvidence)
     }
 }
 
@@ -99,6 +114,8 @@ pub struct Monitors<T> {
     fallback: FallbackPoll,
     /// Why no pattern's cgroups are seen, or not all of them.
     inotify_error: Option<Failure>,
+    /// Why events are not waited for.
+    poll_error: Option<Failure>,
     step: Step,
 }
 
@@ -120,6 +137,7 @@ impl<T> Monitors<T> {
             ids,
             fallback,
             inotify_error: None,
+            poll_error: None,
             step: Step::OVER,
         }
     }
@@ -136,7 +154,9 @@ impl<T> Monitors<T> {
 
     /// How many are not armed, though they should be.
     pub fn unarmed(&self) -> usize {
-        self.unarmed.len()
+        let patterns = self.rules().filter(|rule| rule.is_pattern());
+        let blind = if self.is_blind() { patterns.count() } else { 0 };
+        self.unarmed.len() + blind
     }
 
     /// The cgroups among those.
@@ -173,6 +193,11 @@ impl<T> Monitors<T> {
     /// The period of the fallback reading, where there is one.
     pub fn fallback_period(&self) -> Option<Micros> {
         self.fallback.period()
+    }
+
+    /// Puts the setting `poll` in force, at the next count of what is watched.
+    pub fn set_poll(&mut self, setting: Option<Micros>) {
+        self.fallback.set_period(setting);
     }
 
     /// Pressure files of cgroups were read, which may have taken events of theirs.
@@ -330,7 +355,8 @@ impl<T> Monitors<T> {
         for at in 0..self.rules.len() {
             let rule = &self.rules[at].rule;
             let (lost, capped) = (self.unarmed_of(rule).len(), self.waiting.of(rule));
-            let unseen = usize::from(inotify_error.is_some() && rule.is_pattern());
+            let unseen = inotify_error.is_some() && rule.is_pattern();
+            let unseen = usize::from(unseen || self.poll_error.is_some());
             let rule = &mut self.rules[at];
             rule.lost.set(now, lost.max(unseen));
             rule.capped.set(now, capped);
@@ -339,8 +365,17 @@ impl<T> Monitors<T> {
             .armed
             .iter()
             .any(|monitor| !monitor.alert.is_privileged());
-        self.fallback
-            .set_needed(now, unprivileged, inotify_error.is_some());
+        let missing = inotify_error.is_some() || self.may_mend();
+        self.fallback.set_needed(now, unprivileged, missing);
+    }
+
+    /// Why poll(2) fails, or that it doesn't any more: all counters are then read instead.
+    /// Whether that is new, and everything has to be counted anew.
+    pub fn set_poll_error(&mut self, now: Moment, failure: Option<Failure>) -> bool {
+        let new = self.poll_error.is_some() != failure.is_some();
+        self.poll_error = failure;
+        self.fallback.set_blind(now, failure.is_some());
+        new
     }
 
     fn unarmed_of(&self, rule: &Rc<Rule>) -> &[Box<Unarmed>] {
@@ -395,6 +430,7 @@ impl<T> Monitors<T> {
                 let capped = self.waiting.of(rule);
                 log(&Report::Tally {
                     rule,
+                    blind: self.is_blind(),
                     quiet,
                     capped,
                 });

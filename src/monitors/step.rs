@@ -44,6 +44,8 @@ pub enum Task<'a> {
     Rearm(usize, i32),
     /// Look for cgroups whose creation goes unnoticed.
     Rescan,
+    /// Try to arm what is not armed.
+    Retry,
     /// Log this.
     Log(Report<'a>),
 }
@@ -113,8 +115,8 @@ impl<T> Monitors<T> {
     }
 
     /// Starts the tasks that close what retires.
-    pub fn retire(&mut self, now: Moment) {
-        self.start(now, Pass::Closing(EndReason::Reload));
+    pub fn retire(&mut self, now: Moment, reason: EndReason) {
+        self.start(now, Pass::Closing(reason));
     }
 
     /// Starts the tasks that close everything.
@@ -200,8 +202,12 @@ impl<T> Monitors<T> {
             }
             let behind = self.behind(pass);
             self.start(now, behind);
-            if pass == Pass::Fallback && self.inotify_error.is_some() {
-                return Some(Due::Task(Task::Rescan));
+            match pass {
+                Pass::Fallback if self.inotify_error.is_some() => {
+                    return Some(Due::Task(Task::Rescan));
+                }
+                Pass::Fallback if self.may_mend() => return Some(Due::Task(Task::Retry)),
+                _ => {}
             }
         }
     }
@@ -285,7 +291,8 @@ impl<T> Monitors<T> {
     fn lost(&self, at: usize, count: usize) -> Report<'_> {
         let rule = &self.rules[at].rule;
         let first = self.first_unarmed(rule);
-        let failure = first.map(|unarmed| unarmed.failure).or(self.inotify_error);
+        let failure = first.map(|unarmed| unarmed.failure);
+        let failure = failure.or(self.poll_error).or(self.inotify_error);
         // something is lost only where one of them is there
         let Failure { errno, hint } = failure.unwrap_or(Failure {
             errno: libc::EIO,

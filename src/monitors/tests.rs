@@ -1,3 +1,4 @@
+mod faults;
 mod limit;
 mod room;
 
@@ -69,6 +70,7 @@ fn tasks(monitors: &mut Monitors<u32>) -> Vec<String> {
             Task::Close(index, reason) => format!("close {index} {}", reason.token()),
             Task::Rearm(index, errno) => format!("rearm {index} {errno}"),
             Task::Rescan => "rescan".into(),
+            Task::Retry => "retry".into(),
             Task::Log(report) => report.heading().event.into(),
         });
     }
@@ -151,7 +153,7 @@ fn new_rules_keep_what_they_cover_in_the_same_way() {
             removed: 2
         }
     );
-    monitors.retire(NOW);
+    monitors.retire(NOW, EndReason::Reload);
     let closed = tasks(&mut monitors);
     assert_eq!(
         closed,

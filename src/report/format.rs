@@ -112,11 +112,12 @@ impl Report<'_> {
             }
             Report::Tally {
                 rule,
+                blind,
                 quiet,
                 capped,
             } => {
                 identity(line, rule);
-                line.word("state", Phase::Quiet.name());
+                line.word("state", if blind { "lost" } else { Phase::Quiet.name() });
                 scope(line, rule.scope());
                 line.number("count", quiet as u64);
                 line.number("capped", capped as u64);
@@ -195,7 +196,9 @@ impl Report<'_> {
                     line.seconds("poll_s", period);
                 }
             }
-            Report::Stop { signal } => {
+            Report::Stop {
+                signal: Some(signal),
+            } => {
                 line.word("signal", signal.token());
             }
             Report::Dropped { count } => {

@@ -185,6 +185,8 @@ pub enum Report<'a> {
     Tally {
         /// The rule.
         rule: &'a Rule,
+        /// Whether no cgroup is seen, as none are mounted.
+        blind: bool,
         /// Armed and without pressure.
         quiet: usize,
         /// Left out by the cap.
@@ -203,8 +205,8 @@ pub enum Report<'a> {
     },
     /// psilogd stops.
     Stop {
-        /// On which signal.
-        signal: StopSignal,
+        /// On which signal; None if every output is closed.
+        signal: Option<StopSignal>,
     },
     /// A trigger fired (with -v).
     Crossing {

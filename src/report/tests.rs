@@ -269,6 +269,7 @@ fn what_is_said_of_a_pattern() {
     let (quiet, capped) = (5, 12);
     let tally = Report::Tally {
         rule,
+        blind: false,
         quiet,
         capped,
     };
@@ -294,7 +295,7 @@ fn severities() {
         ("crit", "notice", Class::Alarm)
     );
     let stop = Report::Stop {
-        signal: StopSignal::Term,
+        signal: Some(StopSignal::Term),
     };
     assert_eq!(of(stop), ("info", "notice", Class::Information));
     let dropped = Report::Dropped { count: 12 };

@@ -36,6 +36,8 @@ pub enum Hint {
     MaxTriggers,
     /// The counters that the rule asks for can't be read.
     NoEvidence,
+    /// poll(2) fails.
+    Poll,
 }
 
 impl Hint {
@@ -58,6 +60,7 @@ impl Hint {
             Hint::Inotify => "inotify",
             Hint::MaxTriggers => "max_triggers",
             Hint::NoEvidence => "no_evidence",
+            Hint::Poll => "poll",
         }
     }
 
@@ -91,8 +94,7 @@ impl Hint {
             }
             Hint::Owner => "another user owns the cgroup: run as root or with CAP_DAC_OVERRIDE",
             Hint::ReadOnly => {
-                "it is mounted read-only: unset ProtectControlGroups=yes in the systemd unit, or \
-                 remount it"
+                "it is mounted read-only: unset systemd's ProtectControlGroups=yes, or remount it"
             }
             Hint::Namespace => "a cgroup namespace can't watch its root: name a cgroup below it",
             Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
@@ -101,6 +103,7 @@ impl Hint {
             Hint::NoEvidence => {
                 "a key of the rule needs this file: unset ProcSubset=pid, or bind it there"
             }
+            Hint::Poll => "poll(2) fails: counters are read every 2 s instead",
         }
     }
 }
@@ -112,6 +115,8 @@ pub enum EndReason {
     Gone,
     /// Its rule is no longer in the configuration.
     Reload,
+    /// Its trigger was given up: the system allows fewer descriptors than before.
+    Capped,
     /// psilogd stops.
     Stop,
 }
@@ -122,6 +127,7 @@ impl EndReason {
         match self {
             EndReason::Gone => "gone",
             EndReason::Reload => "reload",
+            EndReason::Capped => "capped",
             EndReason::Stop => "stop",
         }
     }

@@ -27,6 +27,8 @@ pub enum Reason {
     DuplicateName,
     /// Bytes that are not text, CR LF, or a line that is too long.
     NotText,
+    /// The file is empty, and was not before.
+    Empty,
     /// The file can't be read.
     Unreadable,
 }
@@ -45,6 +47,7 @@ impl Reason {
             Reason::BadCount => "bad_count",
             Reason::DuplicateName => "duplicate_name",
             Reason::NotText => "not_text",
+            Reason::Empty => "empty",
             Reason::Unreadable => "unreadable",
         }
     }

@@ -95,7 +95,7 @@ pub struct Replay<S> {
 
 impl<S: Source> Replay<S> {
     /// Starts at `now`, which is the time since boot: the grace after boot counts from
-    /// there. Of the settings those that a replay can obey apply: `grace`,
+    /// there. Of the settings those that a replay can obey apply: `grace`, `poll`,
     /// `rate_limit`, `max_triggers`.
     pub fn new(source: S, config: &Config, now: Moment, log: &mut Log<'_>) -> Replay<S> {
         let settings = &config.settings;
@@ -107,6 +107,7 @@ impl<S: Source> Replay<S> {
             changed: true,
         };
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
+        replay.monitors.set_poll(settings.poll);
         replay.monitors.set_rules(&config.rules, max, lines, now);
         for rule in replay.monitors.rules().cloned().collect::<Vec<_>>() {
             if !rule.is_pattern() {
@@ -185,7 +186,7 @@ impl<S: Source> Replay<S> {
                 }
                 Task::Rearm(index, errno) => self.rearm(index, errno, log),
                 // asked for only where cgroups are created without notice
-                Task::Rescan => {}
+                Task::Rescan | Task::Retry => {}
             }
         }
     }

@@ -23,8 +23,8 @@ pub use file::{
 pub use inotify::{inotify, inotify_add, inotify_remove};
 pub use poll::{Slot, is_writable, poll};
 pub use process::{
-    close_together, has_sys_resource, is_in_reserve, lock_memory, raise_descriptor_limit,
-    without_sys_resource,
+    close_together, descriptor_limit, has_sys_resource, is_in_reserve, lock_memory,
+    raise_descriptor_limit, without_sys_resource,
 };
 pub use signal::{Signals, default_signal, is_ignored};
 pub use socket::{SocketType, connect_unix, hostname, receive, receive_now, send};

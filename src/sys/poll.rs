@@ -31,6 +31,14 @@ impl Slot {
         })
     }
 
+    /// Takes it that poll(2) has seen all that it was to wait for. For a descriptor that
+    /// never blocks.
+    pub fn assume_seen(&mut self) {
+        if self.0.fd >= 0 {
+            self.0.revents = self.0.events;
+        }
+    }
+
     /// What poll(2) has seen.
     pub fn seen(&self) -> i16 {
         self.0.revents

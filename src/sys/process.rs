@@ -20,20 +20,29 @@ pub fn lock_memory() -> io::Result<()> {
     Ok(())
 }
 
-/// As many descriptors as the hard limit allows: the soft one, 1024 as a rule, is
-/// for programs that use select(2).
-pub fn raise_descriptor_limit() {
+/// RLIMIT_NOFILE, which also is the longest array that poll(2) takes.
+fn descriptor_limits() -> Option<libc::rlimit> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: the pointer is valid for reading and writing; a refusal leaves the
-    // limit as it was.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-        }
+    // SAFETY: the pointer is valid for writing.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    (result == 0).then_some(limit)
+}
+
+/// The soft limit of descriptors; None if it can't be had.
+pub fn descriptor_limit() -> Option<usize> {
+    usize::try_from(descriptor_limits()?.rlim_cur).ok()
+}
+
+/// As many descriptors as the hard limit allows: the soft one, 1024 as a rule, is
+/// for programs that use select(2).
+pub fn raise_descriptor_limit() {
+    if let Some(mut limit) = descriptor_limits() {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: the pointer is valid for reading; a refusal leaves the limit as it was.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
     }
 }
 

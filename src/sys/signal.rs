@@ -35,7 +35,10 @@ pub fn is_ignored(signal: libc::c_int) -> bool {
 }
 
 /// Signals, by number, that are blocked and read from a descriptor.
-pub struct Signals(File);
+pub struct Signals {
+    file: File,
+    set: libc::sigset_t,
+}
 
 impl Signals {
     /// Blocks the signals and opens the signalfd(2).
@@ -52,22 +55,39 @@ impl Signals {
             let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
             OwnedFd::from_raw_fd(cerr(libc::signalfd(-1, &set, flags))?)
         };
-        Ok(Signals(File::from(fd)))
+        let file = File::from(fd);
+        Ok(Signals { file, set })
     }
 
-    /// The next pending signal's number.
+    /// The next pending signal's number. One that can't be read would be there for ever,
+    /// and poll(2) would not wait: it is taken without the descriptor.
     pub fn take(&mut self) -> Option<libc::c_int> {
         let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
-        self.0.read_exact(&mut info).ok()?;
-        // ssi_signo is the first field, a u32 (signalfd(2))
-        let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
-        libc::c_int::try_from(number).ok()
+        match self.file.read(&mut info) {
+            Ok(length) if length == info.len() => {
+                // ssi_signo is the first field, a u32 (signalfd(2))
+                let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+                libc::c_int::try_from(number).ok()
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            _ => self.take_pending(),
+        }
+    }
+
+    /// sigtimedwait(2), without waiting.
+    fn take_pending(&self) -> Option<libc::c_int> {
+        let none = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the set is initialised, and no information on the signal is asked for.
+        cerr(unsafe { libc::sigtimedwait(&self.set, std::ptr::null_mut(), &none) }).ok()
     }
 }
 
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }
 

@@ -221,6 +221,12 @@ fn bad() -> Outcome {
         (b"output udp:192.0.2.1:0", "expected a numeric address"),
         (b"output udp:192.0.2.1:65536", "expected a numeric address"),
         (b"output udp:2001:db8::1:x", "expected a numeric address"),
+        (
+            b"poll 1s",
+            "1: \"1s\": expected auto, or a duration from 2s to 1h",
+        ),
+        (b"poll 61m", "1: \"61m\": expected auto, or a duration"),
+        (b"poll never", "1: \"never\": expected auto, or a duration"),
         (b"queue 0", "1: \"0\": expected 16 to 65536 lines"),
         (b"queue all", "1: \"all\": expected 16 to 65536"),
         (b"max_line 199", "1: \"199\": expected 200 to 1000 bytes"),
@@ -337,6 +343,9 @@ fn good() -> Outcome {
         "cpu some 2s/2s level=emerg name=A-Z.a_z",
         "io full 10%/2s cgroup=/système.slice/a\\x2db.service",
         "rate_limit none",
+        "poll auto",
+        "poll 2s",
+        "poll 1h",
         "output syslog\noutput udp:192.0.2.1\noutput udp:[2001:db8::1]:1514\noutput kmsg",
         "output udp:2001:db8::1\nqueue 16\nmax_line 255",
     ] {

@@ -11,6 +11,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("evidence::a_rule_without_its_counters_is_lost", hidden),
         trial("evidence::files_that_are_bound_into_run_are_read", bound),
+        trial("evidence::counters_that_appear_are_read", appears),
         trial("evidence::a_begin_amounts_to_what_it_shows", begin),
     ]
 }
@@ -98,6 +99,37 @@ fn bound() -> Outcome {
         let mut daemon = Psilogd::spawn(&mut command);
         let start = daemon.wait("start");
         assert_eq!((start.key("triggers"), start.key("failed")), ("1", "0"));
+    }
+    done()
+}
+
+/// What hid the file is unmounted: the fallback reading finds that, and so does a
+/// reload.
+fn appears() -> Outcome {
+    if let Some(why) = no_trigger().or_else(no_mounts) {
+        return skip(why);
+    }
+    let scratch = Scratch::new();
+    let odd = scratch.file("odd", "odd\n");
+    let mounts = format!("mount --bind {odd} /proc/diskstats");
+    let asks = "io full 90%/2s stuck=20s name=asks";
+    for reloads in [false, true] {
+        let args = ["-o", "stdout", asks, "memory full 90%/2s"];
+        let mut daemon = Psilogd::spawn(&mut unshared(&mounts, &args));
+        assert_eq!(daemon.wait("start").key("failed"), "1");
+        let pid = daemon.pid().to_string();
+        works(
+            "nsenter",
+            &["-m", "-t", &pid, "umount", "-l", "/proc/diskstats"],
+        )?;
+        if reloads {
+            daemon.signal("HUP");
+            let next = daemon.next(DEADLINE).expect("a line");
+            assert_eq!(next.event(), "restored", "{}", next.text);
+            assert_eq!(daemon.wait("reload").key("failed"), "0");
+        } else {
+            assert_eq!(daemon.wait("restored").key("rule"), "asks");
+        }
     }
     done()
 }

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod drill;
 mod evidence;
+mod faults;
 mod greeting;
 mod kernel;
 mod manual;
@@ -30,6 +31,7 @@ fn main() {
         config::trials(),
         drill::trials(),
         evidence::trials(),
+        faults::trials(),
         greeting::trials(),
         kernel::trials(),
         manual::trials(),

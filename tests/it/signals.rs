@@ -128,6 +128,8 @@ fn reload_bad() -> Outcome {
             "line=1 reason=bad_value word=for%3D%22",
         ),
         ("\r\n", "line=1 reason=not_text"),
+        // an editor has truncated it, and has not written yet
+        ("", "reason=empty"),
     ] {
         fs::write(&file, text)?;
         daemon.signal("HUP");

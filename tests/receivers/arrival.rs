@@ -210,7 +210,7 @@ fn hostile(kind: Kind) -> Outcome {
     let mut sink = Sink::new(&settings(&[&receiver.output()]), sys::now());
     sink.log(&report);
     sink.log(&Report::Stop {
-        signal: StopSignal::Term,
+        signal: Some(StopSignal::Term),
     });
     assert!(sink.finish());
     let messages = filed(&receiver, 2);
@@ -223,7 +223,7 @@ fn hostile(kind: Kind) -> Outcome {
         [
             written(&report),
             written(&Report::Stop {
-                signal: StopSignal::Term
+                signal: Some(StopSignal::Term)
             })
         ]
     );

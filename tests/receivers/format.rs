@@ -188,6 +188,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         }
         reports.push(Report::Tally {
             rule,
+            blind: false,
             quiet: usize::MAX,
             capped: usize::MAX,
         });
@@ -237,7 +238,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         },
         Report::Dropped { count: u64::MAX },
         Report::Stop {
-            signal: StopSignal::Term,
+            signal: Some(StopSignal::Term),
         },
     ]);
     for poll in [None, Some(Micros::secs(30))] {

@@ -70,7 +70,7 @@ fn late() -> Outcome {
     let socket = again().expect("the same port");
     (6..=9).for_each(|number| sink.log(&begin(&rule, number)));
     sink.log(&Report::Stop {
-        signal: StopSignal::Term,
+        signal: Some(StopSignal::Term),
     });
     assert!(sink.finish());
     let mut numbers = Vec::new();

@@ -281,3 +281,27 @@ fn cost_of_a_reading() {
         println!("{resource} {cgroup:?}: {:?}", start.elapsed() / TIMES);
     }
 }
+
+#[test]
+fn what_was_absent_or_odd_is_opened_again() {
+    let files = Files::new("again");
+    let stuck = Rule::parse("io some 10%/2s stuck=20s".split(' ')).unwrap();
+    let busy = Rule::parse("cpu some 90%/2s busy=90%".split(' ')).unwrap();
+    files.remove("diskstats");
+    files.write("stat", "odd\n");
+    files.remove("vmstat");
+    let mut sources = files.sources();
+    assert!(sources.provide(&stuck).is_err() && sources.provide(&busy).is_err());
+    files.write("diskstats", DISKSTATS);
+    assert!(sources.provide(&stuck).is_ok() && sources.provide(&busy).is_err());
+    // another file of that name, as one that is mounted there
+    files.remove("stat");
+    files.write("stat", STAT);
+    files.write("vmstat", "oom_kill 7\n");
+    sources.reopen(at(1));
+    assert!(sources.check(&busy).is_ok());
+    let Evidence::Memory(memory) = sources.read(&rule("memory"), None, at(2)).unwrap() else {
+        panic!("no evidence on memory");
+    };
+    assert_eq!(memory.oom_kills, Some(7));
+}
