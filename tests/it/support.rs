@@ -287,6 +287,11 @@ impl Load {
         Load::with(2 * cpus(), "exec", "sleep 0.02", cgroup)
     }
 
+    /// A shell that runs this again and again.
+    pub fn of(body: &str, cgroup: &Path) -> Load {
+        Load::with(1, "exec", body, Some(cgroup))
+    }
+
     /// Moves it into a cgroup, of whatever name.
     pub fn enter(&self, cgroup: &Path) {
         for child in &self.0 {
