@@ -1,5 +1,5 @@
-//! Nothing faults on the way from an event to its line, for every resource that can be
-//! stalled here.
+//! Memory: that it is locked, and that nothing faults on the way from an event to its
+//! line, for every resource that can be stalled here.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -172,4 +172,40 @@ fn page_faults(daemon: &Psilogd) -> (u64, u64) {
     let fields: Vec<&str> = fields.split(' ').collect();
     let number = |field: usize| fields[field - 3].parse().expect("a number");
     (number(10), number(12))
+}
+
+/// Whether the kernel has locked memory is what the start line says.
+fn memory_lock() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let locked = |daemon: &Psilogd| daemon.proc_status("VmLck") > 0;
+    let mut daemon = Psilogd::spawn(binary().args(["-o", "stdout"]).args(["-f", "/dev/null"]));
+    let start = daemon.wait("start");
+    assert_eq!(locked(&daemon), !start.has("mlock"), "{}", start.text);
+    // without a limit of its own, the capability of root comes before it
+    let refused = "ulimit -l 0 && exec \"$@\"";
+    let mut command = Command::new("setpriv");
+    match works("setpriv", &["--bounding-set=-ipc_lock", "true"]) {
+        Ok(()) => command.args(["--bounding-set=-ipc_lock", "sh"]),
+        Err(_) => {
+            command = Command::new("sh");
+            &mut command
+        }
+    };
+    let program = [
+        "-c",
+        refused,
+        "sh",
+        env!("CARGO_BIN_EXE_psilogd"),
+        "-o",
+        "stdout",
+    ];
+    let mut daemon = Psilogd::spawn(command.args(program).args(["-f", "/dev/null"]));
+    let start = daemon.wait("start");
+    if locked(&daemon) {
+        return skip("the right to lock memory can't be given up");
+    }
+    assert_eq!(start.key("mlock"), "EPERM");
+    done()
 }
