@@ -136,6 +136,12 @@ check-newcomer:
 check-vm-breakages: all
 	JOBS=2 tests/vm/breakages $(BUILT)/psilogd
 
+# Every system call of a running daemon fails, and a watch over what it does then: the
+# table of tests/README.md, in about five minutes.
+inject:
+	$(CARGO) build --locked
+	tests/inject.py target/debug/psilogd
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
@@ -216,4 +222,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer release
+.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer release

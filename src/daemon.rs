@@ -160,14 +160,17 @@ impl Daemon {
     /// The start line, and what belongs to a start.
     pub fn log_start(&mut self) {
         self.log_window_conflicts();
+        let locked = stay_in_memory();
         self.sink.log(&Report::Start {
             version: env!("CARGO_PKG_VERSION"),
             triggers: self.monitors.len(),
             failed: self.monitors.unarmed(),
             poll: self.monitors.fallback_period(),
+            mlock: locked.err().and_then(|error| error.raw_os_error()),
         });
         self.rehearse();
-        stay_in_memory();
+        // once more, for memory that the first line and the rehearsal have allocated
+        let _ = sys::lock_memory();
         self.notify_ready();
     }
 
@@ -375,11 +378,15 @@ fn close(triggers: Vec<Trigger>) {
 
 /// psilogd is needed when memory is short. Both may be refused, and then it is as
 /// safe as any other process.
-fn stay_in_memory() {
+///
+/// # Errors
+/// Those of mlockall(2): without CAP_IPC_LOCK, memory is limited (RLIMIT_MEMLOCK).
+fn stay_in_memory() -> io::Result<()> {
     const SCORE: &str = "/proc/self/oom_score_adj";
-    let _ = sys::lock_memory();
+    let locked = sys::lock_memory();
     // a score that the service manager has set is its decision
     if std::fs::read(SCORE).is_ok_and(|score| score == b"0\n") {
         let _ = std::fs::write(SCORE, "-1000");
     }
+    locked
 }

@@ -40,6 +40,11 @@ impl OutputSpec {
                     let help = "the path of a socket must begin with /, e.g. syslog:/dev/log";
                     return Err(ParseError::new(word, Reason::BadValue, help));
                 }
+                // as in a file, and -n prints a file
+                if path.contains(char::is_control) {
+                    let help = "control characters are not allowed";
+                    return Err(ParseError::new(word, Reason::BadValue, help));
+                }
                 // sun_path holds 108 bytes with its NUL (unix(7))
                 if path.len() > 107 {
                     let help = "the path of a socket must have at most 107 bytes";

@@ -46,7 +46,8 @@ impl Daemon {
         self.log_window_conflicts();
         self.report_unarmed(true);
         self.log_reload();
-        stay_in_memory();
+        // the start line has said whether that is allowed
+        let _ = stay_in_memory();
         self.notify_ready();
     }
 

@@ -175,7 +175,7 @@ impl fmt::Display for ReadError {
                     io::ErrorKind::PermissionDenied => {
                         f.write_str("; run psistat as its owner or as root")
                     }
-                    io::ErrorKind::IsADirectory => {
+                    io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput => {
                         f.write_str("; expected a pressure file, check -P and -C")
                     }
                     _ => Ok(()),

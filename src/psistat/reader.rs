@@ -2,10 +2,10 @@
 //! each file.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirEntryExt, FileExt};
+use std::os::unix::fs::{DirEntryExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::pattern::Pattern;
@@ -155,7 +155,7 @@ impl Reader {
             file.truncate(stem);
             file.extend_from_slice(resource.cgroup_file().as_bytes());
             let name = Path::new(OsStr::from_bytes(&file));
-            let Ok(mut open) = File::open(name) else {
+            let Ok(mut open) = open_file(name) else {
                 continue;
             };
             let mut text = [0; FILE_MAX];
@@ -225,7 +225,7 @@ impl Kept {
         for resource in Resource::ALL {
             if selection[resource as usize] {
                 let name = self.file(resource);
-                self.files[resource as usize] = match File::open(&name) {
+                self.files[resource as usize] = match open_file(&name) {
                     Ok(file) => Some(file),
                     Err(error) if is_gone(&error) => None,
                     // The caller has a better sentence about that file.
@@ -326,6 +326,25 @@ fn directory(path: &Path, option: char) -> Result<(), ReadError> {
         },
     };
     Err(ReadError::Missing(path.into(), why))
+}
+
+/// Opens a file for reading, but nothing that reading could wait for: the writer of a
+/// pipe. A directory is refused when it is read.
+///
+/// # Errors
+/// Those of open(2); InvalidInput for a pipe or a device.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(file);
+    }
+    let why = "it is a pipe or a device";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 fn exists(path: &str) -> bool {

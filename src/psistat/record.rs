@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use crate::time::{Micros, Moment};
 
 use super::failure::Failure;
 use super::options::Settings;
+use super::reader::open_file;
 use super::screen::{Mode, Screen, Wake};
 use super::{End, Grid, open};
 
@@ -86,7 +87,7 @@ impl Others {
         };
         let names = ["meminfo", "vmstat", "diskstats", "stat"];
         Others {
-            files: names.map(|name| File::open(proc.join(name)).ok()),
+            files: names.map(|name| open_file(&proc.join(name)).ok()),
             mount: mount.into(),
             host: Host::new(),
             text: Vec::new(),
@@ -115,7 +116,14 @@ impl Others {
     fn group(&self, path: &[u8]) -> GroupCounters {
         let below = path.get(1..).unwrap_or_default();
         let directory = self.mount.join(OsStr::from_bytes(below));
-        let text = |name| std::fs::read(directory.join(name)).unwrap_or_default();
+        let text = |name| {
+            let mut text = Vec::new();
+            let file = open_file(&directory.join(name));
+            match file.and_then(|mut file| file.read_to_end(&mut text)) {
+                Ok(_) => text,
+                Err(_) => Vec::new(),
+            }
+        };
         let throttled = evidence::throttled(&text("cpu.stat"));
         GroupCounters {
             oom_kills: evidence::oom_kills(&text("memory.events")),

@@ -53,10 +53,7 @@ impl Report<'_> {
                 count,
             } => {
                 identity(line, rule);
-                match errno_name(errno) {
-                    Some(name) => line.word("errno", name),
-                    None => line.number("errno", u64::from(errno.unsigned_abs())),
-                };
+                error(line, "errno", errno);
                 if let Some(hint) = hint {
                     line.word("hint", hint.token());
                 }
@@ -188,12 +185,16 @@ impl Report<'_> {
                 triggers,
                 failed,
                 poll,
+                mlock,
             } => {
                 line.word("version", version);
                 line.number("triggers", triggers as u64);
                 line.number("failed", failed as u64);
                 if let Some(period) = poll {
                     line.seconds("poll_s", period);
+                }
+                if let Some(errno) = mlock {
+                    error(line, "mlock", errno);
                 }
             }
             Report::Stop {
@@ -378,6 +379,14 @@ fn drill(line: &mut Line<'_>, episode: &EpisodeReport<'_>) {
     if episode.drill {
         line.number("drill", 1);
     }
+}
+
+/// An errno(3) by its name, or by its number.
+fn error(line: &mut Line<'_>, key: &str, errno: i32) {
+    match errno_name(errno) {
+        Some(name) => line.word(key, name),
+        None => line.number(key, u64::from(errno.unsigned_abs())),
+    };
 }
 
 /// The names of the errors that a pressure file can give.

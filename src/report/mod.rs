@@ -202,6 +202,8 @@ pub enum Report<'a> {
         failed: usize,
         /// The period of the fallback reading, where there is one.
         poll: Option<Micros>,
+        /// Why its memory is not locked, as errno(3).
+        mlock: Option<i32>,
     },
     /// psilogd stops.
     Stop {

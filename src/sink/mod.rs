@@ -129,15 +129,13 @@ impl Sink {
     /// standard error, if that is no output and has them already. Whether there was
     /// no rest.
     pub fn finish(&mut self) -> bool {
-        if self.outputs.iter().all(|(_, output)| output.is_empty()) {
-            return !self.is_over();
-        }
         self.drain(sys::now() + DRAIN);
+        let now = sys::now();
         let mut outputs = self.outputs.iter();
         let shown = outputs.any(|(spec, _)| *spec == OutputSpec::Stderr);
         let mut rest = false;
         for (_, output) in &mut self.outputs {
-            output.spill(|entry, text| {
+            output.spill(now, |entry, text| {
                 rest = true;
                 if !shown {
                     spill(entry, text);

@@ -31,6 +31,8 @@ enum State {
     Up,
     /// Connected, but took no more.
     Full,
+    /// Took nothing although poll(2) saw room: tried again then, or this would never end.
+    Paused { next: Moment },
     /// Never again.
     Over,
 }
@@ -49,6 +51,8 @@ pub struct Output {
     sent: usize,
     /// Whether the first line was cut because it was too long.
     cut: bool,
+    /// Whether anything was taken since poll(2) saw room.
+    moved: bool,
     /// When the last line was taken off, since the epoch.
     wall: Micros,
     /// Why the last attempt failed; None once a line was taken.
@@ -74,6 +78,7 @@ impl Output {
             length: 0,
             sent: 0,
             cut: false,
+            moved: false,
             wall: Micros::ZERO,
             error: None,
         }
@@ -109,13 +114,21 @@ impl Output {
     pub fn writable(&mut self, now: Moment) {
         if self.state == State::Full {
             self.state = State::Up;
+            self.moved = false;
             self.flush(now);
+            if self.state == State::Full && !self.moved {
+                let next = now + PAUSE_MIN;
+                self.state = State::Paused { next };
+            }
         }
     }
 
     /// Does what is due.
     pub fn expire(&mut self, now: Moment) {
         if self.deadline().is_some_and(|due| due <= now) {
+            if let State::Paused { .. } = self.state {
+                self.state = State::Up;
+            }
             self.flush(now);
         }
     }
@@ -132,7 +145,7 @@ impl Output {
     pub fn deadline(&self) -> Option<Moment> {
         match self.state {
             _ if self.queue.is_empty() => None,
-            State::Down { next, .. } => Some(next),
+            State::Down { next, .. } | State::Paused { next } => Some(next),
             State::Up => self.transport.not_before(),
             State::Full | State::Over => None,
         }
@@ -160,7 +173,7 @@ impl Output {
             }
         }
         match self.state {
-            State::Up | State::Full => None,
+            State::Up | State::Full | State::Paused { .. } => None,
             State::Down { .. } | State::Over => self.error,
         }
     }
@@ -170,7 +183,7 @@ impl Output {
         let refusal = self.transport.refusal();
         let refusal = refusal.and_then(|error| error.raw_os_error());
         match self.state {
-            State::Full if !self.is_empty() => Some(libc::EAGAIN),
+            State::Full | State::Paused { .. } if !self.is_empty() => Some(libc::EAGAIN),
             _ => refusal.or(self.error),
         }
     }
@@ -183,11 +196,14 @@ impl Output {
         }
     }
 
-    /// Hands every line that still waits to `take`, and forgets it.
-    pub fn spill(&mut self, mut take: impl FnMut(&Entry, &[u8])) {
+    /// Hands every line that still waits to `take`, and forgets it. The last one says
+    /// how many were dropped.
+    pub fn spill(&mut self, now: Moment, mut take: impl FnMut(&Entry, &[u8])) {
+        self.report_dropped(now);
         while let Some((entry, text)) = self.queue.front() {
             take(&entry, text);
-            self.queue.pop();
+            self.take_off(now);
+            self.report_dropped(now);
         }
     }
 
@@ -204,7 +220,6 @@ impl Output {
                     return self.fail(&error, now, pause);
                 }
                 self.state = State::Up;
-                self.sent = 0;
                 // kept for a connection that takes no line
                 if !self.send_one(now, pause, &mut again) {
                     return;
@@ -234,9 +249,6 @@ impl Output {
             self.state = State::Full;
             return false;
         }
-        if error.kind() == io::ErrorKind::Interrupted {
-            return true;
-        }
         if error.raw_os_error() == Some(libc::EMSGSIZE) {
             self.shorten(now);
             return true;
@@ -252,6 +264,7 @@ impl Output {
 
     /// The receiver took so many bytes of the first line; whether it took all of it.
     fn taken(&mut self, taken: usize, now: Moment) -> bool {
+        self.moved = true;
         if self.sent + taken < self.length {
             self.sent += taken;
             self.queue.pin(true);
@@ -280,17 +293,21 @@ impl Output {
         if self.transport.is_over(error) {
             self.transport.close();
             self.queue.pin(false);
-            self.spill(|_, _| ());
+            self.spill(now, |_, _| ());
             self.state = State::Over;
             return;
         }
         self.down(now + pause, (pause + pause).min(PAUSE_MAX));
     }
 
+    /// A line of which a part was sent starts anew with the next connection, unless
+    /// that leads to the same place.
     fn down(&mut self, next: Moment, pause: Micros) {
         self.transport.close();
-        self.queue.pin(false);
-        self.sent = 0;
+        if !self.transport.continues() {
+            self.queue.pin(false);
+            self.sent = 0;
+        }
         self.state = State::Down { next, pause };
     }
 

@@ -136,6 +136,7 @@ impl Queue {
         let mut queue = Queue::new(slots);
         for entry in &self.entries {
             queue.push(self.text_of(entry), *entry);
+            queue.pinned = self.pinned;
         }
         queue.dropped += self.dropped;
         queue
@@ -262,6 +263,8 @@ mod tests {
         queue.pin(true);
         push(&mut queue, Class::Alarm, "alarm 1");
         push(&mut queue, Class::Alarm, "alarm 2");
+        let mut smaller = queue.resized(1);
+        assert_eq!(drain(&mut smaller), ["still 1"]);
         assert_eq!(drain(&mut queue), ["still 1", "alarm 2"]);
     }
 

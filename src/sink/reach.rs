@@ -33,6 +33,7 @@ impl Sink {
         let end = sys::now() + DRAIN;
         self.drain(end);
         self.await_refusals(end);
+        let now = sys::now();
         let outputs = self.outputs.iter_mut();
         outputs
             .map(|(spec, output)| {
@@ -42,7 +43,7 @@ impl Sink {
                     None if matches!(spec, OutputSpec::Udp(_)) => Delivery::Sent,
                     None => Delivery::Taken,
                 };
-                output.spill(|_, _| ());
+                output.spill(now, |_, _| ());
                 (spec.clone(), delivery)
             })
             .collect()

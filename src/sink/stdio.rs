@@ -103,11 +103,23 @@ impl Transport for Stdio {
         Some(b'\n')
     }
 
-    /// A pipe whose reader is gone never gets another.
+    /// Nothing is closed, so a full file system has the beginning of a line.
+    fn continues(&self) -> bool {
+        true
+    }
+
+    /// A pipe whose reader is gone never gets another, nor does a terminal that was hung
+    /// up. A file may be written again after any error.
     fn is_over(&self, error: &io::Error) -> bool {
-        matches!(
-            error.raw_os_error(),
-            Some(libc::EPIPE | libc::EBADF | libc::EIO | libc::ECONNRESET | libc::ENOTCONN)
-        )
+        let Some(errno) = error.raw_os_error() else {
+            return false;
+        };
+        let last: &[i32] = match self.kind {
+            FileKind::Pipe => &[libc::EPIPE],
+            FileKind::Device => &[libc::EIO],
+            FileKind::Socket => &[libc::EPIPE, libc::ECONNRESET, libc::ENOTCONN],
+            FileKind::Other => &[],
+        };
+        errno == libc::EBADF || last.contains(&errno)
     }
 }

@@ -41,6 +41,12 @@ pub trait Transport {
         None
     }
 
+    /// Whether bytes that were sent before a close are followed by those sent after the
+    /// next connect, as in a file.
+    fn continues(&self) -> bool {
+        false
+    }
+
     /// Bytes in a line, header and all, that the receiver takes.
     fn limit(&self) -> usize {
         LINE_MAX

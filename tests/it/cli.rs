@@ -233,6 +233,17 @@ fn escaped() -> Outcome {
         errors.lines().all(|line| !line.contains(char::is_control)),
         "{errors:?}"
     );
+    // -n prints a configuration, which has no control characters
+    let output = "syslog:/tmp/\x1b[2J";
+    let cgroup = "cpu some 10%/2s cgroup=/%1B]0;x%07";
+    let words = ["-f", "/dev/null", cgroup];
+    for (args, code) in [(&["-n"][..], 0), (&["-n", "-o", output], 2)] {
+        let (status, text, errors) = support::run(&[args, &words].concat());
+        assert_eq!(status, Some(code), "{errors}");
+        for line in text.lines().chain(errors.lines()) {
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
+    }
     done()
 }
 

@@ -32,7 +32,6 @@ pub fn trials() -> Vec<Trial> {
         trial("kernel::rules_that_can_not_be_armed", not_armed),
         trial("kernel::no_pressure_files", no_psi),
         trial("kernel::verbose_tells_crossings_and_readings", verbose),
-        trial("kernel::no_major_fault_on_the_way_to_a_line", faults),
         trial("kernel::a_trigger_is_closed_on_exec", closed_on_exec),
     ]
 }
@@ -512,32 +511,6 @@ fn verbose() -> Outcome {
 }
 
 /// What is needed under memory pressure was touched and locked at start.
-fn faults() -> Outcome {
-    let Some(cgroup) = Cgroup::new() else {
-        return skip(NO_CGROUP);
-    };
-    let _cpus = shared();
-    let rule = cgroup.rule("cpu some 20%/2s for=0 clear=2s");
-    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &rule]);
-    let major = |daemon: &Psilogd| {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).expect("alive");
-        let fields = stat.rsplit_once(')').expect("a name").1;
-        // majflt is field 12, counted from 1, pid being the first (proc(5))
-        fields
-            .split_whitespace()
-            .nth(9)
-            .and_then(|n| n.parse::<u64>().ok())
-            .expect("a number")
-    };
-    let before = major(&daemon);
-    let load = Load::start(Some(&cgroup.path));
-    daemon.wait("begin");
-    drop(load);
-    daemon.wait("end");
-    assert_eq!(major(&daemon), before);
-    done()
-}
-
 fn closed_on_exec() -> Outcome {
     if let Some(why) = no_trigger() {
         return skip(why);

@@ -12,6 +12,7 @@ mod faults;
 mod greeting;
 mod kernel;
 mod manual;
+mod memory;
 mod notify;
 mod signals;
 mod support;
@@ -35,6 +36,7 @@ fn main() {
         greeting::trials(),
         kernel::trials(),
         manual::trials(),
+        memory::trials(),
         notify::trials(),
         signals::trials(),
         syslog::trials(),

@@ -296,6 +296,11 @@ impl Load {
         until("the load", || self.0.iter().all(spins));
     }
 
+    /// A shell that runs this again and again.
+    pub fn of(body: &str, cgroup: &Path) -> Load {
+        Load::with(1, "exec", body, Some(cgroup))
+    }
+
     /// Moves it into a cgroup, of whatever name.
     pub fn enter(&self, cgroup: &Path) {
         for child in &self.0 {

@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
             nothing,
         ),
         trial("cli::what_may_not_be_read_is_one_sentence", unreadable),
+        trial("cli::a_pipe_is_not_waited_for", pipes),
         trial("cli::without_psi_or_proc_too", without_proc),
         trial("cli::no_name_steers_the_terminal", steering_names),
         trial("cli::the_first_row_is_marked", marked),
@@ -96,6 +97,68 @@ fn sentence(output: &std::process::Output) -> String {
     assert!(!stderr.contains("os error"), "{stderr}");
     let text = stderr.trim_end().strip_prefix("psistat: ");
     text.expect("its name").to_string()
+}
+
+/// Pipes without a writer, in the places of all files that are read.
+fn pipes() -> Outcome {
+    let scratch = Scratch::new();
+    let (root, pressure) = (scratch.0.display(), scratch.0.join("pressure"));
+    std::fs::create_dir(&pressure).expect("a directory");
+    let names = ["pressure/cpu", "cpu.pressure", "cpu.stat", "meminfo"];
+    let paths = names.map(|name| scratch.0.join(name));
+    let made = std::process::Command::new("mkfifo").args(&paths).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return skip("mkfifo makes no pipes here");
+    }
+    let words = "it is a pipe or a device; expected a pressure file, check -P and -C";
+    let output = psistat(&["-r", "cpu", "-P", &pressure.display().to_string()]);
+    assert_eq!(
+        sentence(&ended(output)),
+        format!("cannot read {root}/pressure/cpu: {words}")
+    );
+    let mount = format!("-C{root}");
+    let output = psistat(&["-r", "cpu", &mount, "-g", "/"]);
+    assert_eq!(
+        sentence(&ended(output)),
+        format!("cannot read {root}/cpu.pressure: {words}")
+    );
+    // what the record could do without
+    std::fs::remove_file(&paths[0]).expect("a pipe");
+    std::fs::copy(fixture("all/1/cpu"), &paths[0]).expect("a pressure file");
+    let record = scratch.0.join("record");
+    let mut running = psistat(&["-P", &pressure.display().to_string(), "--record"])
+        .arg(&record)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("psistat runs");
+    until("the record exists", || record.exists().then_some(()));
+    until("the record ends", || {
+        let kill = format!("kill -INT {}", running.id());
+        let _ = std::process::Command::new("sh")
+            .args(["-c", &kill])
+            .status();
+        running.try_wait().expect("a child")
+    });
+    let text = std::fs::read_to_string(record).expect("text");
+    assert!(text.starts_with("psistat record "), "{text}");
+    DONE
+}
+
+/// What psistat has said when it has ended; one that waits is killed.
+fn ended(mut command: std::process::Command) -> std::process::Output {
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("psistat runs");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while child.try_wait().expect("a child").is_none() {
+        if std::time::Instant::now() > end {
+            let _ = child.kill();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("psistat ends")
 }
 
 fn nothing() -> Outcome {

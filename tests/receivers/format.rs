@@ -241,12 +241,14 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             signal: Some(StopSignal::Term),
         },
     ]);
-    for poll in [None, Some(Micros::secs(30))] {
+    let polls = [None, Some(Micros::secs(30))];
+    for (poll, mlock) in polls.into_iter().zip([None, Some(libc::ENOMEM)]) {
         reports.push(Report::Start {
             version: "0.1.0",
             triggers: 4,
             failed: 0,
             poll,
+            mlock,
         });
     }
     reports

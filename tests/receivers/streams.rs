@@ -31,6 +31,14 @@ pub fn trials() -> Vec<Trial> {
             "streams::a_stop_tells_the_rest_on_standard_error",
             missing_receiver,
         ),
+        trial(
+            "streams::a_stop_says_how_many_lines_a_queue_dropped",
+            missing_receiver_overflow,
+        ),
+        trial(
+            "streams::a_full_file_system_tears_no_line",
+            full_file_system,
+        ),
     ]
 }
 
@@ -129,12 +137,9 @@ impl Pressed {
 
     /// The next line at the socket, without its header.
     fn next(&mut self) -> String {
-        let mut buffer = [0; 2048];
-        let length = uninterrupted(|| self.socket.recv(&mut buffer)).expect("a line");
-        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-        let (_, body) = text.split_once("]: ").expect("a tag");
-        self.lines.push(body.into());
-        body.into()
+        let body = receive(&self.socket);
+        self.lines.push(body.clone());
+        body
     }
 
     /// Status lines, one per built-in rule and signal: more than the pipe holds, and no
@@ -159,6 +164,15 @@ impl Drop for Pressed {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The next line at a socket, without its header.
+fn receive(socket: &UnixDatagram) -> String {
+    let mut buffer = [0; 2048];
+    let length = uninterrupted(|| socket.recv(&mut buffer)).expect("a line");
+    let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    let (_, body) = text.split_once("]: ").expect("a tag");
+    body.into()
 }
 
 /// The exit code of a daemon that ends by itself; None if it had to be killed.
@@ -277,5 +291,83 @@ fn missing_receiver() -> Outcome {
     assert_eq!(events.last().map(String::as_str), Some("stop"), "{errors}");
     assert!(took >= Duration::from_millis(200), "{took:?}");
     println!("streams: a stop without a receiver took {took:?}");
+    done()
+}
+
+/// A full queue behind a receiver that never appears. How many lines it lost is known to
+/// another output, which has had all of them.
+fn missing_receiver_overflow() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    const QUEUE: usize = 16;
+    const ROUNDS: usize = 4;
+    let scratch = Scratch::new();
+    let file = scratch.file("conf", format!("queue {QUEUE}\n"));
+    let missing = format!("syslog:{}/nobody", scratch.0.display());
+    let mut daemon = Psilogd::start(&["-f", &file, "-o", &missing]);
+    for _ in 0..ROUNDS {
+        daemon.signal("USR1");
+        for _ in psilogd::config::BUILT_IN.lines() {
+            daemon.wait("status");
+        }
+    }
+    let before = daemon.seen.len();
+    let (_, rest, errors) = daemon.end("TERM");
+    let dropped = before + rest.len() - QUEUE;
+    let last = errors.lines().last().unwrap_or_default();
+    let expected = format!("lines dropped: event=dropped level=warning count={dropped}");
+    assert!(last.ends_with(&expected), "{dropped} dropped: {errors}");
+    assert_eq!(errors.lines().count(), QUEUE + 1, "{errors}");
+    done()
+}
+
+/// Standard output is a file where 4096 bytes are free until a second file is removed.
+/// Another output has every line, as it should be in the file.
+fn full_file_system() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    if let Err(why) = works("unshare", &["-rm", "true"]) {
+        return skip(why);
+    }
+    const ROOM: u64 = 4096;
+    let scratch = Scratch::new();
+    let disk = scratch.0.join("disk");
+    fs::create_dir(&disk)?;
+    let socket = UnixDatagram::bind(scratch.0.join("log"))?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    let script = "mount -t tmpfs -o size=8k none disk && head -c 4096 /dev/zero > disk/other &&
+        exec \"$0\" -f /dev/null -o stdout -o syslog:$PWD/log > disk/log";
+    let mut child = Command::new("unshare")
+        .args(["-rm", "sh", "-c", script, env!("CARGO_BIN_EXE_psilogd")])
+        .current_dir(&scratch.0)
+        .spawn()?;
+    let disk = format!("/proc/{}/root{}", child.id(), disk.display());
+    let file = format!("{disk}/log");
+    let mut lines = vec![receive(&socket)];
+    // the file is full, and then a turn later its second write has been refused
+    let status_lines = |lines: &mut Vec<String>| {
+        signal(child.id(), "USR1");
+        lines.extend(psilogd::config::BUILT_IN.lines().map(|_| receive(&socket)));
+    };
+    while fs::metadata(&file)?.len() < ROOM {
+        status_lines(&mut lines);
+    }
+    status_lines(&mut lines);
+    assert!(!fs::read_to_string(&file)?.ends_with('\n'), "no torn line");
+    fs::remove_file(format!("{disk}/other"))?;
+    until("every line is in the file", || {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        text.ends_with('\n') && text.lines().count() >= lines.len()
+    });
+    let text = fs::read_to_string(&file)?;
+    let bodies = text.lines().map(|line| {
+        let (_, body) = line.split_once("]: ").unwrap_or(("", line));
+        body.split(" delayed_s=").next().unwrap_or_default()
+    });
+    assert_eq!(bodies.collect::<Vec<_>>(), lines);
+    signal(child.id(), "TERM");
+    assert_eq!(exit_code(&mut child), Some(0));
     done()
 }

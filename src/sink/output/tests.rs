@@ -23,6 +23,8 @@ struct Script {
     part: Vec<u8>,
     attempts: usize,
     limit: Option<usize>,
+    /// What was sent before stays, as in a file.
+    continues: bool,
     not_before: Option<Moment>,
 }
 
@@ -32,7 +34,9 @@ impl Transport for Fake {
     fn connect(&mut self) -> io::Result<()> {
         let mut script = self.0.borrow_mut();
         script.attempts += 1;
-        script.part.clear();
+        if !script.continues {
+            script.part.clear();
+        }
         match script.connects.pop_front() {
             Some(Answer::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
             _ => Ok(()),
@@ -69,6 +73,10 @@ impl Transport for Fake {
 
     fn write_header(&self, line: &mut Line<'_>, _header: Header, _entry: &Entry) {
         line.text("H ");
+    }
+
+    fn continues(&self) -> bool {
+        self.0.borrow().continues
     }
 
     fn not_before(&self) -> Option<Moment> {
@@ -165,7 +173,7 @@ fn no_attempt_is_made_while_nothing_waits() {
     let mut t = test(16);
     t.connects(&[NONE; 3]);
     t.log("a");
-    t.output.spill(|_, _| ());
+    t.output.spill(t.now, |_, _| ());
     assert_eq!(t.output.deadline(), None);
     t.pass(Micros::secs(60));
     assert_eq!(t.attempts(), 1);
@@ -219,6 +227,35 @@ fn a_full_receiver_is_waited_for_and_only_while_something_waits() {
     t.output.writable(t.now);
     assert_eq!(t.received(), ["H b", "H c"]);
     assert!(t.output.waits_for().is_none());
+}
+
+/// poll(2) sees room, and there is none: whoever asked at once again would spin.
+#[test]
+fn a_receiver_that_is_full_all_the_same_is_left_alone_for_a_moment() {
+    let mut t = test(16);
+    t.sends(&[FULL; 12]);
+    t.log("a");
+    let mut waits = 0;
+    while t.received().is_empty() {
+        if t.output.waits_for().is_some() {
+            t.output.writable(t.now);
+        }
+        assert!(t.output.waits_for().is_none());
+        t.pass(Micros::millis(100));
+        waits += 1;
+    }
+    // every second attempt is poll's
+    assert_eq!(waits, 6);
+}
+
+#[test]
+fn a_call_that_is_interrupted_is_no_reason_to_try_for_ever() {
+    let mut t = test(16);
+    t.sends(&[Answer::Fail(libc::EINTR); 3]);
+    t.log("a");
+    assert_eq!(t.received(), [""; 0]);
+    t.pass(Micros::millis(100));
+    assert_eq!(t.received(), ["H a"]);
 }
 
 #[test]
@@ -291,6 +328,37 @@ fn what_a_full_queue_lost_is_told_once_behind_what_it_kept() {
 }
 
 #[test]
+fn what_a_full_queue_lost_is_the_last_of_what_is_spilled() {
+    let mut t = test(4);
+    t.connects(&[NONE]);
+    for line in 0..10 {
+        t.log(&line.to_string());
+    }
+    let mut spilled = Vec::new();
+    t.output.spill(t.now, |_, text| {
+        spilled.push(String::from_utf8_lossy(text).into_owned())
+    });
+    let dropped = "lines dropped: event=dropped level=warning count=6";
+    assert_eq!(spilled, ["6", "7", "8", "9", dropped]);
+    assert!(t.output.is_empty());
+}
+
+/// Lines that are too long for a receiver are lost, and nothing can be sent that says so.
+#[test]
+fn what_was_too_long_is_spilled_as_a_number() {
+    let mut t = test(4);
+    t.script.borrow_mut().limit = Some(1);
+    t.log("a");
+    t.log("b");
+    let mut spilled = Vec::new();
+    t.output.spill(t.now, |_, text| spilled.push(text.len()));
+    assert_eq!(
+        spilled,
+        ["lines dropped: event=dropped level=warning count=2".len()]
+    );
+}
+
+#[test]
 fn a_part_that_was_taken_is_followed_by_the_rest() {
     let mut t = test(16);
     t.sends(&[Answer::Part(3), FULL, Answer::Part(2)]);
@@ -298,10 +366,10 @@ fn a_part_that_was_taken_is_followed_by_the_rest() {
     t.log("next");
     t.pass(Micros::secs(2)); // the rest of a line is the same, however late
     t.output.writable(t.now);
-    t.output.writable(t.now);
+    t.pass(Micros::millis(100));
     assert_eq!(t.received(), [""; 0]);
     t.output.writable(t.now);
-    assert_eq!(t.received(), ["H abcdefgh", "H next delayed_s=2.0"]);
+    assert_eq!(t.received(), ["H abcdefgh", "H next delayed_s=2.1"]);
 }
 
 #[test]
@@ -311,6 +379,27 @@ fn a_connection_lost_within_a_line_starts_the_line_anew() {
     t.log("abcdefgh");
     t.output.writable(t.now);
     assert_eq!(t.received(), ["H abcdefgh"]);
+}
+
+/// A full file system takes a part of a line and refuses the rest until there is room.
+#[test]
+fn a_line_that_a_file_has_a_part_of_is_continued() {
+    let full = Answer::Fail(libc::ENOSPC);
+    let mut t = test(4);
+    t.script.borrow_mut().continues = true;
+    t.sends(&[Answer::Part(3), full, full, full, Answer::Part(2), full]);
+    t.log("abcdefgh");
+    t.output.writable(t.now);
+    // neither an overflow nor a reload takes the torn line away or starts it anew
+    for line in ["1", "2", "3", "4", "5"] {
+        t.log(line);
+    }
+    t.output.set(Facility::LOG_DAEMON, 1000, 2, t.now);
+    t.pass(Micros::millis(900));
+    t.output.writable(t.now);
+    t.pass(Micros::millis(100));
+    let dropped = "H lines dropped: event=dropped level=warning count=4";
+    assert_eq!(t.received(), ["H abcdefgh", "H 5", dropped]);
 }
 
 #[test]

@@ -1,0 +1,211 @@
+//! Memory: that it is locked, and that nothing faults on the way from an event to its
+//! line, for every resource that can be stalled here.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+
+use crate::support::*;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("memory::none_for_cpu", cpu),
+        trial("memory::none_for_io", io),
+        trial("memory::none_for_memory", memory),
+        trial("memory::none_for_a_new_cgroup", new_cgroup),
+        trial(
+            "memory::the_start_says_if_memory_is_not_locked",
+            memory_lock,
+        ),
+    ]
+}
+
+/// How many daemons are watched: where in a page a stack begins is random.
+const STARTS: usize = 12;
+const RULE: &str = "cpu some 20%/2s for=0 clear=2s";
+
+fn cpu() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let rule = cgroup.rule(RULE);
+    hold_against_faults(&rule, || (), || Load::start(Some(&cgroup.path)))
+}
+
+/// The cgroup is created, and its trigger armed, after memory was locked.
+fn new_cgroup() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let rule = format!("{RULE} cgroup={}/*", cgroup.cgroup());
+    let first = cgroup.path.join("first");
+    let create = || fs::create_dir(&first).expect("a cgroup");
+    hold_against_faults(&rule, create, || Load::start(Some(&first)))
+}
+
+fn io() -> Outcome {
+    let scratch = Scratch::new();
+    let file = scratch.0.join("file");
+    let write = format!(
+        "dd if=/dev/zero of={} bs=4k count=50 oflag=dsync 2> /dev/null",
+        file.display()
+    );
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let load = || Load::of(&write, &cgroup.path);
+    if !stalls(&cgroup, "io.pressure", 100_000, load) {
+        return skip("writing to this disk stalls nothing");
+    }
+    hold_against_faults(&cgroup.rule("io some 1%/2s for=0 clear=2s"), || (), load)
+}
+
+fn memory() -> Outcome {
+    let Some(cgroup) = Cgroup::new() else {
+        return skip(NO_CGROUP);
+    };
+    let Some((limited, limit)) = memory_limit(&cgroup) else {
+        return skip("no cgroup with a memory limit can be made");
+    };
+    let scratch = Scratch::new();
+    fs::write(limited.join(limit), "8M")?;
+    let enter = format!(
+        "echo $$ > {}/cgroup.procs; head -c 64M /dev/zero > {}",
+        limited.display(),
+        scratch.0.join("file").display()
+    );
+    let load = || Load::of(&enter, &cgroup.path);
+    let outcome = match stalls(&cgroup, "memory.pressure", 20_000, load) {
+        false => skip("writing more than the limit stalls nothing"),
+        true => {
+            let rule = cgroup.rule("memory some 1ms/2s for=0 clear=2s");
+            hold_against_faults(&rule, || (), load)
+        }
+    };
+    if limited != cgroup.path {
+        until("rmdir", || fs::remove_dir(&limited).is_ok());
+    }
+    outcome
+}
+
+/// A cgroup in which the memory of what `cgroup` runs can be limited, and the file that
+/// does it: itself, or one of version 1.
+fn memory_limit(cgroup: &Cgroup) -> Option<(PathBuf, &'static str)> {
+    if cgroup.path.join("memory.max").exists() {
+        return Some((cgroup.path.clone(), "memory.max"));
+    }
+    let limited = Path::new("/sys/fs/cgroup/memory").join(&cgroup.name);
+    fs::create_dir(&limited).ok()?;
+    Some((limited, "memory.limit_in_bytes"))
+}
+
+/// Whether the load stalls a cgroup for so many microseconds within a few seconds.
+fn stalls(cgroup: &Cgroup, file: &str, least: u64, load: impl Fn() -> Load) -> bool {
+    let _load = load();
+    let end = Instant::now() + Duration::from_secs(8);
+    while total(&cgroup.path.join(file), "some") < least {
+        if Instant::now() > end {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    true
+}
+
+/// A daemon that is watched for page faults, with every kind of output but the kernel's
+/// log, which belongs to the host.
+fn start_for_faults(rule: &str, scratch: &Scratch, udp: &str) -> Psilogd {
+    let ready = UnixDatagram::bind(scratch.0.join("ready")).expect("a socket");
+    ready.set_read_timeout(Some(DEADLINE)).expect("a time-out");
+    let syslog = format!("syslog:{}/log", scratch.0.display());
+    let outputs = ["-o", "stdout", "-o", "stderr", "-o", &syslog, "-o", udp];
+    let mut command = binary();
+    command.env("NOTIFY_SOCKET", scratch.0.join("ready"));
+    command.args(["-f", "/dev/null"]).args(outputs).arg(rule);
+    let daemon = Psilogd::spawn(&mut command);
+    // memory is locked by then, and the loop is entered
+    let length = uninterrupted(|| ready.recv(&mut [0; 512])).expect("its state");
+    assert!(length > 0);
+    fs::remove_file(scratch.0.join("ready")).expect("a socket");
+    daemon
+}
+
+/// From the moment at which memory is locked until an episode has ended, nothing faults,
+/// whether the page is on a disk or was never touched before.
+fn hold_against_faults(rule: &str, arm: impl Fn(), load: impl Fn() -> Load) -> Outcome {
+    let _cpus = shared();
+    let scratch = Scratch::new();
+    let receiver = UnixDatagram::bind(scratch.0.join("log"))?;
+    receiver.set_read_timeout(Some(DEADLINE))?;
+    thread::spawn(move || while receiver.recv(&mut [0; 2048]).is_ok() {});
+    let far = UdpSocket::bind("127.0.0.1:0")?;
+    let udp = format!("udp:{}", far.local_addr()?);
+    let start = |_| start_for_faults(rule, &scratch, &udp);
+    let mut daemons: Vec<Psilogd> = (0..STARTS).map(start).collect();
+    arm();
+    let armed = |daemon: &Psilogd| daemon.pressure_fds().len() == 1;
+    until("every trigger is armed", || daemons.iter().all(armed));
+    let before: Vec<_> = daemons.iter().map(page_faults).collect();
+    let pressure = load();
+    for daemon in &mut daemons {
+        daemon.wait("begin");
+    }
+    drop(pressure);
+    for daemon in &mut daemons {
+        daemon.wait("end");
+    }
+    let after: Vec<_> = daemons.iter().map(page_faults).collect();
+    assert_eq!(after, before, "minor and major page faults");
+    done()
+}
+
+/// Minor and major page faults so far: fields 10 and 12 of proc(5), the pid being 1.
+fn page_faults(daemon: &Psilogd) -> (u64, u64) {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).expect("alive");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let number = |field: usize| fields[field - 3].parse().expect("a number");
+    (number(10), number(12))
+}
+
+/// Whether the kernel has locked memory is what the start line says.
+fn memory_lock() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let locked = |daemon: &Psilogd| daemon.proc_status("VmLck") > 0;
+    let mut daemon = Psilogd::spawn(binary().args(["-o", "stdout"]).args(["-f", "/dev/null"]));
+    let start = daemon.wait("start");
+    assert_eq!(locked(&daemon), !start.has("mlock"), "{}", start.text);
+    // without a limit of its own, the capability of root comes before it
+    let refused = "ulimit -l 0 && exec \"$@\"";
+    let mut command = Command::new("setpriv");
+    match works("setpriv", &["--bounding-set=-ipc_lock", "true"]) {
+        Ok(()) => command.args(["--bounding-set=-ipc_lock", "sh"]),
+        Err(_) => {
+            command = Command::new("sh");
+            &mut command
+        }
+    };
+    let program = [
+        "-c",
+        refused,
+        "sh",
+        env!("CARGO_BIN_EXE_psilogd"),
+        "-o",
+        "stdout",
+    ];
+    let mut daemon = Psilogd::spawn(command.args(program).args(["-f", "/dev/null"]));
+    let start = daemon.wait("start");
+    if locked(&daemon) {
+        return skip("the right to lock memory can't be given up");
+    }
+    assert_eq!(start.key("mlock"), "EPERM");
+    done()
+}
