@@ -4,6 +4,7 @@
 mod arming;
 mod drill;
 mod evidence;
+mod fence;
 mod greet;
 mod rehearse;
 mod reload;
@@ -33,6 +34,7 @@ use evidence::Sources;
 use top::TopSearch;
 
 pub use evidence::check_evidence;
+pub use fence::{FenceError, find_user};
 pub use greet::is_watched;
 
 /// The slots of the signalfd, of inotify and of the search in the poll array, and the
@@ -139,6 +141,8 @@ impl Daemon {
 
     /// The start line, and what belongs to a start.
     pub fn log_start(&mut self) {
+        // after fence(), so that the search has no more privileges than psilogd
+        self.top.set_rules(self.config.rules.iter());
         self.log_window_conflicts();
         self.sink.log(&Report::Start {
             version: env!("CARGO_PKG_VERSION"),

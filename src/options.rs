@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::config::{Config, ConfigError, FILE_MAX, OutputSpec};
+use crate::config::{Config, ConfigError, FILE_MAX, OutputSpec, UserSpec};
 use crate::rule::{ParseError, Reason, Rule};
 
 /// The configuration file that is read unless another is named; it need not exist.
@@ -50,6 +50,8 @@ pub struct Source {
     outputs: Vec<OutputSpec>,
     /// `-s`: standard error as an additional output.
     copy: bool,
+    /// `-u`: replaces the user of the file.
+    user: Option<UserSpec>,
     /// Operands: replace the rules of the file.
     rules: Vec<Rule>,
 }
@@ -104,6 +106,12 @@ fn options() -> Options {
         "send a test begin and end, report the result and exit",
     );
     options.optflag("s", "stderr", "copy every line to standard error");
+    options.optopt(
+        "u",
+        "user",
+        "become USER (NAME or UID:GID) once everything is open",
+        "USER",
+    );
     options.optflag("v", "verbose", "also log every crossing and every reading");
     options.optflag("h", "help", "print this help");
     options.optflag("V", "version", "print the version");
@@ -112,7 +120,7 @@ fn options() -> Options {
 
 /// What `-h` prints.
 pub fn usage() -> String {
-    let brief = "usage: psilogd [-hnstvV] [--drill] [-C DIR] [-f FILE] [-o OUTPUT] [RULE ...]\n\n\
+    let brief = "usage: psilogd [-hnstvV] [--drill] [-C DIR] [-f FILE] [-o OUTPUT] [-u USER]\n               [RULE ...]\n\n\
                  Logs episodes of CPU, memory and I/O pressure. A RULE is one operand, such as\n\
                  'memory full 10%/2s for=20s level=warning'; see psilogd.conf(5).";
     options().usage(brief)
@@ -147,8 +155,12 @@ impl Source {
         let outputs = matches.opt_strs("o");
         let outputs: Result<Vec<_>, _> =
             outputs.iter().map(|word| OutputSpec::parse(word)).collect();
+        let user = matches.opt_str("u").map(|word| UserSpec::parse(&word));
         Ok(Source {
             file: matches.opt_str("f").map(PathBuf::from),
+            user: user
+                .transpose()
+                .map_err(|why| format!("option -u: {why}"))?,
             outputs: outputs.map_err(|why| format!("option -o: {why}"))?,
             copy: matches.opt_present("s"),
             rules: rules(&matches.free)?,
@@ -169,16 +181,26 @@ impl Source {
         self.copy = true;
     }
 
+    /// The file that is read.
+    pub fn file(&self) -> PathBuf {
+        self.file.clone().unwrap_or_else(|| CONFIG_FILE.into())
+    }
+
+    /// One error in it.
+    pub fn error(&self, error: ConfigError) -> LoadError {
+        self.errors(vec![error])
+    }
+
+    fn errors(&self, lines: Vec<ConfigError>) -> LoadError {
+        let file = self.file();
+        LoadError { file, lines }
+    }
+
     /// Reads the file and applies the command line: operands replace its rules, `-o`
     /// replaces its outputs. Without any rules the built-in ones apply.
     pub fn load(&self) -> Result<Config, LoadError> {
-        let file = self.file.clone().unwrap_or_else(|| CONFIG_FILE.into());
-        let bad = |lines| LoadError {
-            file: file.clone(),
-            lines,
-        };
-        let mut config = match read(&file) {
-            Ok(text) => Config::parse(&text).map_err(bad)?,
+        let mut config = match read(&self.file()) {
+            Ok(text) => Config::parse(&text).map_err(|lines| self.errors(lines))?,
             Err(Unreadable::Missing) if self.file.is_none() => Config::default(),
             Err(why) => {
                 let error = ParseError {
@@ -186,7 +208,7 @@ impl Source {
                     reason: Reason::Unreadable,
                     help: why.sentence(),
                 };
-                return Err(bad(vec![ConfigError { line: 0, error }]));
+                return Err(self.error(ConfigError { line: 0, error }));
             }
         };
         if !self.rules.is_empty() {
@@ -198,6 +220,9 @@ impl Source {
         }
         if self.copy && !outputs.contains(&OutputSpec::Stderr) {
             outputs.push(OutputSpec::Stderr);
+        }
+        if self.user.is_some() {
+            config.settings.user = self.user.clone();
         }
         Ok(config.rules_or_built_in())
     }

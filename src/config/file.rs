@@ -94,7 +94,8 @@ impl Reader {
                 Some(setting) => self.setting(*setting, words.skip(1)),
                 None => {
                     let help = "expected a rule (cpu, memory, io or irq) or a setting (facility, \
-                                output, grace, rate_limit, queue, max_line or max_triggers)";
+                                output, grace, rate_limit, queue, max_line, max_triggers or \
+                                user)";
                     Err(ParseError::new(word, Reason::BadWord, help))
                 }
             },

@@ -5,6 +5,7 @@ use std::fmt;
 use syslog::Facility;
 
 use super::output::{DEV_LOG, OUTPUT_HELP, OutputSpec};
+use super::user::{USER_HELP, UserSpec};
 use crate::line::LINE_MAX;
 use crate::rule::{ParseError, Reason};
 use crate::time::Micros;
@@ -26,6 +27,9 @@ pub struct Settings {
     pub max_line: usize,
     /// The most triggers on cgroups.
     pub max_triggers: usize,
+    /// The user that psilogd becomes once everything is open; None is the one that
+    /// started it.
+    pub user: Option<UserSpec>,
 }
 
 impl Default for Settings {
@@ -38,6 +42,7 @@ impl Default for Settings {
             queue: 256,
             max_line: LINE_MAX,
             max_triggers: 256,
+            user: None,
         }
     }
 }
@@ -96,6 +101,8 @@ impl Settings {
             Setting::Queue => self.queue = number(16, 65_536)?,
             Setting::MaxLine => self.max_line = number(200, LINE_MAX)?,
             Setting::MaxTriggers => self.max_triggers = number(1, 10_000)?,
+            Setting::User if value == "none" => self.user = None,
+            Setting::User => self.user = Some(UserSpec::parse(value)?),
         }
         Ok(())
     }
@@ -134,7 +141,11 @@ impl fmt::Display for Settings {
         }
         writeln!(f, "queue {}", self.queue)?;
         writeln!(f, "max_line {}", self.max_line)?;
-        writeln!(f, "max_triggers {}", self.max_triggers)
+        writeln!(f, "max_triggers {}", self.max_triggers)?;
+        match &self.user {
+            Some(user) => writeln!(f, "user {user}"),
+            None => writeln!(f, "user none"),
+        }
     }
 }
 
@@ -147,10 +158,11 @@ pub(super) enum Setting {
     Queue,
     MaxLine,
     MaxTriggers,
+    User,
 }
 
 impl Setting {
-    pub(super) const ALL: [Setting; 7] = [
+    pub(super) const ALL: [Setting; 8] = [
         Setting::Facility,
         Setting::OutputSpec,
         Setting::Grace,
@@ -158,6 +170,7 @@ impl Setting {
         Setting::Queue,
         Setting::MaxLine,
         Setting::MaxTriggers,
+        Setting::User,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -169,6 +182,7 @@ impl Setting {
             Setting::Queue => "queue",
             Setting::MaxLine => "max_line",
             Setting::MaxTriggers => "max_triggers",
+            Setting::User => "user",
         }
     }
 
@@ -184,6 +198,7 @@ impl Setting {
             Setting::Queue => "expected 16 to 65536 lines",
             Setting::MaxLine => "expected 200 to 1000 bytes",
             Setting::MaxTriggers => "expected 1 to 10000 triggers",
+            Setting::User => USER_HELP,
         }
     }
 }

@@ -21,7 +21,6 @@ impl Daemon {
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
         self.monitors
             .set_rules(&self.config.rules, max, lines, sys::now());
-        self.top.set_rules(self.config.rules.iter());
         let mut bad = Vec::new();
         self.arm_missing(&mut bad);
         self.report_unarmed(true);

@@ -1,13 +1,19 @@
 //! SIGHUP: what is unchanged keeps its descriptor and its open episode.
 
 use super::{Daemon, close, stay_in_memory};
+use crate::config::ConfigError;
 use crate::options::LoadError;
 use crate::report::Report;
 use crate::sys;
 
 impl Daemon {
     pub(super) fn reload(&mut self) {
-        match self.source.load() {
+        let checked = self.source.load().and_then(|config| {
+            let bad = |error| self.source.error(ConfigError { line: 0, error });
+            self.check_reload(&config).map_err(bad)?;
+            Ok(config)
+        });
+        match checked {
             Ok(config) => self.config = config,
             Err(bad) => return self.reject(&bad),
         }

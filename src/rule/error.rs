@@ -29,6 +29,8 @@ pub enum Reason {
     NotText,
     /// The file can't be read.
     Unreadable,
+    /// A setting that takes effect at the start only.
+    NeedsRestart,
 }
 
 impl Reason {
@@ -46,6 +48,7 @@ impl Reason {
             Reason::DuplicateName => "duplicate_name",
             Reason::NotText => "not_text",
             Reason::Unreadable => "unreadable",
+            Reason::NeedsRestart => "needs_restart",
         }
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod drill;
 mod evidence;
+mod fence;
 mod greeting;
 mod kernel;
 mod manual;
@@ -28,6 +29,7 @@ fn main() {
         config::trials(),
         drill::trials(),
         evidence::trials(),
+        fence::trials(),
         greeting::trials(),
         kernel::trials(),
         manual::trials(),
