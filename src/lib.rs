@@ -33,7 +33,7 @@
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
 //! | [`stat`] | psistat's rows, tables, JSON, records, replays and suggestions | time, pressure, pattern, evidence, rule, line, config, episode, report, alert, monitors |
 //! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
-//! | [`options`] | psilogd's command line | rule, config |
+//! | [`options`] | psilogd's command line | sys, rule, config |
 //! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, evidence, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
 //! | [`psistat`] | psistat: command line, reading, the loop | time, sys, pressure, pattern, evidence, roots, rule, line, config, report, stat, options |
 //!

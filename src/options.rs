@@ -9,6 +9,7 @@ use getopts::{Matches, Options};
 
 use crate::config::{Config, ConfigError, FILE_MAX, OutputSpec, UserSpec};
 use crate::rule::{ParseError, Reason, Rule};
+use crate::sys;
 
 /// The configuration file that is read unless another is named; it need not exist.
 pub const CONFIG_FILE: &str = "/etc/psilogd.conf";
@@ -54,6 +55,8 @@ pub struct Source {
     user: Option<UserSpec>,
     /// Operands: replace the rules of the file.
     rules: Vec<Rule>,
+    /// Whether root has started psilogd: then only root may be able to write the file.
+    only_root: bool,
 }
 
 /// Why the configuration can't be loaded.
@@ -164,6 +167,7 @@ impl Source {
             outputs: outputs.map_err(|why| format!("option -o: {why}"))?,
             copy: matches.opt_present("s"),
             rules: rules(&matches.free)?,
+            only_root: sys::is_root(),
         })
     }
 
@@ -199,13 +203,13 @@ impl Source {
     /// Reads the file and applies the command line: operands replace its rules, `-o`
     /// replaces its outputs. Without any rules the built-in ones apply.
     pub fn load(&self) -> Result<Config, LoadError> {
-        let mut config = match read(&self.file()) {
+        let mut config = match read(&self.file(), self.only_root) {
             Ok(text) => Config::parse(&text).map_err(|lines| self.errors(lines))?,
             Err(Unreadable::Missing) if self.file.is_none() => Config::default(),
             Err(why) => {
                 let error = ParseError {
                     word: String::new(),
-                    reason: Reason::Unreadable,
+                    reason: why.reason(),
                     help: why.sentence(),
                 };
                 return Err(self.error(ConfigError { line: 0, error }));
@@ -249,11 +253,30 @@ enum Unreadable {
     Missing,
     Kind(&'static str),
     Error(std::io::Error),
+    /// It belongs to this user.
+    Owner(u32),
+    /// Users other than its owner can write it, by its mode.
+    Writable(u32),
 }
 
 impl Unreadable {
+    fn reason(&self) -> Reason {
+        match self {
+            Unreadable::Owner(_) | Unreadable::Writable(_) => Reason::WritableByOthers,
+            _ => Reason::Unreadable,
+        }
+    }
+
     fn sentence(self) -> String {
         match self {
+            Unreadable::Owner(uid) => format!(
+                "the file belongs to the user with number {uid}, who could change what root's \
+                 psilogd does: make it root's with chown"
+            ),
+            Unreadable::Writable(mode) => format!(
+                "other users can write the file (mode {mode:03o}) and could change what root's \
+                 psilogd does: chmod go-w"
+            ),
             Unreadable::Missing => "the file does not exist".into(),
             Unreadable::Kind(kind) => format!("expected a file, found {kind}"),
             Unreadable::Error(error) => format!("the file can't be read: {error}"),
@@ -264,9 +287,9 @@ impl Unreadable {
 /// The bytes of a configuration file, up to one more than a configuration may have.
 /// A pipe is refused, because SIGHUP reads again and must not block; /dev/null is an
 /// empty configuration.
-fn read(file: &std::path::Path) -> Result<Vec<u8>, Unreadable> {
+fn read(file: &std::path::Path, only_root: bool) -> Result<Vec<u8>, Unreadable> {
     use std::io::Read;
-    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
     let open = std::fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -275,12 +298,20 @@ fn read(file: &std::path::Path) -> Result<Vec<u8>, Unreadable> {
         std::io::ErrorKind::NotFound => Unreadable::Missing,
         _ => Unreadable::Error(error),
     })?;
-    let kind = open.metadata().map_err(Unreadable::Error)?.file_type();
+    let meta = open.metadata().map_err(Unreadable::Error)?;
+    let kind = meta.file_type();
     if kind.is_dir() {
         return Err(Unreadable::Kind("a directory"));
     }
     if kind.is_fifo() || kind.is_socket() || kind.is_block_device() {
         return Err(Unreadable::Kind("a pipe, a socket or a device"));
+    }
+    if only_root && kind.is_file() {
+        match (meta.uid(), meta.mode() & 0o777) {
+            (0, mode) if mode & 0o022 == 0 => {}
+            (0, mode) => return Err(Unreadable::Writable(mode)),
+            (uid, _) => return Err(Unreadable::Owner(uid)),
+        }
     }
     let mut text = Vec::new();
     let mut limited = open.take(FILE_MAX as u64 + 1);

@@ -29,6 +29,8 @@ pub enum Reason {
     NotText,
     /// The file can't be read.
     Unreadable,
+    /// The file can be written by users whom root does not trust.
+    WritableByOthers,
     /// A setting that takes effect at the start only.
     NeedsRestart,
 }
@@ -48,6 +50,7 @@ impl Reason {
             Reason::DuplicateName => "duplicate_name",
             Reason::NotText => "not_text",
             Reason::Unreadable => "unreadable",
+            Reason::WritableByOthers => "writable_by_others",
             Reason::NeedsRestart => "needs_restart",
         }
     }

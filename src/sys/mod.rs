@@ -23,7 +23,9 @@ pub use file::{
 };
 pub use inotify::{inotify, inotify_add, inotify_remove};
 pub use poll::{Slot, is_writable, poll};
-pub use privilege::{Ids, Kept, drop_privileges, look_up_user, no_core_dump, no_new_privileges};
+pub use privilege::{
+    Ids, Kept, drop_privileges, is_root, look_up_user, no_core_dump, no_new_privileges,
+};
 pub use process::{
     close_together, has_sys_resource, lock_memory, raise_descriptor_limit, without_sys_resource,
 };

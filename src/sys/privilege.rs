@@ -64,6 +64,12 @@ pub fn drop_privileges(user: Option<Ids>, kept: Kept) -> io::Result<()> {
     Capabilities::keep(kept)
 }
 
+/// Whether the effective user is root.
+pub fn is_root() -> bool {
+    // SAFETY: no arguments; the call can't fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
 /// Whether nothing is to be done to be this user.
 fn is_already(ids: Ids) -> bool {
     let (mut uids, mut gids) = ([0; 3], [0; 3]);

@@ -208,8 +208,12 @@ fn reload() -> Outcome {
         "65534:65534",
         &format!("output stdout\noutput kmsg\n{rule}"),
     );
-    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    fs::set_permissions(&file, mode(0o600))?;
     rejected(&mut daemon, "unreadable", "");
+    // the user is not root any more, and yet this is not read
+    fs::set_permissions(&file, mode(0o646))?;
+    rejected(&mut daemon, "writable_by_others", "");
     let (status, _, _) = daemon.end("TERM");
     assert_eq!(status.code(), Some(0));
     done()

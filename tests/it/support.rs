@@ -351,6 +351,9 @@ impl Scratch {
     pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path = self.0.join(name);
         fs::write(&path, text).expect("a file");
+        // whatever the umask is: root's psilogd reads no file that others can write
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        fs::set_permissions(&path, mode).expect("its mode");
         path.to_str().expect("text").into()
     }
 }
