@@ -31,6 +31,7 @@ use crate::time::Moment;
 use crate::trigger::{ArmError, Trigger};
 
 use evidence::Sources;
+use fence::Sandbox;
 use top::TopSearch;
 
 pub use evidence::check_evidence;
@@ -92,6 +93,7 @@ pub struct Daemon {
     changed: bool,
     /// Whether a cgroup that a rule names was found since then.
     found: bool,
+    sandbox: Sandbox,
 }
 
 impl Daemon {
@@ -119,6 +121,7 @@ impl Daemon {
             config,
             changed: false,
             found: false,
+            sandbox: Sandbox::none(),
         })
     }
 
@@ -149,9 +152,11 @@ impl Daemon {
             triggers: self.monitors.len(),
             failed: self.monitors.unarmed(),
             poll: self.monitors.fallback_period(),
+            sandbox: self.sandbox.name(),
         });
         self.rehearse();
-        stay_in_memory();
+        // may be refused likewise
+        let _ = sys::lock_memory();
         self.notify_ready();
     }
 
@@ -387,11 +392,10 @@ fn close(triggers: Vec<Trigger>) {
     sys::close_together(triggers.into_iter().map(OwnedFd::from).collect());
 }
 
-/// psilogd is needed when memory is short. Both may be refused, and then it is as
-/// safe as any other process.
-fn stay_in_memory() {
+/// psilogd is needed when memory is short. It may be refused, and then it is as safe as
+/// any other process.
+fn spare_from_oom_killer() {
     const SCORE: &str = "/proc/self/oom_score_adj";
-    let _ = sys::lock_memory();
     // a score that the service manager has set is its decision
     if std::fs::read(SCORE).is_ok_and(|score| score == b"0\n") {
         let _ = std::fs::write(SCORE, "-1000");

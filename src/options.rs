@@ -53,6 +53,8 @@ pub struct Source {
     copy: bool,
     /// `-u`: replaces the user of the file.
     user: Option<UserSpec>,
+    /// `--no-sandbox`: as `sandbox off` in the file.
+    no_sandbox: bool,
     /// Operands: replace the rules of the file.
     rules: Vec<Rule>,
     /// Whether root has started psilogd: then only root may be able to write the file.
@@ -108,6 +110,11 @@ fn options() -> Options {
         "drill",
         "send a test begin and end, report the result and exit",
     );
+    options.optflag(
+        "",
+        "no-sandbox",
+        "do not restrict what psilogd may do later",
+    );
     options.optflag("s", "stderr", "copy every line to standard error");
     options.optopt(
         "u",
@@ -123,7 +130,7 @@ fn options() -> Options {
 
 /// What `-h` prints.
 pub fn usage() -> String {
-    let brief = "usage: psilogd [-hnstvV] [--drill] [-C DIR] [-f FILE] [-o OUTPUT] [-u USER]\n               [RULE ...]\n\n\
+    let brief = "usage: psilogd [-hnstvV] [--drill] [--no-sandbox] [-C DIR] [-f FILE]\n               [-o OUTPUT] [-u USER] [RULE ...]\n\n\
                  Logs episodes of CPU, memory and I/O pressure. A RULE is one operand, such as\n\
                  'memory full 10%/2s for=20s level=warning'; see psilogd.conf(5).";
     options().usage(brief)
@@ -166,6 +173,7 @@ impl Source {
                 .map_err(|why| format!("option -u: {why}"))?,
             outputs: outputs.map_err(|why| format!("option -o: {why}"))?,
             copy: matches.opt_present("s"),
+            no_sandbox: matches.opt_present("no-sandbox"),
             rules: rules(&matches.free)?,
             only_root: sys::is_root(),
         })
@@ -228,6 +236,7 @@ impl Source {
         if self.user.is_some() {
             config.settings.user = self.user.clone();
         }
+        config.settings.sandbox &= !self.no_sandbox;
         Ok(config.rules_or_built_in())
     }
 }

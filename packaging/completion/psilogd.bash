@@ -8,7 +8,7 @@ _psilogd() {
 	-f|--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	-o|--output) words=('syslog' 'syslog:' 'udp:' 'kmsg' 'stdout' 'stderr') ;;
 	-u|--user) words=('nobody') ;;
-	*) words=(-C --cgroup-root -f --config -o --output -n --check -t --drill -s --stderr -u --user -v --verbose -h --help -V --version) ;;
+	*) words=(-C --cgroup-root -f --config -o --output -n --check -t --drill --no-sandbox -s --stderr -u --user -v --verbose -h --help -V --version) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

@@ -6,6 +6,7 @@ complete -c psilogd -s o -l output -x -a "'syslog' 'syslog:' 'udp:' 'kmsg' 'stdo
 complete -c psilogd -s n -l check -d 'check the configuration, print it and exit'
 complete -c psilogd -s t -d 'same as -n'
 complete -c psilogd -l drill -d 'send a test begin and end, report the result and exit'
+complete -c psilogd -l no-sandbox -d 'do not restrict what psilogd may do later'
 complete -c psilogd -s s -l stderr -d 'copy every line to standard error'
 complete -c psilogd -s u -l user -x -a "'nobody'" -d 'become USER (NAME or UID:GID) once everything is open'
 complete -c psilogd -s v -l verbose -d 'also log every crossing and every reading'

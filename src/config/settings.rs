@@ -30,6 +30,8 @@ pub struct Settings {
     /// The user that psilogd becomes once everything is open; None is the one that
     /// started it.
     pub user: Option<UserSpec>,
+    /// Whether Landlock and a filter of system calls fence psilogd in.
+    pub sandbox: bool,
 }
 
 impl Default for Settings {
@@ -43,6 +45,7 @@ impl Default for Settings {
             max_line: LINE_MAX,
             max_triggers: 256,
             user: None,
+            sandbox: true,
         }
     }
 }
@@ -103,6 +106,9 @@ impl Settings {
             Setting::MaxTriggers => self.max_triggers = number(1, 10_000)?,
             Setting::User if value == "none" => self.user = None,
             Setting::User => self.user = Some(UserSpec::parse(value)?),
+            Setting::Sandbox if value == "on" => self.sandbox = true,
+            Setting::Sandbox if value == "off" => self.sandbox = false,
+            Setting::Sandbox => return Err(bad()),
         }
         Ok(())
     }
@@ -143,9 +149,10 @@ impl fmt::Display for Settings {
         writeln!(f, "max_line {}", self.max_line)?;
         writeln!(f, "max_triggers {}", self.max_triggers)?;
         match &self.user {
-            Some(user) => writeln!(f, "user {user}"),
-            None => writeln!(f, "user none"),
+            Some(user) => writeln!(f, "user {user}")?,
+            None => writeln!(f, "user none")?,
         }
+        writeln!(f, "sandbox {}", if self.sandbox { "on" } else { "off" })
     }
 }
 
@@ -159,10 +166,11 @@ pub(super) enum Setting {
     MaxLine,
     MaxTriggers,
     User,
+    Sandbox,
 }
 
 impl Setting {
-    pub(super) const ALL: [Setting; 8] = [
+    pub(super) const ALL: [Setting; 9] = [
         Setting::Facility,
         Setting::OutputSpec,
         Setting::Grace,
@@ -171,6 +179,7 @@ impl Setting {
         Setting::MaxLine,
         Setting::MaxTriggers,
         Setting::User,
+        Setting::Sandbox,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -183,6 +192,7 @@ impl Setting {
             Setting::MaxLine => "max_line",
             Setting::MaxTriggers => "max_triggers",
             Setting::User => "user",
+            Setting::Sandbox => "sandbox",
         }
     }
 
@@ -199,6 +209,7 @@ impl Setting {
             Setting::MaxLine => "expected 200 to 1000 bytes",
             Setting::MaxTriggers => "expected 1 to 10000 triggers",
             Setting::User => USER_HELP,
+            Setting::Sandbox => "expected on or off",
         }
     }
 }

@@ -49,6 +49,28 @@ impl UserSpec {
     }
 }
 
+impl UserSpec {
+    /// The numbers of the user and its primary group; a name's by the text of /etc/passwd
+    /// (passwd(5)). None if that doesn't have the name.
+    pub fn ids(&self, passwd: &[u8]) -> Option<(u32, u32)> {
+        let name = match self {
+            UserSpec::Ids { uid, gid } => return Some((*uid, *gid)),
+            UserSpec::Name(name) => name.as_bytes(),
+        };
+        passwd.split(|&b| b == b'\n').find_map(|line| {
+            let mut fields = line.split(|&b| b == b':');
+            let is_it = fields.next()? == name;
+            let mut id = |skipped: usize| {
+                let field = fields.nth(skipped)?;
+                std::str::from_utf8(field).ok()?.parse().ok()
+            };
+            // name, password, user, group
+            let ids = (id(1)?, id(0)?);
+            is_it.then_some(ids)
+        })
+    }
+}
+
 impl fmt::Display for UserSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,6 +83,20 @@ impl fmt::Display for UserSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_found_in_passwd() {
+        let passwd = b"root:x:0:0::/root:/bin/sh\n\nbad\nbad:x:a:b:\n+::::::\n\xff:x:7:8:\n\
+                       psilogd:!:104:65534::/:/bin/false\nlast:x:1:2";
+        let ids = |name: &str| UserSpec::Name(name.into()).ids(passwd);
+        assert_eq!(ids("root"), Some((0, 0)));
+        assert_eq!(ids("psilogd"), Some((104, 65534)));
+        assert_eq!(ids("last"), Some((1, 2)));
+        for name in ["bad", "psilog", "x", ""] {
+            assert_eq!(ids(name), None, "{name}");
+        }
+        assert_eq!(UserSpec::Ids { uid: 3, gid: 4 }.ids(b""), Some((3, 4)));
+    }
 
     #[test]
     fn a_user_is_a_name_or_two_numbers() {

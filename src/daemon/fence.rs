@@ -5,11 +5,13 @@ use std::error::Error;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
+use std::path::{Path, PathBuf};
 
-use super::{Daemon, stay_in_memory};
+use super::{Daemon, spare_from_oom_killer};
 use crate::config::{Config, OutputSpec, UserSpec};
+use crate::roots::Roots;
 use crate::rule::{ParseError, Reason, Rule};
-use crate::sys::{self, Ids, Kept};
+use crate::sys::{self, Allowed, FileKind, Ids, Kept, Landlock};
 
 /// The kernel's log.
 const KMSG: &str = "/dev/kmsg";
@@ -55,17 +57,14 @@ impl Error for FenceError {
 /// # Errors
 /// Where the name is unknown.
 pub fn find_user(config: &Config) -> Result<Option<Ids>, FenceError> {
-    Ok(match &config.settings.user {
-        None => None,
-        Some(UserSpec::Ids { uid, gid }) => Some(Ids {
-            uid: *uid,
-            gid: *gid,
-        }),
-        Some(UserSpec::Name(name)) => {
-            let found = sys::look_up_user(name);
-            Some(found.ok_or_else(|| FenceError::UnknownUser(name.clone()))?)
-        }
-    })
+    let Some(user) = &config.settings.user else {
+        return Ok(None);
+    };
+    let passwd = std::fs::read("/etc/passwd").unwrap_or_default();
+    match user.ids(&passwd) {
+        Some((uid, gid)) => Ok(Some(Ids { uid, gid })),
+        None => Err(FenceError::UnknownUser(user.to_string())),
+    }
 }
 
 impl Daemon {
@@ -77,19 +76,19 @@ impl Daemon {
         let user = find_user(&self.config)?;
         sys::no_core_dump();
         sys::no_new_privileges().map_err(FenceError::NewPrivileges)?;
-        if user.is_some() {
-            // needs capabilities that are dropped now
-            stay_in_memory();
-        }
+        // Both need capabilities that are dropped now, and both may be refused. What is
+        // touched later is locked later.
+        spare_from_oom_killer();
+        let _ = sys::lock_memory();
         let kept = kept(&self.config.rules, user.is_some());
-        sys::drop_privileges(user, kept).map_err(|error| match self.user() {
-            Some(user) => FenceError::User(user, error),
-            None => FenceError::NewPrivileges(error),
-        })
-    }
-
-    fn user(&self) -> Option<UserSpec> {
-        self.config.settings.user.clone()
+        let settings = &self.config.settings;
+        if let (Err(error), Some(user)) = (sys::drop_privileges(user, kept), &settings.user) {
+            return Err(FenceError::User(user.clone(), error));
+        }
+        if settings.sandbox {
+            self.sandbox = Sandbox::enter(&self.source.file(), &self.roots);
+        }
+        Ok(())
     }
 
     /// Whether a configuration that was read again can be put into force by a process
@@ -111,10 +110,117 @@ impl Daemon {
         let is_new = then.outputs.contains(&kmsg) && !now.outputs.contains(&kmsg);
         match () {
             () if now.user != then.user => refuse("user"),
+            () if now.sandbox != then.sandbox => refuse("sandbox"),
             () if is_new && now.user.is_some() && !is_writable(KMSG) => refuse("kmsg"),
             () => Ok(()),
         }
     }
+}
+
+/// What the kernel holds psilogd to. A kernel that knows less holds it to less.
+pub(super) struct Sandbox {
+    name: String,
+    _landlock: Option<Landlock>,
+}
+
+impl Sandbox {
+    /// Nothing is in force.
+    pub(super) fn none() -> Sandbox {
+        Sandbox {
+            name: "off".into(),
+            _landlock: None,
+        }
+    }
+
+    /// Puts all in force that the kernel has: the configuration `file` can be read again,
+    /// and new cgroups be armed.
+    fn enter(file: &Path, roots: &Roots) -> Sandbox {
+        // the time zone is read once, before its file can't be
+        sys::local(sys::wall());
+        let landlock = landlock(file, roots).ok();
+        let version = landlock.as_ref().map(|landlock| landlock.version);
+        let landlock_name = version.map(|version| format!("landlock{version}"));
+        let seccomp = sys::seccomp().ok().map(|()| "seccomp".to_string());
+        let names: Vec<String> = landlock_name.into_iter().chain(seccomp).collect();
+        Sandbox {
+            name: match names.is_empty() {
+                true => "none".into(),
+                false => names.join(","),
+            },
+            _landlock: landlock,
+        }
+    }
+
+    /// What is in force, as the start line names it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Allows what psilogd opens after the start.
+fn landlock(file: &Path, roots: &Roots) -> io::Result<Landlock> {
+    // A mount may follow at the usual place.
+    let cgroups = roots.cgroup.as_deref();
+    let cgroups = cgroups.unwrap_or(Path::new("/sys/fs/cgroup"));
+    let mut allowed = vec![
+        Allowed {
+            keep: true,
+            ..both(&roots.system)
+        },
+        both(cgroups),
+        writable(Path::new(KMSG)),
+    ];
+    let configuration = configuration(file);
+    allowed.extend(configuration.iter().map(|path| Allowed {
+        write: false,
+        ..both(path)
+    }));
+    // a reload opens the terminal anew
+    for (fd, path) in [
+        (sys::STDOUT, "/proc/self/fd/1"),
+        (sys::STDERR, "/proc/self/fd/2"),
+    ] {
+        if sys::file_kind(fd).0 == FileKind::Device {
+            allowed.push(writable(Path::new(path)));
+        }
+    }
+    sys::landlock(&allowed)
+}
+
+fn both(path: &Path) -> Allowed<'_> {
+    Allowed {
+        path,
+        read: true,
+        write: true,
+        keep: false,
+    }
+}
+
+fn writable(path: &Path) -> Allowed<'_> {
+    Allowed {
+        read: false,
+        ..both(path)
+    }
+}
+
+/// What a reload reads: the directory of the file, since an editor puts another file
+/// there, and that of the file behind a link. No directory of devices: /dev/null is an
+/// empty configuration.
+fn configuration(file: &Path) -> Vec<PathBuf> {
+    let target = file.canonicalize();
+    if target
+        .as_ref()
+        .is_ok_and(|target| target.exists() && !target.is_file())
+    {
+        return vec![file.into()];
+    }
+    let directory = |path: &Path| match path.parent() {
+        Some(parent) if parent == Path::new("") => PathBuf::from("."),
+        Some(parent) => parent.into(),
+        None => path.into(),
+    };
+    let files = [Some(file), target.as_deref().ok()];
+    files.into_iter().flatten().map(directory).collect()
 }
 
 fn is_writable(path: &str) -> bool {

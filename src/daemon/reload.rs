@@ -1,6 +1,6 @@
 //! SIGHUP: what is unchanged keeps its descriptor and its open episode.
 
-use super::{Daemon, close, stay_in_memory};
+use super::{Daemon, close};
 use crate::config::ConfigError;
 use crate::options::LoadError;
 use crate::report::Report;
@@ -36,7 +36,8 @@ impl Daemon {
             removed: changes.removed,
             failed: self.monitors.unarmed(),
         });
-        stay_in_memory();
+        // may be refused
+        let _ = sys::lock_memory();
     }
 
     /// The old configuration stays in force.

@@ -179,6 +179,7 @@ impl Report<'_> {
                 triggers,
                 failed,
                 poll,
+                sandbox,
             } => {
                 line.word("version", version);
                 line.number("triggers", triggers as u64);
@@ -186,6 +187,7 @@ impl Report<'_> {
                 if let Some(period) = poll {
                     line.seconds("poll_s", period);
                 }
+                line.word("sandbox", sandbox);
             }
             Report::Stop { signal } => {
                 line.word("signal", signal.token());

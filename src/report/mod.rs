@@ -198,6 +198,8 @@ pub enum Report<'a> {
         failed: usize,
         /// The period of the fallback reading, where there is one.
         poll: Option<Micros>,
+        /// What restricts psilogd from now on.
+        sandbox: &'a str,
     },
     /// psilogd stops.
     Stop {

@@ -36,15 +36,24 @@ pub enum FileKind {
     Other,
 }
 
-/// The kind, and device and inode numbers (fstat(2)).
-pub fn file_kind(fd: BorrowedFd<'_>) -> (FileKind, (u64, u64)) {
+fn stat(fd: BorrowedFd<'_>) -> libc::stat {
     let mut stat = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the pointer is valid for writing, and a zeroed stat is a valid one,
     // which is what stays there on an error.
-    let stat = unsafe {
+    unsafe {
         libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr());
         stat.assume_init()
-    };
+    }
+}
+
+/// Whether it is a directory (fstat(2)).
+pub fn is_directory(fd: BorrowedFd<'_>) -> bool {
+    stat(fd).st_mode & libc::S_IFMT == libc::S_IFDIR
+}
+
+/// The kind, and device and inode numbers (fstat(2)).
+pub fn file_kind(fd: BorrowedFd<'_>) -> (FileKind, (u64, u64)) {
+    let stat = stat(fd);
     let kind = match stat.st_mode & libc::S_IFMT {
         libc::S_IFIFO => FileKind::Pipe,
         libc::S_IFCHR => FileKind::Device,

@@ -1,7 +1,6 @@
 //! What a process gives up once everything is open: its user, its capabilities, new
 //! privileges of what it might execute, and core dumps.
 
-use std::ffi::CString;
 use std::io;
 
 use super::cerr;
@@ -25,20 +24,6 @@ pub struct Kept {
     pub dac_override: bool,
 }
 
-/// The user of this name and its primary group (getpwnam(3)); None if it is unknown.
-pub fn look_up_user(name: &str) -> Option<Ids> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: the name is a valid string for the call. What is returned belongs to libc
-    // and stays valid until the next such call; this process has one thread.
-    unsafe {
-        let entry = libc::getpwnam(name.as_ptr()).as_ref()?;
-        Some(Ids {
-            uid: entry.pw_uid,
-            gid: entry.pw_gid,
-        })
-    }
-}
-
 /// Becomes this user, if one is given, and drops every capability but `kept`, for good.
 /// A refusal to drop capabilities (a filter of system calls) is an error only if a user
 /// is given: then they were root's.
@@ -47,11 +32,11 @@ pub fn look_up_user(name: &str) -> Option<Ids> {
 /// Of setgroups(2), setresgid(2), setresuid(2), prctl(2) and capset(2). The process may
 /// then be half another user: the caller has to exit.
 pub fn drop_privileges(user: Option<Ids>, kept: Kept) -> io::Result<()> {
+    stay_lockable();
     let Some(ids) = user else {
         let _ = Capabilities::keep(kept);
         return Ok(());
     };
-    stay_lockable();
     if !is_already(ids) {
         // SAFETY: numbers only, and no list of groups where their count is 0.
         unsafe {

@@ -38,8 +38,13 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// Lets memory be locked without CAP_IPC_LOCK too, where the limit may be raised.
+/// Before CAP_IPC_LOCK is dropped: lets memory be locked without it too, where the limit
+/// may be raised.
 pub(super) fn stay_lockable() {
+    let may_lock = |sets: Capabilities| sets.0[0] & Capabilities::IPC_LOCK != 0;
+    if !Capabilities::get().is_ok_and(may_lock) {
+        return;
+    }
     let all = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
         rlim_max: libc::RLIM_INFINITY,
@@ -114,6 +119,7 @@ pub(super) struct Capabilities([u32; 6]);
 
 impl Capabilities {
     const SYS_RESOURCE: u32 = 1 << 24;
+    const IPC_LOCK: u32 = 1 << 14;
     const DAC_OVERRIDE: u32 = 1 << 1;
     const DAC_READ_SEARCH: u32 = 1 << 2;
 

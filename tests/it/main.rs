@@ -12,10 +12,13 @@ mod greeting;
 mod kernel;
 mod manual;
 mod notify;
+mod sandbox;
 mod signals;
 mod support;
 mod syslog;
 mod top;
+#[cfg(target_arch = "x86_64")]
+mod tracer;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -34,6 +37,7 @@ fn main() {
         kernel::trials(),
         manual::trials(),
         notify::trials(),
+        sandbox::trials(),
         signals::trials(),
         syslog::trials(),
         top::trials(),

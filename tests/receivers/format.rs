@@ -241,6 +241,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             triggers: 4,
             failed: 0,
             poll,
+            sandbox: "landlock7,seccomp",
         });
     }
     reports
