@@ -20,6 +20,7 @@ use crate::alert::{FallbackPoll, Ids, Reading, Wake};
 use crate::cgroup::Tree;
 use crate::config::Config;
 use crate::evidence::Evidence;
+use crate::listen::Passed;
 use crate::monitors::{Failure, Monitors, Task};
 use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
@@ -84,6 +85,7 @@ pub struct Daemon {
     sink: Sink,
     notify: Notify,
     roots: Roots,
+    passed: Passed,
     tree: Option<Tree>,
     sources: Sources,
     top: TopSearch,
@@ -99,6 +101,7 @@ pub struct Daemon {
 impl Daemon {
     /// Takes over signals and opens the outputs.
     pub fn new(line: CommandLine, config: Config) -> io::Result<Daemon> {
+        let passed = Passed::from_environment();
         let signals = Signals::new(&SIGNALS_TAKEN)?;
         sys::raise_descriptor_limit();
         let now = sys::now();
@@ -114,6 +117,7 @@ impl Daemon {
             sources: Sources::new(&roots, now),
             top: TopSearch::new(roots.cgroup.as_deref()),
             roots,
+            passed,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
             source: line.source,

@@ -225,6 +225,12 @@ impl Daemon {
         cgroup: Option<&[u8]>,
     ) -> Result<(Trigger, Averages), ArmError> {
         self.sources.check(rule)?;
+        if let (None, Some(file)) = (cgroup, self.passed.take(rule.resource)) {
+            // one that is armed already, or is none, is as good as not passed
+            if let Ok(armed) = Trigger::arm_opened(rule, file) {
+                return Ok(armed);
+            }
+        }
         let armed = Trigger::arm(rule, cgroup, &self.roots);
         let (Err(why), Some(path), Some(tree)) = (&armed, cgroup, &mut self.tree) else {
             return armed;

@@ -36,6 +36,24 @@ pub enum FileKind {
     Other,
 }
 
+/// Descriptors from 3 on, so many, that whoever started this process passes on
+/// (sd_listen_fds(3)); None for one that isn't open. None of them is passed on further.
+/// To be called once, before anything else is opened.
+pub fn passed_descriptors(count: usize) -> Vec<Option<OwnedFd>> {
+    /// More are not looked at.
+    const MOST: usize = 256;
+    let fds = (3..).take(count.min(MOST));
+    fds.map(|fd| {
+        // SAFETY: a number that is not open is refused. The others have no owner here:
+        // they were open before this program began, and the caller asks once.
+        unsafe {
+            let set = libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+            (set == 0).then(|| OwnedFd::from_raw_fd(fd))
+        }
+    })
+    .collect()
+}
+
 fn stat(fd: BorrowedFd<'_>) -> libc::stat {
     let mut stat = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the pointer is valid for writing, and a zeroed stat is a valid one,

@@ -17,6 +17,10 @@ pub fn trials() -> Vec<Trial> {
         trial("fence::cgroups_are_armed_by_another_user", cgroups),
         trial("fence::a_reload_says_what_it_can_not_do", reload),
         trial("fence::a_user_that_it_can_not_become", refused),
+        trial(
+            "fence::a_file_that_was_passed_has_its_openers_windows",
+            passed,
+        ),
     ]
 }
 
@@ -248,5 +252,51 @@ fn refused() -> Outcome {
         errors.starts_with("psilogd: can't become user 4711:4711: "),
         "{errors}"
     );
+    done()
+}
+
+/// The file is opened with CAP_SYS_RESOURCE, in a user namespace, by a shell that then
+/// drops all capabilities and becomes psilogd. What the kernel allows is decided by who
+/// opened the file; a file that is passed under another name is not used.
+fn passed() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let drop = ["--bounding-set", "-all", "--inh-caps=-all"];
+    let inside = [&["-Ur", "setpriv"], &drop[..], &["true"]].concat();
+    if let Err(why) = works("unshare", &inside) {
+        return skip(format!("{NO_NAMESPACE}, or no setpriv: {why}"));
+    }
+    let start = |name: &str, rule: &str| {
+        let script = format!(
+            "exec 3<> /proc/pressure/cpu; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name} \
+             exec setpriv {} \"$@\"",
+            drop.join(" ")
+        );
+        let psilogd = binary().get_program().to_owned();
+        let mut command = Command::new("unshare");
+        command
+            .args(["-Ur", "sh", "-c", &script, "sh"])
+            .arg(psilogd);
+        command.args(["-f", "/dev/null", "-o", "stdout", rule]);
+        Psilogd::spawn(&mut command)
+    };
+    for window in ["500ms", "2s", "10s"] {
+        let mut daemon = start("cpu", &format!("cpu some 100%/{window}"));
+        let line = daemon.wait("start");
+        assert_eq!(line.key("triggers"), "1", "{window}");
+        // armed with the capability: no fallback reading
+        assert!(!line.has("poll_s"), "{}", line.text);
+        let status = proc_file(daemon.pid(), "status");
+        assert_eq!(field(&status, "CapEff"), NONE);
+        assert_eq!(daemon.pressure_fds().len(), 1);
+        // on a reload an unchanged rule keeps it
+        daemon.signal("HUP");
+        assert_eq!(daemon.wait("reload").key("triggers"), "1");
+    }
+    let mut daemon = start("other", "cpu some 100%/2s");
+    assert!(daemon.wait("start").has("poll_s"));
+    let mut daemon = start("other", "cpu some 100%/500ms");
+    assert_eq!(daemon.wait("lost").key("hint"), "window_2s");
     done()
 }
