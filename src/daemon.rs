@@ -4,6 +4,7 @@
 mod arming;
 mod drill;
 mod evidence;
+mod fence;
 mod greet;
 mod mounts;
 mod rehearse;
@@ -22,6 +23,7 @@ use crate::alert::{FallbackPoll, Ids, Reading, Wake};
 use crate::cgroup::Tree;
 use crate::config::{Config, OutputSpec};
 use crate::evidence::Evidence;
+use crate::listen::Passed;
 use crate::monitors::{Failure, Monitors, Reloaded, Task};
 use crate::notify::{Notify, State};
 use crate::options::{CommandLine, Source};
@@ -35,11 +37,13 @@ use crate::trigger::{ArmError, Trigger};
 
 use arming::Failures;
 use evidence::Sources;
+use fence::Sandbox;
 use mounts::Mounts;
 use top::TopSearch;
 use wait::Failing;
 
 pub use evidence::check_evidence;
+pub use fence::{FenceError, find_user};
 pub use greet::is_watched;
 
 /// The slots of the signalfd, of inotify, of the search and of mountinfo in the poll
@@ -90,6 +94,7 @@ pub struct Daemon {
     notify: Notify,
     roots: Roots,
     mounts: Mounts,
+    passed: Passed,
     tree: Option<Tree>,
     sources: Sources,
     top: TopSearch,
@@ -105,11 +110,13 @@ pub struct Daemon {
     changed: bool,
     /// Whether a cgroup that a rule names was found since then.
     found: bool,
+    sandbox: Sandbox,
 }
 
 impl Daemon {
     /// Takes over signals and opens the outputs.
     pub fn new(line: CommandLine, config: Config) -> io::Result<Daemon> {
+        let passed = Passed::from_environment();
         let signals = Signals::new(&SIGNALS_TAKEN)?;
         sys::raise_descriptor_limit();
         let now = sys::now();
@@ -127,6 +134,7 @@ impl Daemon {
             top: TopSearch::new(roots.cgroup.as_deref()),
             roots,
             mounts,
+            passed,
             monitors: Monitors::new(Ids::new(start), fallback),
             slots: Vec::new(),
             to_arm: Vec::new(),
@@ -137,6 +145,7 @@ impl Daemon {
             config,
             changed: false,
             found: false,
+            sandbox: Sandbox::none(),
         })
     }
 
@@ -159,14 +168,17 @@ impl Daemon {
 
     /// The start line, and what belongs to a start.
     pub fn log_start(&mut self) {
+        // after fence(), so that the search has no more privileges than psilogd
+        self.top.set_rules(self.config.rules.iter());
         self.log_window_conflicts();
-        let locked = stay_in_memory();
+        let locked = sys::lock_memory();
         self.sink.log(&Report::Start {
             version: env!("CARGO_PKG_VERSION"),
             triggers: self.monitors.len(),
             failed: self.monitors.unarmed(),
             poll: self.monitors.fallback_period(),
             mlock: locked.err().and_then(|error| error.raw_os_error()),
+            sandbox: self.sandbox.name(),
         });
         self.rehearse();
         // once more, for memory that the first line and the rehearsal have allocated
@@ -376,17 +388,12 @@ fn close(triggers: Vec<Trigger>) {
     sys::close_together(triggers.into_iter().map(OwnedFd::from).collect());
 }
 
-/// psilogd is needed when memory is short. Both may be refused, and then it is as
-/// safe as any other process.
-///
-/// # Errors
-/// Those of mlockall(2): without CAP_IPC_LOCK, memory is limited (RLIMIT_MEMLOCK).
-fn stay_in_memory() -> io::Result<()> {
+/// psilogd is needed when memory is short. It may be refused, and then it is as safe as
+/// any other process.
+fn spare_from_oom_killer() {
     const SCORE: &str = "/proc/self/oom_score_adj";
-    let locked = sys::lock_memory();
     // a score that the service manager has set is its decision
     if std::fs::read(SCORE).is_ok_and(|score| score == b"0\n") {
         let _ = std::fs::write(SCORE, "-1000");
     }
-    locked
 }

@@ -24,17 +24,18 @@
 //! | [`mod@line`] | a line's text in a caller's buffer | time, pressure, pattern |
 //! | [`config`] | a file's text: settings and rules | time, pattern, rule, line |
 //! | [`episode`] | the state machine of one alert | time, pressure, rule |
+//! | [`listen`] | pressure files that the service manager has opened | sys, pressure |
 //! | [`notify`] | the service manager's readiness protocol | time, sys, line |
 //! | [`report`] | what happened, and how it is written | time, pressure, severity, rule, line, episode, evidence |
 //! | [`alert`] | the state of one rule in one scope: a reading in, a report out | time, pressure, rule, episode, report, evidence |
 //! | [`monitors`] | the watched set, and the loop's step | time, pressure, pattern, rule, report, alert |
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
-//! | [`trigger`] | a rule and a pressure file: an armed descriptor | sys, pressure, roots, rule, line, report |
+//! | [`trigger`] | a rule and a pressure file: an armed descriptor | time, sys, pressure, roots, rule, line, report |
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
 //! | [`stat`] | psistat's rows, tables, JSON, records, replays and suggestions | time, pressure, pattern, evidence, rule, line, config, episode, report, alert, monitors |
 //! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
-//! | [`options`] | psilogd's command line | rule, config |
-//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, evidence, roots, rule, line, config, episode, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
+//! | [`options`] | psilogd's command line | sys, rule, config |
+//! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, evidence, roots, rule, line, config, episode, listen, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
 //! | [`psistat`] | psistat: command line, reading, the loop | time, sys, pressure, pattern, evidence, roots, rule, line, config, report, stat, options |
 //!
 //! What decides (pressure to report) does no I/O and takes time as a parameter.
@@ -49,6 +50,7 @@ pub mod episode;
 pub mod evidence;
 pub mod greeting;
 pub mod line;
+pub mod listen;
 pub mod monitors;
 pub mod notify;
 pub mod options;

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::config::{Config, ConfigError, FILE_MAX, Names, OutputSpec};
+use crate::config::{Config, ConfigError, FILE_MAX, Names, OutputSpec, UserSpec};
 use crate::rule::{ParseError, Reason, Rule};
+use crate::sys;
 
 /// The configuration file that is read unless another is named; it need not exist.
 pub const CONFIG_FILE: &str = "/etc/psilogd.conf";
@@ -51,10 +52,16 @@ pub struct Source {
     outputs: Vec<OutputSpec>,
     /// `-s`: standard error as an additional output.
     copy: bool,
+    /// `-u`: replaces the user of the file.
+    user: Option<UserSpec>,
+    /// `--no-sandbox`: as `sandbox off` in the file.
+    no_sandbox: bool,
     /// Operands: replace the rules of the file.
     rules: Vec<Rule>,
     /// Whether the file had any text when it was read last.
     had_text: Cell<bool>,
+    /// Whether root has started psilogd: then only root may be able to write the file.
+    only_root: bool,
 }
 
 /// Why the configuration can't be loaded.
@@ -106,7 +113,18 @@ fn options() -> Options {
         "drill",
         "send a test begin and end, report the result and exit",
     );
+    options.optflag(
+        "",
+        "no-sandbox",
+        "do not restrict what psilogd may do later",
+    );
     options.optflag("s", "stderr", "copy every line to standard error");
+    options.optopt(
+        "u",
+        "user",
+        "become USER (NAME or UID:GID) once everything is open",
+        "USER",
+    );
     options.optflag("v", "verbose", "also log every crossing and every reading");
     options.optflag("h", "help", "print this help");
     options.optflag("V", "version", "print the version");
@@ -115,7 +133,7 @@ fn options() -> Options {
 
 /// What `-h` prints.
 pub fn usage() -> String {
-    let brief = "usage: psilogd [-hnstvV] [--drill] [-C DIR] [-f FILE] [-o OUTPUT] [RULE ...]\n\n\
+    let brief = "usage: psilogd [-hnstvV] [--drill] [--no-sandbox] [-C DIR] [-f FILE]\n               [-o OUTPUT] [-u USER] [RULE ...]\n\n\
                  Logs episodes of CPU, memory and I/O pressure. A RULE is one operand, such as\n\
                  'memory full 10%/2s for=20s level=warning'; see psilogd.conf(5).";
     options().usage(brief)
@@ -150,12 +168,18 @@ impl Source {
         let outputs = matches.opt_strs("o");
         let outputs: Result<Vec<_>, _> =
             outputs.iter().map(|word| OutputSpec::parse(word)).collect();
+        let user = matches.opt_str("u").map(|word| UserSpec::parse(&word));
         Ok(Source {
             file: matches.opt_str("f").map(PathBuf::from),
+            user: user
+                .transpose()
+                .map_err(|why| format!("option -u: {why}"))?,
             outputs: outputs.map_err(|why| format!("option -o: {why}"))?,
             copy: matches.opt_present("s"),
+            no_sandbox: matches.opt_present("no-sandbox"),
             rules: rules(&matches.free)?,
             had_text: Cell::new(false),
+            only_root: sys::is_root(),
         })
     }
 
@@ -173,6 +197,21 @@ impl Source {
         self.copy = true;
     }
 
+    /// The file that is read.
+    pub fn file(&self) -> PathBuf {
+        self.file.clone().unwrap_or_else(|| CONFIG_FILE.into())
+    }
+
+    /// One error in it.
+    pub fn error(&self, error: ConfigError) -> LoadError {
+        self.errors(vec![error])
+    }
+
+    fn errors(&self, lines: Vec<ConfigError>) -> LoadError {
+        let file = self.file();
+        LoadError { file, lines }
+    }
+
     /// Reads the file and applies the command line: operands replace its rules, `-o`
     /// replaces its outputs. Without any rules the built-in ones apply.
     ///
@@ -180,20 +219,15 @@ impl Source {
     /// What is wrong with the file; also that it is empty now and was not before: an
     /// editor truncates it and then writes, and a reload may come in between.
     pub fn load(&self) -> Result<Config, LoadError> {
-        let file = self.file.clone().unwrap_or_else(|| CONFIG_FILE.into());
-        let bad = |lines| LoadError {
-            file: file.clone(),
-            lines,
-        };
-        let mut config = match read(&file) {
+        let mut config = match read(&self.file(), self.only_root) {
             Ok(text) if text.is_empty() && self.had_text.get() => {
                 let help = "the file is empty and was not before: to return to the built-in \
                             rules, leave a comment in it";
                 let error = ParseError::new("", Reason::Empty, help);
-                return Err(bad(vec![ConfigError { line: 0, error }]));
+                return Err(self.error(ConfigError { line: 0, error }));
             }
             Ok(text) => {
-                let config = Config::parse(&text).map_err(bad)?;
+                let config = Config::parse(&text).map_err(|lines| self.errors(lines))?;
                 self.had_text.set(!text.is_empty());
                 config
             }
@@ -201,10 +235,10 @@ impl Source {
             Err(why) => {
                 let error = ParseError {
                     word: String::new(),
-                    reason: Reason::Unreadable,
+                    reason: why.reason(),
                     help: why.sentence(),
                 };
-                return Err(bad(vec![ConfigError { line: 0, error }]));
+                return Err(self.error(ConfigError { line: 0, error }));
             }
         };
         if !self.rules.is_empty() {
@@ -217,6 +251,10 @@ impl Source {
         if self.copy && !outputs.contains(&OutputSpec::Stderr) {
             outputs.push(OutputSpec::Stderr);
         }
+        if self.user.is_some() {
+            config.settings.user = self.user.clone();
+        }
+        config.settings.sandbox &= !self.no_sandbox;
         Ok(config.rules_or_built_in())
     }
 }
@@ -243,11 +281,30 @@ enum Unreadable {
     Missing,
     Kind(&'static str),
     Error(std::io::Error),
+    /// It belongs to this user.
+    Owner(u32),
+    /// Users other than its owner can write it, by its mode.
+    Writable(u32),
 }
 
 impl Unreadable {
+    fn reason(&self) -> Reason {
+        match self {
+            Unreadable::Owner(_) | Unreadable::Writable(_) => Reason::WritableByOthers,
+            _ => Reason::Unreadable,
+        }
+    }
+
     fn sentence(self) -> String {
         match self {
+            Unreadable::Owner(uid) => format!(
+                "the file belongs to the user with number {uid}, who could change what root's \
+                 psilogd does: make it root's with chown"
+            ),
+            Unreadable::Writable(mode) => format!(
+                "other users can write the file (mode {mode:03o}) and could change what root's \
+                 psilogd does: chmod go-w"
+            ),
             Unreadable::Missing => "the file does not exist".into(),
             Unreadable::Kind(kind) => format!("expected a file, found {kind}"),
             Unreadable::Error(error) => format!("the file can't be read: {error}"),
@@ -258,9 +315,9 @@ impl Unreadable {
 /// The bytes of a configuration file, up to one more than a configuration may have.
 /// A pipe is refused, because SIGHUP reads again and must not block; /dev/null is an
 /// empty configuration.
-fn read(file: &std::path::Path) -> Result<Vec<u8>, Unreadable> {
+fn read(file: &std::path::Path, only_root: bool) -> Result<Vec<u8>, Unreadable> {
     use std::io::Read;
-    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
     let open = std::fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -269,12 +326,20 @@ fn read(file: &std::path::Path) -> Result<Vec<u8>, Unreadable> {
         std::io::ErrorKind::NotFound => Unreadable::Missing,
         _ => Unreadable::Error(error),
     })?;
-    let kind = open.metadata().map_err(Unreadable::Error)?.file_type();
+    let meta = open.metadata().map_err(Unreadable::Error)?;
+    let kind = meta.file_type();
     if kind.is_dir() {
         return Err(Unreadable::Kind("a directory"));
     }
     if kind.is_fifo() || kind.is_socket() || kind.is_block_device() {
         return Err(Unreadable::Kind("a pipe, a socket or a device"));
+    }
+    if only_root && kind.is_file() {
+        match (meta.uid(), meta.mode() & 0o777) {
+            (0, mode) if mode & 0o022 == 0 => {}
+            (0, mode) => return Err(Unreadable::Writable(mode)),
+            (uid, _) => return Err(Unreadable::Owner(uid)),
+        }
     }
     let mut text = Vec::new();
     let mut limited = open.take(FILE_MAX as u64 + 1);

@@ -17,6 +17,7 @@ use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
 use crate::sys;
+use crate::time::Micros;
 
 pub use forecast::forecast;
 
@@ -113,13 +114,41 @@ impl Trigger {
                 privileged: capable && sys::has_sys_resource(),
             };
             let baseline = trigger.read()?;
-            trigger.write(rule)?;
+            trigger.write(rule.stall(), rule.window)?;
             Ok((trigger, baseline))
         };
         opened.and_then(arm).map_err(|error| {
             let hint = hint(&error, rule, roots, &path);
             bad(error, hint)
         })
+    }
+
+    /// Arms the rule on a pressure file of the whole system that somebody else has opened.
+    /// The kernel judges by their credentials. Whether they had CAP_SYS_RESOURCE shows in
+    /// a window that needs it: one that is a microsecond short of what is asked for. A
+    /// file without it refuses that, and takes the right one.
+    ///
+    /// # Errors
+    /// EBUSY where it is armed already, EBADF where it is not open for writing, EINVAL
+    /// where the window needs the capability; EIO where it is no pressure file.
+    pub fn arm_opened(rule: &Rule, file: OwnedFd) -> io::Result<(Trigger, Averages)> {
+        let mut trigger = Trigger {
+            file: file.into(),
+            kind: rule.kind,
+            privileged: true,
+        };
+        let baseline = trigger.read()?;
+        let (stall, window) = (rule.stall(), rule.window);
+        if !rule.has_common_window() {
+            trigger.write(stall, window)?;
+            return Ok((trigger, baseline));
+        }
+        let short = Micros(window.0 - 1);
+        if trigger.write(stall.min(short), short).is_err() {
+            trigger.privileged = false;
+            trigger.write(stall, window)?;
+        }
+        Ok((trigger, baseline))
     }
 
     /// Whether it was opened with CAP_SYS_RESOURCE: no other reader of the
@@ -130,12 +159,12 @@ impl Trigger {
 
     /// Writes `some 150000 2000000` with its NUL: without it the kernel overwrites
     /// the last digit (psi_write), and a window of 10 s becomes one of 1 s.
-    fn write(&self, rule: &Rule) -> io::Result<()> {
+    fn write(&self, stall: Micros, window: Micros) -> io::Result<()> {
         let mut buffer = [0; 32];
         let mut text = Line::new(&mut buffer);
-        text.text(rule.kind.name()).text(" ");
-        text.decimal(rule.stall().0, 1, b'0').text(" ");
-        text.decimal(rule.window.0, 1, b'0').raw(b"\0");
+        text.text(self.kind.name()).text(" ");
+        text.decimal(stall.0, 1, b'0').text(" ");
+        text.decimal(window.0, 1, b'0').raw(b"\0");
         (&self.file).write_all(text.bytes())
     }
 

@@ -7,7 +7,8 @@ _psilogd() {
 	-C|--cgroup-root) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-f|--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	-o|--output) words=('syslog' 'syslog:' 'udp:' 'kmsg' 'stdout' 'stderr') ;;
-	*) words=(-C --cgroup-root -f --config -o --output -n --check -t --drill -s --stderr -v --verbose -h --help -V --version) ;;
+	-u|--user) words=('nobody') ;;
+	*) words=(-C --cgroup-root -f --config -o --output -n --check -t --drill --no-sandbox -s --stderr -u --user -v --verbose -h --help -V --version) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

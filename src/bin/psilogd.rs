@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use psilogd::config::Config;
-use psilogd::daemon::{Daemon, check_evidence, is_watched};
+use psilogd::daemon::{Daemon, FenceError, check_evidence, find_user, is_watched};
 use psilogd::options::{Action, CommandLine, LoadError, usage};
 use psilogd::printable::printable;
 use psilogd::roots::Roots;
@@ -53,6 +53,9 @@ fn main() -> ExitCode {
 /// Makes a drill, or arms the rules and watches until a signal.
 fn start(line: CommandLine, config: Config) -> ExitCode {
     let drill = matches!(line.action, Action::Drill);
+    if let (false, Err(why)) = (drill, find_user(&config)) {
+        return refuse(&why);
+    }
     let mut daemon = match Daemon::new(line, config) {
         Ok(daemon) => daemon,
         Err(error) => {
@@ -72,12 +75,25 @@ fn start(line: CommandLine, config: Config) -> ExitCode {
         complain("no rule could be armed");
         return ExitCode::from(FAILURE);
     }
+    if let Err(why) = daemon.fence() {
+        daemon.finish();
+        return refuse(&why);
+    }
     if is_watched() {
         for sentence in daemon.greet(&unarmed) {
             say(&sentence);
         }
     }
     daemon.run()
+}
+
+/// What the configuration or the command line asks for can't be given up.
+fn refuse(why: &FenceError) -> ExitCode {
+    complain(&why.to_string());
+    ExitCode::from(match why {
+        FenceError::UnknownUser(_) => USAGE,
+        FenceError::User(..) | FenceError::NewPrivileges(_) => FAILURE,
+    })
 }
 
 /// Warns of rules that blind one another.
@@ -95,6 +111,9 @@ fn warn_of_windows(config: &Config) {
 /// be for another kernel, or for a service with other privileges.
 fn warn_of_unarmable(line: &CommandLine, config: &Config) {
     let roots = Roots::find().with_cgroups(line.cgroups.as_deref());
+    if let Err(why) = find_user(config) {
+        complain(&format!("warning: {why}"));
+    }
     let privileged = sys::has_sys_resource();
     let mut check_evidence = check_evidence(&roots);
     for rule in &config.rules {

@@ -100,7 +100,8 @@ impl Reader {
                 Some(setting) => self.setting(*setting, words.skip(1)),
                 None => {
                     let help = "expected a rule (cpu, memory, io or irq) or a setting (facility, \
-                                output, grace, poll, rate_limit, queue, max_line or max_triggers)";
+                                output, grace, poll, rate_limit, queue, max_line, max_triggers, \
+                                user or sandbox)";
                     Err(ParseError::new(word, Reason::BadWord, help))
                 }
             },

@@ -4,6 +4,7 @@
 mod file;
 mod output;
 mod settings;
+mod user;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,6 +15,7 @@ use crate::rule::{ParseError, Reason, Rule};
 pub use file::{ConfigError, FILE_MAX};
 pub use output::{DEV_LOG, OutputSpec};
 pub use settings::Settings;
+pub use user::UserSpec;
 
 /// The rules in force if the user gives none; psilogd.conf(5), BUILT-IN RULES explains
 /// each. Windows of 2 s are valid with and without CAP_SYS_RESOURCE, and systemd
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn what_is_printed_reads_back() {
         let text = "facility local3\noutput syslog:/run/x\ngrace 5m\npoll 10s\nrate_limit none\nqueue 16\n\
-                    max_line 255\nmax_triggers 64\n\
+                    max_line 255\nmax_triggers 64\nuser 1:2\nsandbox off\n\
                     io full 50%/2s level=warning name=io for=2m clear=1m repeat=10m\n";
         let printed = Config::parse(text.as_bytes()).map(|config| config.to_string());
         assert_eq!(printed, Ok(text.into()));

@@ -5,6 +5,7 @@ use std::fmt;
 use syslog::Facility;
 
 use super::output::{DEV_LOG, OUTPUT_HELP, OutputSpec};
+use super::user::{USER_HELP, UserSpec};
 use crate::line::LINE_MAX;
 use crate::rule::{ParseError, Reason};
 use crate::time::Micros;
@@ -29,6 +30,11 @@ pub struct Settings {
     pub max_line: usize,
     /// The most triggers on cgroups.
     pub max_triggers: usize,
+    /// The user that psilogd becomes once everything is open; None is the one that
+    /// started it.
+    pub user: Option<UserSpec>,
+    /// Whether Landlock and a filter of system calls fence psilogd in.
+    pub sandbox: bool,
 }
 
 impl Default for Settings {
@@ -42,6 +48,8 @@ impl Default for Settings {
             queue: 256,
             max_line: LINE_MAX,
             max_triggers: 256,
+            user: None,
+            sandbox: true,
         }
     }
 }
@@ -111,6 +119,11 @@ impl Settings {
             Setting::Queue => self.queue = number(16, 65_536)?,
             Setting::MaxLine => self.max_line = number(200, LINE_MAX)?,
             Setting::MaxTriggers => self.max_triggers = number(1, 10_000)?,
+            Setting::User if value == "none" => self.user = None,
+            Setting::User => self.user = Some(UserSpec::parse(value)?),
+            Setting::Sandbox if value == "on" => self.sandbox = true,
+            Setting::Sandbox if value == "off" => self.sandbox = false,
+            Setting::Sandbox => return Err(bad()),
         }
         Ok(())
     }
@@ -153,7 +166,12 @@ impl fmt::Display for Settings {
         }
         writeln!(f, "queue {}", self.queue)?;
         writeln!(f, "max_line {}", self.max_line)?;
-        writeln!(f, "max_triggers {}", self.max_triggers)
+        writeln!(f, "max_triggers {}", self.max_triggers)?;
+        match &self.user {
+            Some(user) => writeln!(f, "user {user}")?,
+            None => writeln!(f, "user none")?,
+        }
+        writeln!(f, "sandbox {}", if self.sandbox { "on" } else { "off" })
     }
 }
 
@@ -167,10 +185,12 @@ pub(super) enum Setting {
     Queue,
     MaxLine,
     MaxTriggers,
+    User,
+    Sandbox,
 }
 
 impl Setting {
-    pub(super) const ALL: [Setting; 8] = [
+    pub(super) const ALL: [Setting; 10] = [
         Setting::Facility,
         Setting::OutputSpec,
         Setting::Grace,
@@ -179,6 +199,8 @@ impl Setting {
         Setting::Queue,
         Setting::MaxLine,
         Setting::MaxTriggers,
+        Setting::User,
+        Setting::Sandbox,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -191,6 +213,8 @@ impl Setting {
             Setting::Queue => "queue",
             Setting::MaxLine => "max_line",
             Setting::MaxTriggers => "max_triggers",
+            Setting::User => "user",
+            Setting::Sandbox => "sandbox",
         }
     }
 
@@ -207,6 +231,8 @@ impl Setting {
             Setting::Queue => "expected 16 to 65536 lines",
             Setting::MaxLine => "expected 200 to 1000 bytes",
             Setting::MaxTriggers => "expected 1 to 10000 triggers",
+            Setting::User => USER_HELP,
+            Setting::Sandbox => "expected on or off",
         }
     }
 }

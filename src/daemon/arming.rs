@@ -45,7 +45,6 @@ impl Daemon {
         self.monitors.set_poll(settings.poll);
         self.monitors
             .set_rules(&self.config.rules, max, lines, sys::now());
-        self.top.set_rules(self.config.rules.iter());
         let mut failures = Failures::default();
         self.look_for_all();
         while self.is_arming() {
@@ -288,6 +287,12 @@ impl Daemon {
         cgroup: Option<&[u8]>,
     ) -> Result<(Trigger, Averages), ArmError> {
         self.sources.provide(rule)?;
+        if let (None, Some(file)) = (cgroup, self.passed.take(rule.resource)) {
+            // one that is armed already, or is none, is as good as not passed
+            if let Ok(armed) = Trigger::arm_opened(rule, file) {
+                return Ok(armed);
+            }
+        }
         let mut armed = Trigger::arm(rule, cgroup, &self.roots);
         if armed.as_ref().is_err_and(|why| failure_of(why).may_pass()) {
             armed = Trigger::arm(rule, cgroup, &self.roots);

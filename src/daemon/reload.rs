@@ -1,7 +1,8 @@
 //! SIGHUP: what is unchanged keeps its descriptor and its open episode.
 
 use super::arming::Failures;
-use super::{Daemon, close, stay_in_memory};
+use super::{Daemon, close};
+use crate::config::ConfigError;
 use crate::options::LoadError;
 use crate::report::{EndReason, Report};
 use crate::sys;
@@ -12,7 +13,12 @@ impl Daemon {
     pub(super) fn reload(&mut self) {
         // the one before is over, however far it was
         self.log_reload();
-        match self.source.load() {
+        let checked = self.source.load().and_then(|config| {
+            let bad = |error| self.source.error(ConfigError { line: 0, error });
+            self.check_reload(&config).map_err(bad)?;
+            Ok(config)
+        });
+        match checked {
             Ok(config) => self.config = config,
             Err(bad) => {
                 self.reject(&bad);
@@ -47,7 +53,7 @@ impl Daemon {
         self.report_unarmed(true);
         self.log_reload();
         // the start line has said whether that is allowed
-        let _ = stay_in_memory();
+        let _ = sys::lock_memory();
         self.notify_ready();
     }
 

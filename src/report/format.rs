@@ -186,6 +186,7 @@ impl Report<'_> {
                 failed,
                 poll,
                 mlock,
+                sandbox,
             } => {
                 line.word("version", version);
                 line.number("triggers", triggers as u64);
@@ -196,6 +197,7 @@ impl Report<'_> {
                 if let Some(errno) = mlock {
                     error(line, "mlock", errno);
                 }
+                line.word("sandbox", sandbox);
             }
             Report::Stop {
                 signal: Some(signal),

@@ -204,6 +204,8 @@ pub enum Report<'a> {
         poll: Option<Micros>,
         /// Why its memory is not locked, as errno(3).
         mlock: Option<i32>,
+        /// What restricts psilogd from now on.
+        sandbox: &'a str,
     },
     /// psilogd stops.
     Stop {

@@ -31,6 +31,10 @@ pub enum Reason {
     Empty,
     /// The file can't be read.
     Unreadable,
+    /// The file can be written by users whom root does not trust.
+    WritableByOthers,
+    /// A setting that takes effect at the start only.
+    NeedsRestart,
 }
 
 impl Reason {
@@ -49,6 +53,8 @@ impl Reason {
             Reason::NotText => "not_text",
             Reason::Empty => "empty",
             Reason::Unreadable => "unreadable",
+            Reason::WritableByOthers => "writable_by_others",
+            Reason::NeedsRestart => "needs_restart",
         }
     }
 }

@@ -31,10 +31,11 @@ pub struct Kmsg {
 }
 
 impl Kmsg {
-    /// Not open yet.
+    /// Opened at once: later psilogd may be a user who can't. If that fails, connect()
+    /// tries again.
     pub fn new() -> Kmsg {
         Kmsg {
-            file: None,
+            file: open().ok(),
             sent: [None; BURST],
             next: 0,
         }
@@ -47,13 +48,19 @@ impl Default for Kmsg {
     }
 }
 
+fn open() -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(PATH)
+}
+
 impl Transport for Kmsg {
     fn connect(&mut self) -> io::Result<()> {
-        let open = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(PATH);
-        self.file = Some(open?);
+        if self.file.is_none() {
+            self.file = Some(open()?);
+        }
         Ok(())
     }
 
@@ -65,9 +72,8 @@ impl Transport for Kmsg {
         }
     }
 
-    fn close(&mut self) {
-        self.file = None;
-    }
+    /// It stays open: no other device takes its place.
+    fn close(&mut self) {}
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.file.as_ref().map(AsFd::as_fd)

@@ -36,15 +36,42 @@ pub enum FileKind {
     Other,
 }
 
-/// The kind, and device and inode numbers (fstat(2)).
-pub fn file_kind(fd: BorrowedFd<'_>) -> (FileKind, (u64, u64)) {
+/// Descriptors from 3 on, so many, that whoever started this process passes on
+/// (sd_listen_fds(3)); None for one that isn't open. None of them is passed on further.
+/// To be called once, before anything else is opened.
+pub fn passed_descriptors(count: usize) -> Vec<Option<OwnedFd>> {
+    /// More are not looked at.
+    const MOST: usize = 256;
+    let fds = (3..).take(count.min(MOST));
+    fds.map(|fd| {
+        // SAFETY: a number that is not open is refused. The others have no owner here:
+        // they were open before this program began, and the caller asks once.
+        unsafe {
+            let set = libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+            (set == 0).then(|| OwnedFd::from_raw_fd(fd))
+        }
+    })
+    .collect()
+}
+
+fn stat(fd: BorrowedFd<'_>) -> libc::stat {
     let mut stat = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the pointer is valid for writing, and a zeroed stat is a valid one,
     // which is what stays there on an error.
-    let stat = unsafe {
+    unsafe {
         libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr());
         stat.assume_init()
-    };
+    }
+}
+
+/// Whether it is a directory (fstat(2)).
+pub fn is_directory(fd: BorrowedFd<'_>) -> bool {
+    stat(fd).st_mode & libc::S_IFMT == libc::S_IFDIR
+}
+
+/// The kind, and device and inode numbers (fstat(2)).
+pub fn file_kind(fd: BorrowedFd<'_>) -> (FileKind, (u64, u64)) {
+    let stat = stat(fd);
     let kind = match stat.st_mode & libc::S_IFMT {
         libc::S_IFIFO => FileKind::Pipe,
         libc::S_IFCHR => FileKind::Device,

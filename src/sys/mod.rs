@@ -7,8 +7,11 @@ mod child;
 mod clock;
 mod file;
 mod inotify;
+mod landlock;
 mod poll;
+mod privilege;
 mod process;
+mod seccomp;
 mod signal;
 mod socket;
 
@@ -17,15 +20,18 @@ use std::io;
 pub use child::{Child, start_child};
 pub use clock::{Local, local, now, uptime, wall};
 pub use file::{
-    FileKind, STDERR, STDOUT, TerminalMode, directory_entries, file_kind, is_in_foreground,
-    open_at, reopen_nonblocking, window_size, write,
+    FileKind, STDERR, STDOUT, TerminalMode, directory_entries, file_kind, is_directory,
+    is_in_foreground, open_at, passed_descriptors, reopen_nonblocking, window_size, write,
 };
 pub use inotify::{inotify, inotify_add, inotify_remove};
+pub use landlock::{Allowed, Landlock, landlock};
 pub use poll::{Slot, is_writable, poll};
+pub use privilege::{Ids, Kept, drop_privileges, is_root, no_core_dump, no_new_privileges};
 pub use process::{
     close_together, descriptor_limit, has_sys_resource, is_in_reserve, lock_memory,
     raise_descriptor_limit, without_sys_resource,
 };
+pub use seccomp::seccomp;
 pub use signal::{Signals, default_signal, is_ignored};
 pub use socket::{SocketType, connect_unix, hostname, receive, receive_now, send};
 

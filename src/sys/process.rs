@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use super::cerr;
+use super::privilege::Kept;
 
 /// Whether CAP_SYS_RESOURCE is effective, in whatever user namespace: the
 /// kernel's check of a trigger (psi_trigger_create) looks at no more.
@@ -62,6 +63,21 @@ pub fn is_in_reserve(fd: BorrowedFd<'_>) -> bool {
     let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     let reserve = RESERVE.min(limit.rlim_cur / 3);
     got == 0 && fd.as_raw_fd() as u64 >= limit.rlim_cur - reserve
+}
+
+/// Before CAP_IPC_LOCK is dropped: lets memory be locked without it too, where the limit
+/// may be raised.
+pub(super) fn stay_lockable() {
+    let may_lock = |sets: Capabilities| sets.0[0] & Capabilities::IPC_LOCK != 0;
+    if !Capabilities::get().is_ok_and(may_lock) {
+        return;
+    }
+    let all = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the pointer is valid for reading; a refusal leaves the limit as it was.
+    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &all) };
 }
 
 /// So many descriptors are closed one after the other.
@@ -126,12 +142,13 @@ fn close_in_child(mut fds: &[OwnedFd]) -> Option<libc::pid_t> {
 /// structs of effective, permitted and inheritable, for the numbers from 0 and from
 /// 32 on.
 #[derive(Clone, Copy)]
-struct Capabilities([u32; 6]);
+pub(super) struct Capabilities([u32; 6]);
 
 impl Capabilities {
     const SYS_RESOURCE: u32 = 1 << 24;
-    /// CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
-    const READING: u32 = 1 << 1 | 1 << 2;
+    const IPC_LOCK: u32 = 1 << 14;
+    const DAC_OVERRIDE: u32 = 1 << 1;
+    const DAC_READ_SEARCH: u32 = 1 << 2;
 
     /// The header's version and process: _LINUX_CAPABILITY_VERSION_3, this thread.
     const fn header() -> [u32; 2] {
@@ -152,6 +169,25 @@ impl Capabilities {
 
     fn has_sys_resource(&self) -> bool {
         self.0[0] & Capabilities::SYS_RESOURCE != 0
+    }
+
+    /// Drops for good all but these, which are kept where they are permitted.
+    pub(super) fn keep(kept: Kept) -> io::Result<()> {
+        let mut mask = 0;
+        if kept.sys_resource {
+            mask |= Capabilities::SYS_RESOURCE;
+        }
+        if kept.dac_override {
+            mask |= Capabilities::DAC_OVERRIDE;
+        }
+        Capabilities::get()?.masked(mask).set()
+    }
+
+    /// Of those permitted only these, effective and not inheritable. All of them are
+    /// among the first 32.
+    fn masked(&self, mask: u32) -> Capabilities {
+        let permitted = self.0[1] & mask;
+        Capabilities([permitted, permitted, 0, 0, 0, 0])
     }
 
     /// Puts them in force for this thread.
@@ -188,12 +224,8 @@ pub fn without_sys_resource<T>(open: impl FnOnce() -> T) -> io::Result<T> {
 /// Drops for good what isn't needed to read files that belong to others. For a child
 /// process: a filter of system calls may refuse it.
 pub(super) fn keep_reading_capabilities() -> io::Result<()> {
-    let mut sets = Capabilities::get()?;
-    for (at, set) in sets.0.iter_mut().enumerate() {
-        // effective, permitted and inheritable, up to number 31 and from there on
-        *set &= [Capabilities::READING, Capabilities::READING, 0, 0, 0, 0][at];
-    }
-    sets.set()
+    let reading = Capabilities::DAC_OVERRIDE | Capabilities::DAC_READ_SEARCH;
+    Capabilities::get()?.masked(reading).set()
 }
 
 #[cfg(test)]

@@ -57,6 +57,11 @@ fn table() -> Outcome {
             "option -o: \"nowhere\": expected syslog",
         ),
         (&["-n", "-o", "syslog:log"], 2, "must begin with /"),
+        (
+            &["-n", "-u", "1"],
+            2,
+            "option -u: \"1\": expected the name of a user, UID:GID in decimal",
+        ),
         (&["-n", "-o", "syslog:"], 2, "must begin with /"),
         (
             &["-n", "cpu", "some", "10%/2s"],
@@ -198,7 +203,9 @@ fn help_and_version() -> Outcome {
 fn long_names() -> Outcome {
     let scratch = support::Scratch::new();
     let file = scratch.file("psilogd.conf", "grace 5m\n");
-    let short = support::run(&["-n", "-s", "-v", "-C", "/c", "-f", &file, "-o", "kmsg"]);
+    let short = support::run(&[
+        "-n", "-s", "-v", "-C", "/c", "-f", &file, "-o", "kmsg", "-u", "1:2",
+    ]);
     assert_eq!(short.0, Some(0), "{short:?}");
     assert!(
         short.1.contains("output kmsg\noutput stderr\ngrace 5m"),
@@ -213,6 +220,7 @@ fn long_names() -> Outcome {
             "--config",
             &file,
             "--output=kmsg",
+            "--user=1:2",
         ]);
         assert_eq!(long, short);
     }
@@ -265,7 +273,7 @@ fn settings() -> Outcome {
     let file = scratch.file("psilogd.conf", text);
     let (_, config, _) = support::run(&["-n", "-f", &file]);
     assert!(config.starts_with(
-        "facility local0\noutput stderr\ngrace 5m\npoll auto\nrate_limit 20\nqueue 256\nmax_line 1000\nmax_triggers 256\nio full"
+        "facility local0\noutput stderr\ngrace 5m\npoll auto\nrate_limit 20\nqueue 256\nmax_line 1000\nmax_triggers 256\nuser none\nsandbox on\nio full"
     ));
     // operands stand in place of the file's rules, -o in place of its outputs
     let (_, config, _) = support::run(&["-ns", "-f", &file, "-o", "stdout", "cpu some 10%/2s"]);

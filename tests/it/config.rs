@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         trial("config::what_can_not_be_right", bad),
         trial("config::files_that_are_none", files),
         trial("config::unreadable", unreadable),
+        trial("config::what_others_can_write", writable),
         trial("config::what_is_right", good),
     ]
 }
@@ -327,6 +328,38 @@ fn unreadable() -> Outcome {
     assert_eq!(output.status.code(), Some(2), "{errors}");
     let expected = format!("psilogd: {file}: the file can't be read: Permission denied");
     assert!(errors.starts_with(&expected), "{errors}");
+    done()
+}
+
+/// Root's psilogd does nothing that another user has written.
+fn writable() -> Outcome {
+    if !crate::fence::is_root() {
+        return support::skip("only root is careful");
+    }
+    let scratch = Scratch::new();
+    let file = scratch.file("psilogd.conf", "grace 1m\n");
+    let check = |mode: u32, owner: u32| {
+        std::os::unix::fs::chown(&file, Some(owner), None).expect("its owner");
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&file, mode).expect("its mode");
+        let (code, _, errors) = support::run(&["-n", "-f", &file]);
+        (code, support::mistakes(&errors))
+    };
+    for mode in [0o600, 0o644, 0o755] {
+        assert_eq!(check(mode, 0), (Some(0), String::new()), "{mode:o}");
+    }
+    for mode in [0o664, 0o646, 0o622] {
+        let sentence = format!(
+            "psilogd: {file}: other users can write the file (mode {mode:o}) and could change \
+             what root's psilogd does: chmod go-w\n"
+        );
+        assert_eq!(check(mode, 0), (Some(2), sentence));
+    }
+    let sentence = format!(
+        "psilogd: {file}: the file belongs to the user with number 65534, who could change \
+         what root's psilogd does: make it root's with chown\n"
+    );
+    assert_eq!(check(0o644, 65534), (Some(2), sentence));
     done()
 }
 

@@ -9,15 +9,19 @@ mod config;
 mod drill;
 mod evidence;
 mod faults;
+mod fence;
 mod greeting;
 mod kernel;
 mod manual;
 mod memory;
 mod notify;
+mod sandbox;
 mod signals;
 mod support;
 mod syslog;
 mod top;
+#[cfg(target_arch = "x86_64")]
+mod tracer;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -33,11 +37,13 @@ fn main() {
         drill::trials(),
         evidence::trials(),
         faults::trials(),
+        fence::trials(),
         greeting::trials(),
         kernel::trials(),
         manual::trials(),
         memory::trials(),
         notify::trials(),
+        sandbox::trials(),
         signals::trials(),
         syslog::trials(),
         top::trials(),

@@ -36,8 +36,10 @@ pub fn done() -> Outcome {
     Ok(Completion::Completed)
 }
 
+/// psilogd: the one that cargo has built, or the one that PSILOGD_TEST_BINARY names.
 pub fn binary() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_psilogd"))
+    let built = env!("CARGO_BIN_EXE_psilogd").into();
+    Command::new(std::env::var_os("PSILOGD_TEST_BINARY").unwrap_or(built))
 }
 
 /// Runs psilogd to its end.
@@ -217,10 +219,8 @@ impl Psilogd {
         let entries = directory.filter_map(Result::ok).filter_map(|entry| {
             let target = fs::read_link(entry.path()).ok()?;
             let name = entry.file_name().into_string().ok()?;
-            target
-                .to_str()?
-                .contains("pressure")
-                .then_some((name, target))
+            let file = target.to_str()?.contains("pressure") && !target.ends_with("pressure");
+            file.then_some((name, target))
         });
         entries.collect()
     }
@@ -365,6 +365,9 @@ impl Scratch {
     pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path = self.0.join(name);
         fs::write(&path, text).expect("a file");
+        // whatever the umask is: root's psilogd reads no file that others can write
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        fs::set_permissions(&path, mode).expect("its mode");
         path.to_str().expect("text").into()
     }
 }

@@ -50,7 +50,7 @@ fn children(parent: u32) -> Vec<u32> {
     pids.filter(is_child).collect()
 }
 
-fn one_child(daemon: &Psilogd) -> u32 {
+pub fn one_child(daemon: &Psilogd) -> u32 {
     until("one child", || children(daemon.pid()).len() == 1);
     children(daemon.pid())[0]
 }

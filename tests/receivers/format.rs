@@ -249,6 +249,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             failed: 0,
             poll,
             mlock,
+            sandbox: "landlock7,seccomp",
         });
     }
     reports
