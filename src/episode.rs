@@ -49,6 +49,7 @@
 
 mod growth;
 mod params;
+mod phase;
 mod pressed;
 mod run;
 mod verdict;
@@ -63,6 +64,7 @@ use crate::time::{Micros, Moment};
 use growth::plausible_growth;
 pub use growth::{Growth, Mean, Sample, share};
 use params::{Backdate, Params};
+pub use phase::Phase;
 use pressed::Pressed;
 pub use run::Figures;
 use run::Run;
@@ -94,31 +96,6 @@ pub enum Event {
     Still(Figures),
     /// It has been gone for `clear=`.
     End(Figures),
-}
-
-/// The state, for a status line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Phase {
-    /// Nothing; the trigger is polled.
-    Quiet,
-    /// `for=` is above 0: pressure is measured until it has been sustained.
-    Verifying,
-    /// `for=0`: the counter didn't confirm an event, and is read again.
-    Rechecking,
-    /// An episode is open.
-    Pressed,
-}
-
-impl Phase {
-    /// The word for `state=`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Phase::Quiet => "quiet",
-            Phase::Verifying => "verifying",
-            Phase::Rechecking => "rechecking",
-            Phase::Pressed => "pressed",
-        }
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -293,9 +270,7 @@ impl Episode {
             self.recheck(now);
             return None;
         }
-        let backdate = params.backdate_confirmed(base, now);
-        let run = Run::reached(now.at, backdate, &params);
-        Some(self.begin(now, run, Growth::default()))
+        Some(self.begin_confirmed(base, now, &params))
     }
 
     fn quiet_checked(&mut self, older: Sample, now: Sample) -> Option<Event> {
@@ -364,9 +339,7 @@ impl Episode {
         if !params.confirms(before, now) {
             return None;
         }
-        let backdate = params.backdate_confirmed(before, now);
-        let run = Run::reached(now.at, backdate, &params);
-        Some(self.begin(now, run, Growth::default()))
+        Some(self.begin_confirmed(before, now, &params))
     }
 
     /// Until the window is over the threshold's stall is enough, however short the
@@ -433,6 +406,11 @@ impl Episode {
         self.last = now;
         let due = now.at + Micros(self.rule.window.0 / FIRST_RECHECK);
         self.state = State::Rechecking { due };
+    }
+
+    fn begin_confirmed(&mut self, base: Sample, now: Sample, params: &Params) -> Event {
+        let run = Run::reached(now.at, params.backdate_confirmed(base, now), params);
+        self.begin(now, run, Growth::default())
     }
 
     fn begin(&mut self, now: Sample, run: Run, newest: Growth) -> Event {

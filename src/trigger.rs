@@ -84,13 +84,12 @@ impl Trigger {
         cgroup: Option<&[u8]>,
         roots: &Roots,
     ) -> Result<(Trigger, Averages), ArmError> {
-        let Some(path) = roots.file(rule.resource, cgroup) else {
-            return Err(ArmError {
-                path: "cgroup2".into(),
-                error: io::Error::from_raw_os_error(libc::ENOENT),
-                hint: Some(Hint::Cgroup2),
-            });
+        let no_mount = || ArmError {
+            path: "cgroup2".into(),
+            error: io::Error::from_raw_os_error(libc::ENOENT),
+            hint: Some(Hint::Cgroup2),
         };
+        let path = roots.file(rule.resource, cgroup).ok_or_else(no_mount)?;
         let bad = |error, hint| ArmError {
             path: path.clone(),
             error,

@@ -82,6 +82,11 @@ const FACILITIES: [(&str, Facility); 19] = [
     ("local7", Facility::LOG_LOCAL7),
 ];
 
+fn number(value: &str, least: usize, most: usize) -> Option<usize> {
+    let number = value.parse().ok();
+    number.filter(|number| (least..=most).contains(number))
+}
+
 impl Settings {
     /// Takes one setting; `first` is whether it was not set before.
     pub(super) fn set(
@@ -91,12 +96,7 @@ impl Settings {
         first: bool,
     ) -> Result<(), ParseError> {
         let bad = || ParseError::new(value, Reason::BadValue, setting.help());
-        let number = |least: usize, most: usize| {
-            let number = value.parse::<usize>().ok();
-            number
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(bad)
-        };
+        let number = |least, most| number(value, least, most).ok_or_else(bad);
         match setting {
             Setting::Facility => {
                 let found = FACILITIES.iter().find(|(name, _)| *name == value);
@@ -111,8 +111,8 @@ impl Settings {
             Setting::Poll if value == "auto" => self.poll = None,
             Setting::Poll => {
                 let period = Micros::parse(value).ok();
-                let period = period.filter(|period| (POLL_MIN..=POLL_MAX).contains(period));
-                self.poll = Some(period.ok_or_else(bad)?);
+                let within = |period: &Micros| (POLL_MIN..=POLL_MAX).contains(period);
+                self.poll = Some(period.filter(within).ok_or_else(bad)?);
             }
             Setting::RateLimit if value == "none" => self.rate_limit = None,
             Setting::RateLimit => self.rate_limit = Some(number(2, 1_000_000)? as u32),

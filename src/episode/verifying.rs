@@ -45,9 +45,7 @@ impl Verifying {
         verdict: Verdict,
         params: &Params,
     ) -> Outcome {
-        let Verifying {
-            mut run, mut mean, ..
-        } = self;
+        let (mut run, mut mean) = (self.run, self.mean);
         if run.onset == before {
             run.backdate.limit(window);
             run.add_hidden(params);

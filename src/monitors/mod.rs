@@ -10,6 +10,7 @@ mod notice;
 mod room;
 mod rules;
 mod shrink;
+mod status;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -208,9 +209,8 @@ impl<T> Monitors<T> {
     /// Where a rule's alert for a scope is.
     pub fn find(&self, rule: &Rc<Rule>, cgroup: Option<&[u8]>) -> Option<Found> {
         let wanted = (Rc::as_ptr(rule), cgroup);
-        let armed = self
-            .by_key
-            .find(|at| key(&self.armed[at].alert).cmp(&wanted));
+        let is = |at: usize| key(&self.armed[at].alert).cmp(&wanted);
+        let armed = self.by_key.find(is);
         let unarmed = || {
             self.unarmed
                 .binary_search_by(|other| key(&other.alert).cmp(&wanted))
@@ -408,34 +408,6 @@ impl<T> Monitors<T> {
             .chain(self.fallback.deadlines())
             .chain(self.place_deadline())
             .min()
-    }
-
-    /// The state of everything (SIGUSR1): `read` reads a trigger's counter. Of a
-    /// pattern, the quiet cgroups are one line.
-    pub fn status(&self, read: &dyn Fn(&T) -> Option<Averages>, log: &mut dyn FnMut(&Report<'_>)) {
-        for rule in self.rules() {
-            let wanted = Rc::as_ptr(rule);
-            let of_rule = |at: usize| Rc::as_ptr(self.armed[at].alert.rule()).cmp(&wanted);
-            let mut quiet = 0;
-            for at in self.by_key.all(of_rule) {
-                let Monitor { alert, trigger, .. } = &self.armed[at];
-                match rule.is_pattern() && alert.is_quiet() {
-                    true => quiet += 1,
-                    false => log(&alert.status(read(trigger))),
-                }
-            }
-            let lost = self.unarmed_of(rule).iter();
-            lost.for_each(|unarmed| log(&unarmed.alert.status(None)));
-            if rule.is_pattern() {
-                let capped = self.waiting.of(rule);
-                log(&Report::Tally {
-                    rule,
-                    blind: self.is_blind(),
-                    quiet,
-                    capped,
-                });
-            }
-        }
     }
 
     /// Ends the open episode of a monitor that is not read any more.

@@ -199,10 +199,8 @@ impl Report<'_> {
                 }
                 line.word("sandbox", sandbox);
             }
-            Report::Stop {
-                signal: Some(signal),
-            } => {
-                line.word("signal", signal.token());
+            Report::Stop { signal } => {
+                signal.map(|signal| line.word("signal", signal.token()));
             }
             Report::Dropped { count } => {
                 line.number("count", count);
@@ -214,8 +212,7 @@ impl Report<'_> {
                 since,
             } => {
                 identity(line, rule);
-                line.number("count", count);
-                line.number("begins", begins);
+                line.number("count", count).number("begins", begins);
                 line.seconds("since_s", since);
             }
             _ => {}

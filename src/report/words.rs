@@ -101,7 +101,7 @@ impl Hint {
             Hint::Inotify => "new cgroups are noticed late: raise fs.inotify.max_user_watches",
             Hint::MaxTriggers => "new cgroups are noticed late: raise max_triggers",
             Hint::NoEvidence => {
-                "a key of the rule needs this file: unset ProcSubset=pid, or bind it there"
+                "a key of the rule needs it: unset ProcSubset=pid, or bind the file"
             }
             Hint::Poll => "poll(2) fails: counters are read every 2 s instead",
         }

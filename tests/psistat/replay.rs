@@ -262,7 +262,13 @@ fn suggested() -> Outcome {
         .iter()
         .map(|rule| format!("{} {}", rule.name, rule.threshold))
         .collect();
-    let expected = ["memory 20%", "memory-critical 40%", "io 20%", "cpu 50%"];
+    let expected = [
+        "memory 20%",
+        "memory-critical 40%",
+        "cpu 90%",
+        "io-stuck 20%",
+        "io-dead 20%",
+    ];
     assert_eq!(rules, expected, "{text}");
     assert!(
         text.contains("# Recorded for 7200 s: 3600 windows of 2s."),

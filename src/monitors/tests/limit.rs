@@ -13,19 +13,10 @@ fn the_noise_of_one_rule_silences_no_other() {
     armed(&mut monitors, true);
     let mut events = Vec::new();
     for round in 0..3 {
-        let seconds = 10 * round;
-        events.extend(take(
-            &mut monitors,
-            Wake::Crossed,
-            seconds + 1,
-            (2 * round + 1) * 900_000,
-        ));
-        events.extend(take(
-            &mut monitors,
-            Wake::Expired,
-            seconds + 3,
-            (2 * round + 1) * 900_000,
-        ));
+        let total = (2 * round + 1) * 900_000;
+        for (wake, seconds) in [(Wake::Crossed, 1), (Wake::Expired, 3)] {
+            events.extend(take(&mut monitors, wake, 10 * round + seconds, total));
+        }
     }
     assert_eq!(events, ["begin", "end"]);
     let averages = Averages {
@@ -77,23 +68,22 @@ fn ten_begins_of_a_pattern_suppress_no_warning_of_the_host() {
     }
     let host = monitors.rules().last().cloned().unwrap();
     monitors.arm(Alert::new(host, None, START, true), 0);
+    let averages = Averages {
+        total: 900_000,
+        ..Averages::default()
+    };
+    let reading = Reading {
+        at: at(1),
+        averages,
+        evidence: Evidence::None,
+    };
     let begun = |monitors: &mut Monitors<u32>, index| {
-        let averages = Averages {
-            total: 900_000,
-            ..Averages::default()
-        };
-        let reading = Reading {
-            at: at(1),
-            averages,
-            evidence: Evidence::None,
-        };
         let report = monitors.take(index, Wake::Crossed, reading);
         report.is_some_and(|report| report.heading().event == "begin")
     };
     let logged = (0..10).filter(|user| begun(&mut monitors, *user)).count();
     // a begin and its end are two of twelve lines
-    assert_eq!(logged, 6);
-    assert!(begun(&mut monitors, 10));
+    assert!(logged == 6 && begun(&mut monitors, 10), "{logged}");
     let mut sums = Vec::new();
     for seconds in [60, 61, 62] {
         monitors.wake(at(seconds));
