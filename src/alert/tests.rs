@@ -309,3 +309,28 @@ fn what_can_not_be_read_bears_nothing_out() {
     findings(&mut run, 600, 90, |_| Evidence::None);
     assert_eq!(run.logged, [""; 0]);
 }
+
+#[test]
+fn an_alert_is_of_one_rule_in_one_scope() {
+    let rule = |text: &str| Rc::new(Rule::parse(text.split(' ')).expect("a rule"));
+    let (one, other) = (rule("io full 10%/2s"), rule("io full 10%/2s"));
+    let baseline = Sample {
+        at: START,
+        total: 0,
+    };
+    let alert = Alert::new(Rc::clone(&one), Some(b"/a"), baseline, false);
+    assert!(alert.is_of(&one, Some(b"/a")));
+    assert!(!alert.is_of(&other, Some(b"/a")));
+    assert!(!alert.is_of(&one, Some(b"/b")));
+    assert!(!alert.is_of(&one, None));
+}
+
+#[test]
+fn an_open_episode_is_lulled_by_a_calm_window() {
+    let mut run = run("memory full 10%/2s for=0 clear=1m", None);
+    assert!(!run.alert.is_lulled());
+    run.pass(2, 50);
+    assert!(!run.alert.is_lulled());
+    run.pass(1, 0);
+    assert!(run.alert.is_lulled());
+}

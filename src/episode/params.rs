@@ -265,4 +265,30 @@ mod tests {
         backdate.limit(growth(0, 2000));
         assert_eq!(backdate.lasted, Micros::secs(1));
     }
+
+    /// A fallback reading, then an event up to three windows behind it.
+    #[test]
+    fn what_is_18_windows_ago_still_counts() {
+        let params = params("memory full 10%/2s for=20s", false);
+        let sample = |seconds, millis| Sample {
+            at: Moment(1_000_000_000) + Micros::secs(seconds),
+            total: Micros::millis(millis).0,
+        };
+        let (older, last, now) = (sample(0, 0), sample(30, 100), sample(36, 900));
+        let backdate = params.backdate_verified(older, last, now);
+        let expected = Backdate {
+            lasted: Micros::secs(36),
+            stalled: Micros::millis(900),
+        };
+        assert_eq!(backdate, expected);
+        let now = sample(37, 900);
+        let backdate = params.backdate_verified(older, last, now);
+        assert_eq!(backdate.lasted, Micros::secs(7));
+        let backdate = params.backdate_verified(older, older, now);
+        let expected = Backdate {
+            lasted: Micros::secs(4),
+            stalled: Micros::millis(200),
+        };
+        assert_eq!(backdate, expected);
+    }
 }
