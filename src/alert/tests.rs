@@ -334,3 +334,37 @@ fn an_open_episode_is_lulled_by_a_calm_window() {
     run.pass(1, 0);
     assert!(run.alert.is_lulled());
 }
+
+#[test]
+fn evidence_goes_with_events_and_timers() {
+    let run = run(RULE, None);
+    for (wake, wants) in [
+        (Wake::Crossed, true),
+        (Wake::Expired, true),
+        (Wake::Checked, false),
+        (Wake::GraceOver, false),
+    ] {
+        assert_eq!(run.alert.wants_evidence(wake), wants, "{wake:?}");
+    }
+}
+
+#[test]
+fn another_trigger_starts_over() {
+    let mut run = run("memory full 10%/2s for=20s", None);
+    run.pass(1, 50);
+    assert_eq!(run.alert.phase(), Phase::Verifying);
+    let (at, total) = (run.now, run.total);
+    run.alert.rearm(Sample { at, total }, true);
+    assert_eq!(run.alert.phase(), Phase::Quiet);
+    assert!(run.alert.is_privileged());
+}
+
+#[test]
+fn a_suppressed_begin_needs_no_still_line_to_be_logged() {
+    let mut run = run("memory full 10%/2s for=0 repeat=0", Some(2));
+    assert!(run.limit.begin(run.now));
+    run.pass(1799, 50);
+    assert_eq!(run.logged, [""; 0]);
+    run.pass(1, 50);
+    assert_eq!(run.logged, ["begin 1"]);
+}

@@ -141,3 +141,33 @@ impl StopSignal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_hint_has_a_token_and_a_sentence_of_its_own() {
+        let hints = [
+            Hint::Psi,
+            Hint::ProcSubset,
+            Hint::Irq,
+            Hint::Capability,
+            Hint::Window,
+            Hint::Capset,
+            Hint::Cgroup2,
+            Hint::NoCgroup,
+            Hint::CgroupPressure,
+            Hint::Owner,
+            Hint::ReadOnly,
+            Hint::Namespace,
+            Hint::Descriptors,
+            Hint::Inotify,
+            Hint::NoEvidence,
+        ];
+        let tokens: BTreeSet<_> = hints.map(Hint::token).into();
+        let sentences: BTreeSet<_> = hints.map(Hint::sentence).into();
+        assert_eq!((tokens.len(), sentences.len()), (hints.len(), hints.len()));
+    }
+}

@@ -80,3 +80,15 @@ fn an_event_while_rechecking_begins_if_the_counter_confirms_it() {
     };
     assert_eq!(figures.stalled, Micros::millis(50));
 }
+
+#[test]
+fn an_early_recheck_is_no_reading() {
+    let mut m = machine("memory full 10%/2s for=0");
+    m.pass(Micros::secs(60), 0);
+    assert_eq!(m.cross(), None);
+    let due = m.episode.deadline().expect("rechecking");
+    m.total += 200_000;
+    let early = m.episode.expire(due - Micros(1), m.total, Verdict::AGREED);
+    assert_eq!(early, None);
+    assert!(m.episode.expire(due, m.total, Verdict::AGREED).is_some());
+}
