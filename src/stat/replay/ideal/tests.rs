@@ -53,6 +53,22 @@ fn a_window_has_one_event() {
     assert_eq!(found, expected);
 }
 
+/// The window of the second event still holds the burst that the first one was for.
+#[test]
+fn an_event_waits_until_something_stalls_again() {
+    let bursts = &[(10, 0), (2, 100), (1, 0), (1, 50), (10, 0)];
+    let found = events(bursts, "memory full 10%/2s");
+    assert_eq!(found, [10.2, 13.000001]);
+}
+
+/// A second at 30 %, then 9 %: the window that begins with the burst has the most.
+#[test]
+fn the_fullest_window_may_end_between_two_readings() {
+    let stretches = &[(10, 0), (1, 30), (10, 9), (10, 0)];
+    let found = events(stretches, "memory full 350ms/2s");
+    assert_eq!(found, [11.555556]);
+}
+
 /// The search skips what cannot hold an event; it is held against one that looks at
 /// every millisecond.
 #[test]
