@@ -2,87 +2,91 @@
 
 use super::*;
 
-/// Every line that is not an episode's, nor a pattern's.
+fn rule(text: &str) -> Rule {
+    Rule::parse(text.split(' ')).expect("a rule")
+}
+
 #[test]
-fn the_other_lines_as_documented() {
-    let rule = Rule::parse("io full 10%/2s name=disk".split(' ')).expect("a rule");
-    let long = Rule::parse("io some 1s/4s name=slow".split(' ')).expect("a rule");
-    let (rule, scope) = (&rule, Scope::Cgroup(b"/a"));
-    let (version, poll) = ("1.2.3", Some(Micros::secs(30)));
-    let lines = [
-        (
-            Report::Restored(rule),
-            "trigger restored: event=restored level=info rule=disk res=io kind=full cgroup=/",
-        ),
-        (
-            Report::Reload {
-                triggers: 5,
-                added: 3,
-                removed: 2,
-                failed: 1,
-            },
-            "configuration reloaded: event=reload level=info triggers=5 added=3 removed=2 failed=1",
-        ),
-        (
-            Report::WindowConflict {
-                short: rule,
-                long: &long,
-            },
-            "windows differ: event=window_conflict level=warning rule=disk window_us=2000000 \
-             blinds=slow blinds_window_us=4000000 cgroup=/",
-        ),
-        (
-            Report::Dropped { count: 12 },
-            "lines dropped: event=dropped level=warning count=12",
-        ),
-        (
-            Report::Suppressed {
-                rule,
-                count: 9,
-                begins: 2,
-                since: Micros::secs(3600),
-            },
-            "lines suppressed: event=suppressed level=warning rule=disk res=io kind=full count=9 \
-             begins=2 since_s=3600.0",
-        ),
-        (
-            Report::Start {
-                version,
-                triggers: 4,
-                failed: 1,
-                poll,
-            },
-            "psilogd started: event=start level=info version=1.2.3 triggers=4 failed=1 poll_s=30.0",
-        ),
-        (
-            Report::Stop {
-                signal: StopSignal::Int,
-            },
-            "psilogd stopping: event=stop level=info signal=INT",
-        ),
-        (
-            Report::Crossing {
-                rule,
-                scope,
-                total: 77,
-            },
-            "trigger fired: event=crossing level=debug rule=disk res=io kind=full total_us=77 \
-             cgroup=/a",
-        ),
-        (
-            Report::Reading {
-                rule,
-                scope,
-                total: 77,
-                phase: Phase::Verifying,
-            },
-            "counter read: event=reading level=debug rule=disk res=io kind=full state=verifying \
-             total_us=77 cgroup=/a",
-        ),
-    ];
-    for (report, line) in lines {
-        assert_eq!(written(report), line);
-    }
+fn what_is_armed_and_configured_as_documented() {
+    let (rule, long) = (
+        &rule("io full 10%/2s name=disk"),
+        &rule("io some 1s/4s name=slow"),
+    );
+    assert_eq!(
+        written(Report::Restored(rule)),
+        "trigger restored: event=restored level=info rule=disk res=io kind=full cgroup=/"
+    );
+    let reload = Report::Reload {
+        triggers: 5,
+        added: 3,
+        removed: 2,
+        failed: 1,
+    };
+    assert_eq!(
+        written(reload),
+        "configuration reloaded: event=reload level=info triggers=5 added=3 removed=2 failed=1"
+    );
+    assert_eq!(
+        written(Report::WindowConflict { short: rule, long }),
+        "windows differ: event=window_conflict level=warning rule=disk window_us=2000000 \
+         blinds=slow blinds_window_us=4000000 cgroup=/"
+    );
+}
+
+#[test]
+fn start_stop_and_what_was_not_logged_as_documented() {
+    let start = Report::Start {
+        version: "1.2.3",
+        triggers: 4,
+        failed: 1,
+        poll: Some(Micros::secs(30)),
+    };
+    assert_eq!(
+        written(start),
+        "psilogd started: event=start level=info version=1.2.3 triggers=4 failed=1 poll_s=30.0"
+    );
+    let signal = StopSignal::Int;
+    assert_eq!(
+        written(Report::Stop { signal }),
+        "psilogd stopping: event=stop level=info signal=INT"
+    );
+    assert_eq!(
+        written(Report::Dropped { count: 12 }),
+        "lines dropped: event=dropped level=warning count=12"
+    );
+    let suppressed = Report::Suppressed {
+        rule: &rule("io full 10%/2s name=disk"),
+        count: 9,
+        begins: 2,
+        since: Micros::secs(3600),
+    };
+    assert_eq!(
+        written(suppressed),
+        "lines suppressed: event=suppressed level=warning rule=disk res=io kind=full count=9 \
+         begins=2 since_s=3600.0"
+    );
+}
+
+#[test]
+fn what_verbose_adds_as_documented() {
+    let (rule, scope) = (&rule("io full 10%/2s name=disk"), Scope::Cgroup(b"/a"));
+    let (total, phase) = (77, Phase::Verifying);
+    assert_eq!(
+        written(Report::Crossing { rule, scope, total }),
+        "trigger fired: event=crossing level=debug rule=disk res=io kind=full total_us=77 \
+         cgroup=/a"
+    );
+    let reading = Report::Reading {
+        rule,
+        scope,
+        total,
+        phase,
+    };
+    assert_eq!(
+        written(reading),
+        "counter read: event=reading level=debug rule=disk res=io kind=full state=verifying \
+         total_us=77 cgroup=/a"
+    );
 }
 
 #[test]

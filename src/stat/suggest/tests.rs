@@ -360,3 +360,75 @@ fn the_heading_warns_of_a_short_measurement() {
         assert_eq!(text.contains("That is short"), short, "{text}");
     }
 }
+
+/// From the first whole day on.
+#[test]
+fn an_episode_per_day_is_news() {
+    let day = Micros::secs(24 * 3600);
+    let mut host = Suggestion::new(None);
+    let measured = &mut host.measured[0];
+    measured.rungs_mut().for_each(|rung| rung.fired = 1);
+    for (watched, proposed) in [(day, true), (day - Micros(1), false)] {
+        let mut out = Vec::new();
+        measured.rules(&mut out, watched).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.contains("No rule"), !proposed, "{text}");
+    }
+}
+
+#[test]
+fn a_recording_is_measured_in_windows() {
+    let mut record = String::from("psistat record 1\ngroup -\n5000000 d0\n");
+    for second in 1..=200 {
+        let stall = if (40..80).contains(&second) {
+            450_000
+        } else {
+            0
+        };
+        record.push_str(&format!("1000000 d{stall}\n"));
+    }
+    let suggestion = Suggestion::of(Recording::parse(&record).unwrap());
+    let text = text(&suggestion);
+    assert!(text.contains(": 100 windows of 2s.\n"), "{text}");
+    assert!(text.contains("p50 0.0  p90 45.0"), "{text}");
+    assert!(text.contains("\n# io full: not watched"), "{text}");
+    assert_eq!(figures(&suggestion)[0], [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_figure_needs_a_measurement_of_for() {
+    let mut host = Suggestion::new(None);
+    let measured = &mut host.measured[0];
+    for (missing, shown) in [(Micros::ZERO, true), (Micros(1), false)] {
+        measured.watched = measured.sustain() - missing;
+        let mut out = Vec::new();
+        measured.row(&mut out, "figure", |_| 7).unwrap();
+        assert_eq!(out.contains(&b'7'), shown);
+        assert_eq!(out.contains(&b'-'), !shown);
+    }
+}
+
+/// What the rate limit suppressed is one of a rule's lines, too.
+#[test]
+fn a_proposal_shows_twenty_lines_and_counts_the_rest() {
+    for (lines, more) in [(1, None), (20, None), (22, Some("\n# and 2 more lines\n"))] {
+        let mut host = Suggestion::new(None);
+        let mut rungs = host.measured[0].rungs_mut();
+        let (rung, other) = (rungs.next().unwrap(), rungs.next().unwrap());
+        let rule = rung.rule.clone();
+        let report = Report::Suppressed {
+            rule: &rule,
+            count: 1,
+            begins: 0,
+            since: Micros::ZERO,
+        };
+        assert!(rung.is_about(&report) && !other.is_about(&report));
+        (0..lines).for_each(|_| rung.add(Micros::ZERO, &report));
+        let mut out = Vec::new();
+        rung.propose(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("# [").count(), lines.min(20), "{text}");
+        assert!(more.is_none_or(|more| text.contains(more)), "{text}");
+        assert_eq!(text.contains(" more lines"), more.is_some(), "{text}");
+    }
+}

@@ -253,6 +253,17 @@ fn lines_are_counted_as_they_are_written() {
 }
 
 #[test]
+fn the_time_is_a_blocks_title() {
+    let look = Look {
+        width: Some(40),
+        time: 8,
+        ..LOOK
+    };
+    let text = table(look, "12:34:56", &[system()]);
+    assert!(text.starts_with("12:34:56\n   "), "{text}");
+}
+
+#[test]
 fn a_name_that_fits_is_whole() {
     for (length, cut) in [(13, false), (14, true)] {
         let name = format!("/{}", "x".repeat(length - 1));

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Config;
 use crate::report::Report;
-use crate::stat::replay::{self, Replay};
+use crate::stat::replay::{self, Replay, Tally};
 
 const SECOND: u64 = 1_000_000;
 
@@ -313,13 +313,21 @@ fn a_replay_counts_its_turns_and_ends_what_is_open() {
     let (start, end) = recording.span().unwrap();
     let text = "grace 0\nmemory full 50%/2s for=0 name=m\n";
     let config = Config::parse(text.as_bytes()).unwrap();
-    let mut events = Vec::new();
-    let mut log = |_: Moment, report: &Report<'_>| events.push(report.heading().event);
+    let (mut events, mut tally) = (Vec::new(), Tally::default());
+    let mut log = |_: Moment, report: &Report<'_>| {
+        tally.add(report);
+        events.push((
+            report.heading().event,
+            tally.lines,
+            tally.begins,
+            tally.open,
+        ));
+    };
     let mut replay = Replay::new(Ideal::new(recording), &config, start, &mut log);
     // the event at 11 s, and four windows
     assert_eq!(replay.run(end, &mut log), 5);
     replay.stop(end, &mut log);
-    assert_eq!(events, ["begin", "end"]);
+    assert_eq!(events, [("begin", 1, 1, 1), ("end", 2, 1, 0)]);
 }
 
 /// As dmesg(1) shows it.
