@@ -142,6 +142,20 @@ inject:
 	$(CARGO) build --locked
 	tests/inject.py target/debug/psilogd
 
+# Whether the tests of what decides notice each change that cargo-mutants makes to it.
+# A change that survives gets a test, or a reason in tests/mutants.toml.
+MUTANTS = $(CARGO) mutants --config tests/mutants.toml -j 2
+# Tests that no such change fails, and those of over a second without optimization:
+# each change costs a run of all others.
+UNREACHED = cgroup:: daemon:: evidence:: sink:: sys:: trigger::
+SLOW    = no_event_is_skipped no_text_is_too_odd pressure_that_never_ends_gets_no_rule \
+	  a_nightly_backup_is_news_once_a_day a_proposal_comes_with_its_lines \
+	  usual_pressure_does_not_fire the_figures_are_those_of_the_machine
+mutants:
+	$(MUTANTS) -f 'src/alert/*' -f 'src/episode/*' -f src/episode.rs -f 'src/rule/*' \
+		-f 'src/report/*' -- -- $(addprefix --skip=,$(UNREACHED) stat::)
+	$(MUTANTS) -f 'src/stat/**' -f src/stat.rs -- -- $(addprefix --skip=,$(UNREACHED) $(SLOW))
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
@@ -222,4 +236,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer release
+.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer mutants release

@@ -97,11 +97,10 @@ impl Trigger {
         };
         let capable = rule.wants_capability();
         let open = || open(&path);
+        let refused = |error| bad(error, Some(Hint::Capset));
         let opened = match capable {
             true => open(),
-            false => {
-                sys::without_sys_resource(open).map_err(|error| bad(error, Some(Hint::Capset)))?
-            }
+            false => sys::without_sys_resource(open).map_err(refused)?,
         };
         let arm = |file: File| {
             if sys::is_in_reserve(file.as_fd()) {

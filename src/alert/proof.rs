@@ -225,3 +225,131 @@ fn throttled(before: Throttled, now: Throttled) -> Option<Percent> {
     let stopped = now.throttled.checked_sub(before.throttled)?;
     (periods > 0).then(|| share(Micros(stopped), Micros(periods)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Moment = Moment(1_000_000_000);
+
+    fn rule(text: &str) -> Rule {
+        Rule::parse(text.split(' ')).expect("a rule")
+    }
+
+    fn memory(oom_kills: u64) -> Evidence {
+        Evidence::Memory(Memory {
+            available: Some(Percent(4000)),
+            swap_free: Some(Percent(500)),
+            oom_kills: Some(oom_kills),
+        })
+    }
+
+    fn cpu(idle: u64) -> Evidence {
+        Evidence::Cpu(Cpu {
+            idle: Micros::secs(idle),
+            steal: Micros::ZERO,
+            cpus: 1,
+            throttled: None,
+        })
+    }
+
+    #[test]
+    fn kills_before_the_pressure_are_not_counted() {
+        let rule = rule("memory full 10%/2s");
+        let mut proof = Proof::None;
+        proof.take(&rule, false, START, memory(7));
+        proof.restart();
+        let (_, findings) = proof.take(&rule, false, START, memory(9));
+        let Findings::Memory { oom_kills, .. } = findings else {
+            panic!("{findings:?}");
+        };
+        assert_eq!(oom_kills, Some(0));
+    }
+
+    #[test]
+    fn a_disk_that_completes_less_than_half_of_before_is_in_doubt() {
+        let rule = rule("io some 50%/2s stuck=20s");
+        for (iops, doubt) in [(49, true), (50, false), (60, false)] {
+            let mut proof = Proof::None;
+            let mut take = |iops| {
+                let io = Io {
+                    iops: Some(iops),
+                    ..Io::default()
+                };
+                proof.take(&rule, false, START, Evidence::Io(io)).0.doubt
+            };
+            assert!(!take(100), "nothing is known of before");
+            assert_eq!(take(iops), doubt, "{iops}");
+        }
+    }
+
+    #[test]
+    fn disks_that_are_not_stuck_show_nothing_of_it() {
+        let rule = rule("io some 50%/2s stuck=20s");
+        for (stuck, absent, agrees) in [(0, true, false), (1, false, false), (20, false, true)] {
+            let io = Io {
+                stuck: Micros::secs(stuck),
+                ..Io::default()
+            };
+            let (verdict, _) = Proof::None.take(&rule, false, START, Evidence::Io(io));
+            assert_eq!((verdict.absent, verdict.agrees), (absent, agrees));
+            assert_eq!(verdict.wait, Micros::secs(20 - stuck));
+        }
+    }
+
+    #[test]
+    fn of_the_host_a_cgroups_line_has_only_what_its_rule_asks_for() {
+        for (text, cgroup, shown) in [
+            ("memory full 10%/2s", false, true),
+            ("memory full 10%/2s", true, false),
+            ("memory full 10%/2s avail=25%", true, true),
+        ] {
+            let (_, findings) = Proof::None.take(&rule(text), cgroup, START, memory(0));
+            let expected = Findings::Memory {
+                available: shown.then_some(Percent(4000)),
+                swap_free: shown.then_some(Percent(500)),
+                oom_kills: Some(0),
+            };
+            assert_eq!(findings, expected, "{text} {cgroup}");
+        }
+        for (text, cgroup, shown) in [
+            ("cpu some 10%/2s", false, true),
+            ("cpu some 10%/2s", true, false),
+            ("cpu some 10%/2s busy=25%", true, true),
+        ] {
+            let (rule, mut proof) = (rule(text), Proof::None);
+            proof.take(&rule, cgroup, START, cpu(0));
+            let (_, findings) = proof.take(&rule, cgroup, START + Micros::secs(2), cpu(1));
+            let expected = Findings::Cpu {
+                idle: shown.then_some(Percent(5000)),
+                steal: shown.then_some(Percent(0)),
+                throttled: None,
+            };
+            assert_eq!(findings, expected, "{text} {cgroup}");
+        }
+    }
+
+    #[test]
+    fn one_reading_of_cpus_agrees_with_no_busy() {
+        for (text, agrees) in [
+            ("cpu some 10%/2s", true),
+            ("cpu some 10%/2s busy=25%", false),
+        ] {
+            let (rule, mut proof) = (rule(text), Proof::None);
+            // a second one at the same moment shows no growth either
+            for _ in 0..2 {
+                let (verdict, findings) = proof.take(&rule, false, START, cpu(0));
+                assert_eq!((verdict.agrees, findings), (agrees, Findings::None));
+            }
+        }
+    }
+
+    #[test]
+    fn cpus_that_were_idle_too_long_have_to_be_busy_for_a_while() {
+        let verdict = busy_enough(Micros::secs(60), Percent(5000), Percent(2500));
+        assert!(!verdict.agrees);
+        assert_eq!(verdict.wait, Micros::secs(30));
+        let verdict = busy_enough(Micros::secs(60), Percent(2500), Percent(2500));
+        assert_eq!(verdict, Verdict::AGREED);
+    }
+}

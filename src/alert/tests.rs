@@ -133,7 +133,7 @@ fn a_suppressed_begin_is_logged_when_there_is_room_and_so_is_its_end() {
 #[test]
 fn a_suppressed_begin_is_not_logged_in_calm() {
     let mut run = run("memory full 10%/2s for=0 clear=2h level=crit", Some(4));
-    while run.limit.begin(run.now) {}
+    assert!(run.limit.begin(run.now) && run.limit.begin(run.now));
     run.pass(2, 50);
     run.pass(3599, 0);
     assert_eq!(run.logged, [""; 0]);
@@ -308,4 +308,48 @@ fn what_can_not_be_read_bears_nothing_out() {
     let mut run = run("io some 50%/2s for=20s stuck=20s", None);
     findings(&mut run, 600, 90, |_| Evidence::None);
     assert_eq!(run.logged, [""; 0]);
+}
+
+#[test]
+fn an_open_episode_is_lulled_by_a_calm_window() {
+    let mut run = run("memory full 10%/2s for=0 clear=1m", None);
+    assert!(!run.alert.is_lulled());
+    run.pass(2, 50);
+    assert!(!run.alert.is_lulled());
+    run.pass(1, 0);
+    assert!(run.alert.is_lulled());
+}
+
+#[test]
+fn evidence_goes_with_events_and_timers() {
+    let run = run(RULE, None);
+    for (wake, wants) in [
+        (Wake::Crossed, true),
+        (Wake::Expired, true),
+        (Wake::Checked, false),
+        (Wake::GraceOver, false),
+    ] {
+        assert_eq!(run.alert.wants_evidence(wake), wants, "{wake:?}");
+    }
+}
+
+#[test]
+fn another_trigger_starts_over() {
+    let mut run = run("memory full 10%/2s for=20s", None);
+    run.pass(1, 50);
+    assert_eq!(run.alert.phase(), Phase::Verifying);
+    let (at, total) = (run.now, run.total);
+    run.alert.rearm(Sample { at, total }, true);
+    assert_eq!(run.alert.phase(), Phase::Quiet);
+    assert!(run.alert.is_privileged());
+}
+
+#[test]
+fn a_suppressed_begin_needs_no_still_line_to_be_logged() {
+    let mut run = run("memory full 10%/2s for=0 repeat=0", Some(2));
+    assert!(run.limit.begin(run.now));
+    run.pass(1799, 50);
+    assert_eq!(run.logged, [""; 0]);
+    run.pass(1, 50);
+    assert_eq!(run.logged, ["begin 1"]);
 }

@@ -275,4 +275,114 @@ mod tests {
         backdate.limit(growth(0, 2000));
         assert_eq!(backdate.lasted, Micros::secs(1));
     }
+
+    /// A fallback reading, then an event up to three windows behind it.
+    #[test]
+    fn what_is_18_windows_ago_still_counts() {
+        let params = params("memory full 10%/2s for=20s", false);
+        let sample = |seconds, millis| Sample {
+            at: Moment(1_000_000_000) + Micros::secs(seconds),
+            total: Micros::millis(millis).0,
+        };
+        let (older, last, now) = (sample(0, 0), sample(30, 100), sample(36, 900));
+        let backdate = params.backdate_verified(older, last, now);
+        let expected = Backdate {
+            lasted: Micros::secs(36),
+            stalled: Micros::millis(900),
+        };
+        assert_eq!(backdate, expected);
+        let now = sample(37, 900);
+        let backdate = params.backdate_verified(older, last, now);
+        assert_eq!(backdate.lasted, Micros::secs(7));
+        let backdate = params.backdate_verified(older, older, now);
+        let expected = Backdate {
+            lasted: Micros::secs(4),
+            stalled: Micros::millis(200),
+        };
+        assert_eq!(backdate, expected);
+    }
+
+    #[test]
+    fn half_is_half_the_threshold() {
+        let params = params("memory full 10%/2s", false);
+        assert!(params.is_half(growth(100, 2000)));
+        assert!(!params.is_half(growth(99, 2000)));
+    }
+
+    #[test]
+    fn a_for_over_60_windows_is_read_in_parts() {
+        for (rule, us) in [
+            ("for=1m", 2_000_000),
+            ("for=2m", 2_000_000),
+            ("for=121s", 7_562_500),
+        ] {
+            let params = params(&format!("memory full 10%/2s {rule}"), false);
+            assert_eq!(params.part(), Micros(us), "{rule}");
+        }
+    }
+
+    #[test]
+    fn growth_of_three_windows_is_near_an_event() {
+        let params = params("memory full 10%/2s for=0", false);
+        let sample = |us: u64, total| Sample {
+            at: Moment(1_000_000_000 + us),
+            total,
+        };
+        let backdate = |us| params.backdate_confirmed(sample(0, 0), sample(us, 500_000));
+        let lasted = Micros(500_000);
+        let stalled = Micros(500_000);
+        assert_eq!(backdate(6_000_000), Backdate { lasted, stalled });
+        assert_eq!(backdate(6_000_001), params.assume_one_window());
+    }
+
+    /// 1 s behind a moment that all rules have in common.
+    const AT: Moment = Moment(1_001_000_000);
+    const STUCK: &str = "io some 50%/2s for=20s stuck=20s";
+
+    fn disagreeing(wait: u64) -> Verdict {
+        Verdict {
+            agrees: false,
+            wait: Micros::secs(wait),
+            ..Verdict::AGREED
+        }
+    }
+
+    #[test]
+    fn an_event_is_looked_at_when_there_can_be_a_begin() {
+        for (privileged, wait, seconds) in [
+            (false, 50, 2),
+            (true, 0, 2),
+            (true, 42, 42),
+            (true, 43, 49),
+            (true, 50, 91),
+        ] {
+            let params = params(STUCK, privileged);
+            let due = params.first_due(AT, disagreeing(wait));
+            assert_eq!(due, AT + Micros::secs(seconds), "{privileged} {wait}");
+        }
+    }
+
+    #[test]
+    fn evidence_that_disagrees_is_looked_at_again_when_it_can_agree() {
+        let params = params(STUCK, true);
+        let due = |verdict| params.due(AT, Micros::ZERO, verdict).since(AT);
+        // for how long is not known
+        assert_eq!(due(disagreeing(0)), Micros::secs(20));
+        assert_eq!(due(disagreeing(10)), Micros::secs(10));
+        assert_eq!(due(disagreeing(42)), Micros::secs(42));
+        assert_eq!(due(disagreeing(43)), Micros::secs(49));
+        assert_eq!(due(Verdict::AGREED), Micros::secs(2));
+        let doubt = Verdict {
+            doubt: true,
+            absent: true,
+            ..disagreeing(50)
+        };
+        assert_eq!(due(doubt), Micros::secs(50));
+        let absent = Verdict {
+            doubt: false,
+            absent: true,
+            ..disagreeing(20)
+        };
+        assert_eq!(due(absent), Micros::secs(7));
+    }
 }

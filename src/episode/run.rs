@@ -159,4 +159,23 @@ mod tests {
         assert_eq!(figures.duration, Micros::millis(2500));
         assert_eq!(figures.stalled, Micros::millis(1250));
     }
+
+    #[test]
+    fn the_window_that_fired_held_the_threshold() {
+        let params = params("memory full 10%/2s", false);
+        let run = Run::reached(START, Backdate::default(), &params);
+        assert_eq!((run.hits, run.worst), (1, Percent(1000)));
+    }
+
+    #[test]
+    fn what_stalled_in_the_calm_window_was_pressure() {
+        let params = params("memory full 10%/2s", false);
+        let mut run = Run::new(START, Backdate::default());
+        run.add(growth(1000, 2000), &params);
+        run.add(growth(1000, 2000), &params);
+        let end = START + Micros::secs(4);
+        let figures = run.ended(end, growth(1000, 2000), growth(100, 2000));
+        assert_eq!(figures.duration, Micros::millis(4200));
+        assert_eq!(figures.stalled, Micros::millis(2100));
+    }
 }

@@ -55,6 +55,8 @@ impl Machine {
             }
             self.pass(due.since(self.now), percent);
             events.extend(self.episode.expire(self.now, self.total, self.verdict));
+            let next = self.episode.deadline();
+            assert!(next.is_none_or(|next| next > self.now), "{next:?}");
         }
         self.pass(end.since(self.now), percent);
         events

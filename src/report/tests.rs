@@ -2,6 +2,8 @@ use super::*;
 use crate::evidence::DiskName;
 use crate::line::{LINE_MAX, Line};
 
+mod lines;
+
 fn episode(rule: &Rule) -> EpisodeReport<'_> {
     EpisodeReport {
         rule,
@@ -300,6 +302,9 @@ fn severities() {
     assert_eq!(of(stop), ("info", "notice", Class::Information));
     let dropped = Report::Dropped { count: 12 };
     assert_eq!(of(dropped), ("warning", "warning", Class::Alarm));
+    let rule = Rule::parse("io full 1%/2s level=info".split(' ')).expect("a rule");
+    let begin = Report::Begin(self::episode(&rule));
+    assert_eq!(of(begin), ("info", "info", Class::Alarm));
 }
 
 #[test]

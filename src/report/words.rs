@@ -93,9 +93,7 @@ impl Hint {
                 "the cgroup has no pressure files: set its cgroup.pressure to 1, or boot with psi=1"
             }
             Hint::Owner => "another user owns the cgroup: run as root or with CAP_DAC_OVERRIDE",
-            Hint::ReadOnly => {
-                "it is mounted read-only: unset systemd's ProtectControlGroups=yes, or remount it"
-            }
+            Hint::ReadOnly => "it is mounted read-only: unset systemd's ProtectControlGroups=yes",
             Hint::Namespace => "a cgroup namespace can't watch its root: name a cgroup below it",
             Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
             Hint::Inotify => "new cgroups are noticed late: raise fs.inotify.max_user_watches",
@@ -149,5 +147,35 @@ impl StopSignal {
             StopSignal::Term => "TERM",
             StopSignal::Int => "INT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_hint_has_a_token_and_a_sentence_of_its_own() {
+        let hints = [
+            Hint::Psi,
+            Hint::ProcSubset,
+            Hint::Irq,
+            Hint::Capability,
+            Hint::Window,
+            Hint::Capset,
+            Hint::Cgroup2,
+            Hint::NoCgroup,
+            Hint::CgroupPressure,
+            Hint::Owner,
+            Hint::ReadOnly,
+            Hint::Namespace,
+            Hint::Descriptors,
+            Hint::Inotify,
+            Hint::NoEvidence,
+        ];
+        let tokens: BTreeSet<_> = hints.map(Hint::token).into();
+        let sentences: BTreeSet<_> = hints.map(Hint::sentence).into();
+        assert_eq!((tokens.len(), sentences.len()), (hints.len(), hints.len()));
     }
 }

@@ -221,11 +221,11 @@ fn percent(text: &str) -> Result<Percent, String> {
                         10% or 0.5%";
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(decimals) || decimals.len() > 2 || whole.len() > 4 {
+    if !digits(whole) || !digits(decimals) || decimals.len() > 2 {
         return Err(HELP.into());
     }
     let scale = if decimals.len() == 1 { 10 } else { 1 };
-    let number = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX / 200);
+    let number = |text: &str| text.parse::<u16>().map_or(u32::from(u16::MAX), u32::from);
     match number(whole) * 100 + number(decimals) * scale {
         share @ 1..=10_000 => Ok(Percent(share)),
         _ => Err(HELP.into()),

@@ -142,6 +142,9 @@ fn wrong_rules_are_refused_with_their_word() {
         ("cpu some 1.234%/2s", Reason::BadStall, "1.234%/2s"),
         ("cpu some 99999%/2s", Reason::BadStall, "99999%/2s"),
         ("cpu some -1%/2s", Reason::BadStall, "-1%/2s"),
+        ("cpu some +1%/2s", Reason::BadStall, "+1%/2s"),
+        ("cpu some 1.+1%/2s", Reason::BadStall, "1.+1%/2s"),
+        ("cpu some 42949673%/2s", Reason::BadStall, "42949673%/2s"),
         ("cpu some 0/2s", Reason::BadStall, "0/2s"),
         ("cpu some 3s/2s", Reason::BadStall, "3s/2s"),
         (
@@ -226,4 +229,49 @@ fn an_error_is_printable_and_short() {
     let text = ParseError::new(&word, Reason::BadWord, "help").to_string();
     assert!(text.chars().all(|c| !c.is_control()), "{text:?}");
     assert!(text.len() < 120, "{text}");
+}
+
+#[test]
+fn a_word_is_quoted_and_its_letters_are_kept() {
+    let error = |word| ParseError::new(word, Reason::BadWord, "help").to_string();
+    assert_eq!(error("\u{e9}\t"), "\"\u{e9}\\t\": help");
+    assert_eq!(error(""), "help");
+}
+
+#[test]
+fn every_reason_has_a_token_of_its_own() {
+    let reasons = [
+        Reason::BadWord,
+        Reason::BadResource,
+        Reason::BadKind,
+        Reason::BadStall,
+        Reason::BadWindow,
+        Reason::BadKey,
+        Reason::BadValue,
+        Reason::BadCount,
+        Reason::DuplicateName,
+        Reason::NotText,
+        Reason::Unreadable,
+    ];
+    let tokens: std::collections::BTreeSet<_> = reasons.map(Reason::token).into();
+    assert_eq!(tokens.len(), reasons.len());
+}
+
+#[test]
+fn a_name_has_32_characters_at_most() {
+    let named = |length| parse(&format!("io full 1%/2s name={}", "x".repeat(length)));
+    assert!(named(NAME_MAX).is_ok());
+    assert!(named(NAME_MAX + 1).is_err());
+}
+
+#[test]
+fn a_stall_may_be_the_whole_window() {
+    let rule = parse("cpu some 2s/2s").expect("a rule");
+    assert_eq!(rule.stall(), rule.window);
+}
+
+#[test]
+fn a_stall_is_a_share_of_its_window() {
+    let rule = parse("cpu some 150ms/2s").expect("a rule");
+    assert_eq!(rule.threshold_share(), Percent(750));
 }

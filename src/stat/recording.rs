@@ -50,7 +50,7 @@ impl Series {
         let Some(&(from, grown)) = after.checked_sub(1).and_then(|i| self.knots.get(i)) else {
             return 0;
         };
-        let Some(&(to, later)) = self.knots.get(after).filter(|knot| knot.1 > grown) else {
+        let Some(&(to, later)) = self.knots.get(after) else {
             return grown;
         };
         let growth = u128::from(later - grown) * u128::from(at.since(from).0);
@@ -309,77 +309,4 @@ impl Recording {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000;
-
-    fn moment(seconds: u64) -> Moment {
-        Moment(seconds * SECOND)
-    }
-
-    fn series(readings: &[(u64, u64)]) -> Series {
-        let mut series = Series::default();
-        for (at, total) in readings {
-            series.push(moment(*at), *total, false);
-        }
-        series
-    }
-
-    #[test]
-    fn a_counter_grows_evenly_between_readings() {
-        let series = series(&[(10, 500), (20, 1_500), (30, 1_500)]);
-        for (at, total) in [(0, 500), (10, 500), (15, 1_000), (20, 1_500), (99, 1_500)] {
-            assert_eq!(series.total(moment(at)), total, "{at}");
-        }
-        assert_eq!(series.grown(moment(15)), 500);
-    }
-
-    #[test]
-    fn a_counter_that_falls_is_another_one() {
-        let series = series(&[(10, 500), (20, 1_500), (30, 100), (40, 300)]);
-        assert_eq!(series.total(moment(29)), 1_500);
-        assert_eq!(series.total(moment(30)), 100);
-        assert_eq!(series.total(moment(35)), 200);
-        // what it has grown by does not count what it fell by
-        assert_eq!(series.grown(moment(40)), 1_200);
-    }
-
-    #[test]
-    fn a_counter_that_rests_is_two_knots() {
-        let mut rested = series(&[(1, 5), (2, 5), (3, 5), (4, 5), (5, 6)]);
-        assert_eq!(rested.knots.len(), 3);
-        assert_eq!(rested.total(moment(4)), 5);
-        assert_eq!(rested.next_knot(moment(1)), Some(moment(4)));
-        rested.forget_before(moment(4));
-        assert_eq!((rested.knots.len(), rested.total(moment(5))), (2, 6));
-    }
-
-    #[test]
-    fn a_recording_begins_when_every_group_was_read() {
-        let text = "psistat record 1\ngroup -\n5000000 a1\ngroup /x\n70:1 a2\n100 a1\n";
-        let recording = Recording::parse(text).unwrap();
-        assert_eq!(
-            recording.span(),
-            Some((Moment(5_000_070), Moment(5_000_170)))
-        );
-        let x = &recording.groups[1];
-        assert!(x.is_there(Moment(5_000_070)) && !x.is_there(Moment(5_000_069)));
-    }
-
-    #[test]
-    fn a_cgroup_that_comes_again_is_another_one() {
-        let text = "psistat record 2\ngroup /x\n1000000 c100\n1000000 -\n1000000 c300\n\
-                    1000000 c700\n";
-        let recording = Recording::parse(text).unwrap();
-        let x = &recording.groups[0];
-        let there: Vec<_> = (0..5).map(|at| x.is_there(moment(at))).collect();
-        assert_eq!(there, [false, true, false, true, true]);
-        let memory = x.series(Resource::Memory, Kind::Some);
-        assert_eq!(memory.total(moment(3)), 300);
-        // it did not grow to 300 within the interval: nobody watched
-        assert_eq!(memory.grown(moment(4)), 700);
-        let changes: Vec<_> = x.changes().map(|(at, new)| (at.0 / SECOND, new)).collect();
-        assert_eq!(changes, [(1, true), (2, false), (3, true)]);
-    }
-}
+mod tests;

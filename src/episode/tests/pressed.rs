@@ -321,3 +321,27 @@ fn the_worst_window_is_never_better_than_the_mean() {
     };
     assert!(figures.worst >= figures.mean(), "{figures:?}");
 }
+
+#[test]
+fn a_still_line_is_logged_in_the_window_in_which_it_is_due() {
+    let mut m = machine("memory full 10%/2s for=0 repeat=10m");
+    m.pass(Micros::secs(2), 50);
+    assert!(m.cross().is_some());
+    assert_eq!(m.secs(598, 50), []);
+    assert!(matches!(only(&m.secs(2, 50)), Event::Still(_)));
+}
+
+#[test]
+fn a_begin_an_hour_after_an_end_is_no_relapse() {
+    for (calm, relapses) in [(3600, 0), (3599, 1)] {
+        let mut m = machine("memory full 10%/2s for=0 clear=2s");
+        m.pass(Micros::secs(2), 50);
+        assert!(m.cross().is_some());
+        assert!(matches!(only(&m.secs(2, 0)), Event::End(_)));
+        m.pass(Micros::secs(calm - 2), 0);
+        m.pass(Micros::secs(2), 50);
+        assert!(m.cross().is_some());
+        let relapse = m.episode.relapse();
+        assert_eq!(relapse.map_or(0, |relapse| relapse.count), relapses);
+    }
+}

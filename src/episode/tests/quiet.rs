@@ -178,3 +178,33 @@ fn a_fallback_reading_verifies_a_long_for_once_its_mean_is_at_the_threshold() {
         assert_eq!(m.episode.phase(), phase, "{percent}");
     }
 }
+
+#[test]
+fn for_0_counts_from_a_fallback_reading_that_is_a_window_ago() {
+    let mut m = machine("cpu some 10%/2s for=0");
+    m.pass(Micros::secs(29), 0);
+    m.pass(Micros::secs(1), 15);
+    assert_eq!(m.episode.checked(m.now, m.total), None);
+    m.pass(Micros::secs(2), 5);
+    assert_eq!(m.cross(), None);
+}
+
+#[test]
+fn a_fallback_reading_of_the_stall_itself_is_verified() {
+    let mut m = machine(RULE);
+    m.pass(Micros::secs(28), 0);
+    m.pass(Micros::secs(2), 10);
+    assert_eq!(m.episode.checked(m.now, m.total), None);
+    assert_eq!(m.episode.phase(), Phase::Verifying);
+}
+
+#[test]
+fn another_trigger_starts_over() {
+    let mut m = machine(RULE);
+    m.pass(Micros::secs(2), 50);
+    m.cross();
+    let (at, total) = (m.now, m.total);
+    m.episode.rearm(Sample { at, total }, true);
+    assert_eq!(m.episode.phase(), Phase::Quiet);
+    assert!(m.episode.is_privileged());
+}

@@ -32,6 +32,7 @@ fn a_stale_event_costs_eight_rechecks() {
         m.pass(due.since(m.now), 9);
         assert_eq!(m.episode.expire(m.now, m.total, Verdict::AGREED), None);
         rechecks += 1;
+        assert!(rechecks <= 8);
     }
     assert_eq!(rechecks, 8);
     assert_eq!(m.episode.phase(), Phase::Quiet);
@@ -80,4 +81,16 @@ fn an_event_while_rechecking_begins_if_the_counter_confirms_it() {
         panic!("no begin");
     };
     assert_eq!(figures.stalled, Micros::millis(50));
+}
+
+#[test]
+fn an_early_recheck_is_no_reading() {
+    let mut m = machine("memory full 10%/2s for=0");
+    m.pass(Micros::secs(60), 0);
+    assert_eq!(m.cross(), None);
+    let due = m.episode.deadline().expect("rechecking");
+    m.total += 200_000;
+    let early = m.episode.expire(due - Micros(1), m.total, Verdict::AGREED);
+    assert_eq!(early, None);
+    assert!(m.episode.expire(due, m.total, Verdict::AGREED).is_some());
 }

@@ -165,11 +165,6 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The number of the format, from 1.
-    pub fn format(&self) -> u32 {
-        self.format
-    }
-
     /// The time of the newest line.
     pub fn at(&self) -> Moment {
         self.at

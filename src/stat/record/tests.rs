@@ -143,8 +143,8 @@ fn other_counters_read_back() {
         ..HostCounters::default()
     };
     writer.host(&mut out, START, &[(disk(b"sda"), busy)], host);
-    // under a thousandth of the memory
-    host.available = Some(499_001);
+    // no more than a thousandth of the memory
+    host.available = Some(499_000);
     writer.host(&mut out, START + TENTH, &[(disk(b"sda"), busy)], host);
     host.available = Some(498_000);
     writer.host(&mut out, START + TENTH, &[], host);
@@ -233,6 +233,58 @@ fn other_texts_are_refused() {
         let text = format!("{head}{rest}");
         assert_eq!(refused(&text), Some(expected), "{text}");
     }
+}
+
+#[test]
+fn an_error_names_its_line() {
+    let error = RecordError {
+        line: 3,
+        why: Why::Time,
+    };
+    let text = error.to_string();
+    assert!(
+        text.starts_with("line 3: expected the microseconds"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_disks_counters_add_up() {
+    let entries = entries("psistat record 2\ngroup -\n5/sda c10\n5/sda c5\n");
+    let Entry::Disk { counters, .. } = entries[1] else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(counters.map(|counters| counters.completed), Some(15));
+}
+
+#[test]
+fn other_counters_are_those_of_their_group() {
+    let (mut writer, mut out) = (Writer::default(), Vec::new());
+    let groups = [b"/x", b"/y"].map(|path| group(Some(path), START, 1, 1));
+    writer.add(&mut out, &groups);
+    writer.add(&mut out, &groups[..1]);
+    let kills = GroupCounters {
+        oom_kills: Some(2),
+        ..GroupCounters::default()
+    };
+    out.clear();
+    writer.counters(&mut out, b"/y", START, kills);
+    assert_eq!(text(out), "", "it is gone");
+    let (mut writer, mut out) = (Writer::default(), Vec::new());
+    writer.add(&mut out, &groups);
+    out.clear();
+    writer.counters(&mut out, b"/y", START, kills);
+    assert_eq!(text(out), "0:1 k2\n");
+}
+
+#[test]
+fn the_host_may_come_before_any_group() {
+    let (mut writer, mut out) = (Writer::default(), Vec::new());
+    writer.host(&mut out, START, &[], HostCounters::default());
+    writer.end(&mut out, START);
+    writer.add(&mut out, &[group(None, START + TENTH, 1, 1)]);
+    let expected = "psistat record 2\n5000000:host\ngroup -\n100000 c1 d1\n";
+    assert_eq!(text(out), expected);
 }
 
 mod properties {

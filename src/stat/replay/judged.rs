@@ -110,3 +110,51 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why a recording can't judge a rule; empty if it can.
+    fn why(record: &str, rule: &str) -> String {
+        let recording = Recording::parse(record).unwrap();
+        let rule = Rule::parse(rule.split(' ')).unwrap();
+        let (judged, others) = judged(&recording, std::slice::from_ref(&rule));
+        assert_eq!(judged.len() + others.len(), 1);
+        others.first().map_or(String::new(), |(name, why)| {
+            assert_eq!(*name, rule.name);
+            why.to_string()
+        })
+    }
+
+    #[test]
+    fn a_rule_is_judged_by_what_was_recorded() {
+        let system = "psistat record 2\ngroup -\n5 d0\n10 d0\n";
+        let cgroup = "psistat record 2\ngroup /a\n5 d0\n10 d0\n";
+        let host = "psistat record 2\ngroup -\n5 d0\n0:host m9 a1\n";
+        for (record, keys, expected) in [
+            (system, "", ""),
+            (system, " cgroup=/a", "the recording does not have /a"),
+            (
+                system,
+                " cgroup=/a/*",
+                "the recording has no cgroup that matches /a/*",
+            ),
+            (
+                system,
+                " avail=25%",
+                "it has avail=, and the recording has no available memory",
+            ),
+            (host, " avail=25%", ""),
+            (host, "", ""),
+            (cgroup, "", "the recording has cgroups only"),
+            (cgroup, " cgroup=/a", ""),
+            (cgroup, " cgroup=/*", ""),
+        ] {
+            let rule = format!("memory full 10%/2s{keys}");
+            assert_eq!(why(record, &rule), expected, "{record}{rule}");
+        }
+        let missing = "the recording does not have io full";
+        assert_eq!(why(system, "io full 10%/2s"), missing);
+    }
+}

@@ -102,13 +102,11 @@ impl Measured {
     pub fn percentile(&self, part: u64) -> u32 {
         let rank = (u64::from(self.intervals) * part).div_ceil(1000).max(1);
         let mut seen = 0;
-        for (bucket, count) in self.buckets.iter().enumerate() {
+        let bucket = self.buckets.iter().position(|count| {
             seen += u64::from(*count);
-            if seen >= rank {
-                return bucket as u32;
-            }
-        }
-        self.worst.0 / 10
+            seen >= rank
+        });
+        bucket.unwrap_or(BUCKETS) as u32
     }
 
     /// The percentiles, then the thresholds: one column each.

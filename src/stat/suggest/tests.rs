@@ -266,3 +266,174 @@ fn percentiles_are_ranks() {
         "{text}"
     );
 }
+
+/// The rows of memory: episodes, and the longest in seconds, at every threshold.
+fn figures(suggestion: &Suggestion) -> [Vec<u64>; 2] {
+    let text = text(suggestion);
+    let block = text.split("\n\n").find(|block| block.contains("# memory"));
+    ["# fired", "# longest_s"].map(|head| {
+        let row = block.and_then(|block| block.lines().find_map(|line| line.strip_prefix(head)));
+        let row = row.unwrap_or_default().split_whitespace();
+        row.map(|figure| figure.parse().unwrap()).collect()
+    })
+}
+
+/// Soon after the start, too: nobody measures a boot.
+#[test]
+fn episodes_are_counted_whether_they_have_ended_or_not() {
+    for (end, seconds, rungs) in [(40, 40, 3), (101, 162, 5)] {
+        let host = watch(100, |resource, window| match resource {
+            Resource::Memory if (20..end).contains(&window) => 45,
+            _ => 0,
+        });
+        let [fired, longest] = figures(&host);
+        let expected = |at| u64::from(at < rungs);
+        assert_eq!(fired, (0..10).map(expected).collect::<Vec<_>>());
+        // within a window
+        let near = |length: &u64| (seconds - 2..=seconds).contains(length);
+        assert!(longest[..rungs].iter().all(near), "{longest:?}");
+        assert!(longest[rungs..].iter().all(|length| *length == 0));
+    }
+}
+
+#[test]
+fn a_window_of_the_past_is_kept_and_no_more() {
+    let mut host = watch(100, |_, _| 50);
+    let replay = host.replay.as_mut().unwrap();
+    let series = replay.source().recording().groups[0].series(Resource::Memory, Kind::Full);
+    let first = series.next_knot(Moment(0)).unwrap();
+    let age = Moment(207_000_000).since(first);
+    assert!((WINDOW_MAX..=WINDOW_MAX + WINDOW).contains(&age), "{age}");
+}
+
+/// What has been there for a shorter time than for= is proposed no rule.
+#[test]
+fn a_resource_is_watched_for_its_for_at_least() {
+    let of_irq = |suggestion: &Suggestion| {
+        let irq = suggestion.measured.iter();
+        let irq = irq.filter(|one| one.candidate.resource == Resource::Irq);
+        irq.map(Measured::sustain).next().unwrap()
+    };
+    let windows = of_irq(&Suggestion::new(None)).0 / WINDOW.0;
+    for (missing, proposed) in [(0, true), (1, false)] {
+        let mut host = Suggestion::new(None);
+        for window in 0..=1_800 {
+            let at = Moment(7_000_000 + window * 2_000_000);
+            let pressure = Pressure {
+                some: None,
+                full: line(0),
+            };
+            let mut readings = [None; 4];
+            readings[1] = Some(Reading { at, pressure });
+            if window + windows >= 1_800 + missing {
+                readings[Resource::Irq as usize] = readings[1];
+            }
+            host.feed(&readings);
+        }
+        let names: Vec<_> = rules(&host).into_iter().map(|rule| rule.0).collect();
+        assert_eq!(names.contains(&"irq".into()), proposed, "{names:?}");
+    }
+}
+
+#[test]
+fn what_was_not_watched_says_so() {
+    let mut suggestion = Suggestion::new(None);
+    for second in [0, 2] {
+        let at = Moment(second * 1_000_000);
+        let pressure = Pressure {
+            some: line(0),
+            full: line(0),
+        };
+        suggestion.feed(&[None, Some(Reading { at, pressure }), None, None]);
+    }
+    let text = text(&suggestion);
+    assert!(
+        text.contains("\n# io full: not watched, or not known"),
+        "{text}"
+    );
+    assert!(!text.contains("# memory full: not watched"), "{text}");
+}
+
+#[test]
+fn the_heading_warns_of_a_short_measurement() {
+    for (watched, short) in [(SHORT, false), (SHORT - Micros(1), true)] {
+        let mut out = Vec::new();
+        heading(&mut out, None, 9, watched).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("# Suggested by psistat "), "{text}");
+        assert!(text.contains("\n# Recorded for 4"), "{text}");
+        assert_eq!(text.contains("That is short"), short, "{text}");
+    }
+}
+
+/// From the first whole day on.
+#[test]
+fn an_episode_per_day_is_news() {
+    let day = Micros::secs(24 * 3600);
+    let mut host = Suggestion::new(None);
+    let measured = &mut host.measured[0];
+    measured.rungs_mut().for_each(|rung| rung.fired = 1);
+    for (watched, proposed) in [(day, true), (day - Micros(1), false)] {
+        let mut out = Vec::new();
+        measured.rules(&mut out, watched).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.contains("No rule"), !proposed, "{text}");
+    }
+}
+
+#[test]
+fn a_recording_is_measured_in_windows() {
+    let mut record = String::from("psistat record 1\ngroup -\n5000000 d0\n");
+    for second in 1..=200 {
+        let stall = if (40..80).contains(&second) {
+            450_000
+        } else {
+            0
+        };
+        record.push_str(&format!("1000000 d{stall}\n"));
+    }
+    let suggestion = Suggestion::of(Recording::parse(&record).unwrap());
+    let text = text(&suggestion);
+    assert!(text.contains(": 100 windows of 2s.\n"), "{text}");
+    assert!(text.contains("p50 0.0  p90 45.0"), "{text}");
+    assert!(text.contains("\n# io full: not watched"), "{text}");
+    assert_eq!(figures(&suggestion)[0], [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_figure_needs_a_measurement_of_for() {
+    let mut host = Suggestion::new(None);
+    let measured = &mut host.measured[0];
+    for (missing, shown) in [(Micros::ZERO, true), (Micros(1), false)] {
+        measured.watched = measured.sustain() - missing;
+        let mut out = Vec::new();
+        measured.row(&mut out, "figure", |_| 7).unwrap();
+        assert_eq!(out.contains(&b'7'), shown);
+        assert_eq!(out.contains(&b'-'), !shown);
+    }
+}
+
+/// What the rate limit suppressed is one of a rule's lines, too.
+#[test]
+fn a_proposal_shows_twenty_lines_and_counts_the_rest() {
+    for (lines, more) in [(1, None), (20, None), (22, Some("\n# and 2 more lines\n"))] {
+        let mut host = Suggestion::new(None);
+        let mut rungs = host.measured[0].rungs_mut();
+        let (rung, other) = (rungs.next().unwrap(), rungs.next().unwrap());
+        let rule = rung.rule.clone();
+        let report = Report::Suppressed {
+            rule: &rule,
+            count: 1,
+            begins: 0,
+            since: Micros::ZERO,
+        };
+        assert!(rung.is_about(&report) && !other.is_about(&report));
+        (0..lines).for_each(|_| rung.add(Micros::ZERO, &report));
+        let mut out = Vec::new();
+        rung.propose(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("# [").count(), lines.min(20), "{text}");
+        assert!(more.is_none_or(|more| text.contains(more)), "{text}");
+        assert_eq!(text.contains(" more lines"), more.is_some(), "{text}");
+    }
+}

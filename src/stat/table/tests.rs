@@ -221,3 +221,78 @@ fn a_long_name_is_truncated_on_the_left() {
         assert!(table(look, "", std::slice::from_ref(&group)).contains(&name));
     }
 }
+
+#[test]
+fn a_row_has_room_for_the_least_of_a_name() {
+    for (width, form) in [(58, Form::Row), (57, Form::Block)] {
+        let look = Look {
+            names: true,
+            width: Some(width),
+            ..LOOK
+        };
+        assert_eq!(look.form(), form, "{width}");
+    }
+}
+
+#[test]
+fn lines_are_counted_as_they_are_written() {
+    for (width, time) in [(80, 0), (80, 8), (40, 0), (40, 8)] {
+        let look = Look {
+            width: Some(width),
+            time,
+            ..LOOK
+        };
+        let mut out = Vec::new();
+        look.header(&mut out);
+        let lines = |out: &[u8]| out.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines(&out), look.header_lines(), "{width} {time}");
+        let text = table(look, &"12:34:56"[..time], &[system()]);
+        let all = look.header_lines() + look.row_lines();
+        assert_eq!(lines(text.as_bytes()), all, "{width} {time}");
+    }
+}
+
+#[test]
+fn the_time_is_a_blocks_title() {
+    let look = Look {
+        width: Some(40),
+        time: 8,
+        ..LOOK
+    };
+    let text = table(look, "12:34:56", &[system()]);
+    assert!(text.starts_with("12:34:56\n   "), "{text}");
+}
+
+#[test]
+fn a_name_that_fits_is_whole() {
+    for (length, cut) in [(13, false), (14, true)] {
+        let name = format!("/{}", "x".repeat(length - 1));
+        let group = group(Some(&name), 0, 1_000_000, 0);
+        let look = Look {
+            names: true,
+            width: Some(63),
+            ..LOOK
+        };
+        let text = table(look, "", std::slice::from_ref(&group));
+        assert_eq!(text.contains("..."), cut, "{text}");
+    }
+}
+
+#[test]
+fn the_title_of_a_block_fits_the_terminal() {
+    let group = group(
+        Some("/a/name/that/is/long/enough/for/this"),
+        0,
+        1_000_000,
+        0,
+    );
+    let look = Look {
+        names: true,
+        time: 8,
+        width: Some(30),
+        ..LOOK
+    };
+    let text = table(look, "12:34:56", &[group]);
+    let title = text.lines().next();
+    assert_eq!(title, Some("12:34:56 ...ng/enough/for/this"));
+}

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Config;
 use crate::report::Report;
-use crate::stat::replay::Replay;
+use crate::stat::replay::{self, Replay, Tally};
 
 const SECOND: u64 = 1_000_000;
 
@@ -51,6 +51,22 @@ fn a_window_has_one_event() {
     let found = events(&[(10, 0), (10, 100), (10, 0)], "memory full 10%/2s");
     let expected = [10.2, 12.2, 14.2, 16.2, 18.2];
     assert_eq!(found, expected);
+}
+
+/// The window of the second event still holds the burst that the first one was for.
+#[test]
+fn an_event_waits_until_something_stalls_again() {
+    let bursts = &[(10, 0), (2, 100), (1, 0), (1, 50), (10, 0)];
+    let found = events(bursts, "memory full 10%/2s");
+    assert_eq!(found, [10.2, 13.000001]);
+}
+
+/// A second at 30 %, then 9 %: the window that begins with the burst has the most.
+#[test]
+fn the_fullest_window_may_end_between_two_readings() {
+    let stretches = &[(10, 0), (1, 30), (10, 9), (10, 0)];
+    let found = events(stretches, "memory full 350ms/2s");
+    assert_eq!(found, [11.555556]);
 }
 
 /// The search skips what cannot hold an event; it is held against one that looks at
@@ -240,4 +256,98 @@ fn evidence_is_the_newest_reading() {
     };
     assert_eq!(memory.available, Some(Percent(2_500)));
     assert_eq!((memory.swap_free, memory.oom_kills), (None, Some(1)));
+}
+
+/// A steady stall is its average in the end, to the last bit: what rises is rounded up.
+#[test]
+fn averages_arrive() {
+    let recording = recording(&[(6000, 100), (6000, 0)]);
+    let (start, _) = recording.span().unwrap();
+    let rule = Rule::parse("memory full 10%/2s".split(' ')).unwrap();
+    let mut ideal = Ideal::new(recording);
+    for (seconds, percent) in [(5990, 100), (5992, 100), (11_990, 0)] {
+        ideal.averages(0, &rule, start + Micros::secs(seconds));
+        assert_eq!(ideal.damped[0].averages, [percent * FIXED; 3], "{seconds}");
+    }
+}
+
+/// Nothing is latched.
+#[test]
+fn an_event_that_nobody_waited_for_is_gone() {
+    let recording = recording(&[(10, 0), (1, 100), (50, 0)]);
+    let (start, end) = recording.span().unwrap();
+    let rule = Rule::parse("memory full 10%/2s".split(' ')).unwrap();
+    let mut ideal = Ideal::new(recording);
+    let trigger = ideal.arm(&rule, None, start).unwrap().trigger;
+    let event = ideal.wait(&[trigger], start, end);
+    assert_eq!(event.since(start), Micros::millis(10_200));
+    let later = ideal.wait(&[], event, start + Micros::secs(50));
+    assert_eq!(ideal.wait(&[trigger], later, end), end);
+    assert!(!ideal.take(trigger, end));
+}
+
+#[test]
+fn every_group_and_kind_has_its_own_figures() {
+    let text = "psistat record 1\ngroup /a\n1000000000 c0 d0\ngroup /b\n0:1 d0\n\
+                100000000 c100000000 d50000000\n0:1 d10000000\n";
+    let recording = Recording::parse(text).unwrap();
+    let (start, end) = recording.span().unwrap();
+    let mut ideal = Ideal::new(recording);
+    assert_eq!(ideal.recording().groups.len(), 2);
+    let mut read = |kind: &str, path: &[u8]| {
+        let rule = Rule::parse(["memory", kind, "10%/2s"]).unwrap();
+        let (at, total) = (start, 0);
+        let baseline = crate::episode::Sample { at, total };
+        let alert = Alert::new(rule.into(), Some(path), baseline, true);
+        let averages = ideal.read(&alert, end);
+        (averages.total / SECOND, averages.avg10.0 / 100)
+    };
+    assert_eq!(read("some", b"/a"), (100, 99));
+    assert_eq!(read("full", b"/a"), (50, 49));
+    assert_eq!(read("full", b"/b"), (10, 10));
+}
+
+#[test]
+fn a_replay_counts_its_turns_and_ends_what_is_open() {
+    let recording = recording(&[(10, 0), (10, 100)]);
+    let (start, end) = recording.span().unwrap();
+    let text = "grace 0\nmemory full 50%/2s for=0 name=m\n";
+    let config = Config::parse(text.as_bytes()).unwrap();
+    let (mut events, mut tally) = (Vec::new(), Tally::default());
+    let mut log = |_: Moment, report: &Report<'_>| {
+        tally.add(report);
+        events.push((
+            report.heading().event,
+            tally.lines,
+            tally.begins,
+            tally.open,
+        ));
+    };
+    let mut replay = Replay::new(Ideal::new(recording), &config, start, &mut log);
+    // the event at 11 s, and four windows
+    assert_eq!(replay.run(end, &mut log), 5);
+    replay.stop(end, &mut log);
+    assert_eq!(events, [("begin", 1, 1, 1), ("end", 2, 1, 0)]);
+}
+
+/// As dmesg(1) shows it.
+#[test]
+fn a_line_is_led_by_its_time() {
+    let mut out = Vec::new();
+    let report = Report::Dropped { count: 1 };
+    replay::line(&mut out, Micros(1_802_345_678), &report);
+    let text = String::from_utf8(out).unwrap();
+    let expected = "[ 1802.3] lines dropped: event=dropped level=warning count=1\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_cgroup_that_waits_and_is_removed_is_left_out_no_longer() {
+    let text = "psistat record 2\ngroup /a\n1000000000 d0\ngroup /b\n0:1 d0\n\
+                5000000:1 -\n100000000 d0\n";
+    let config = "grace 0\nmax_triggers 1\nmemory full 50%/2s name=m cgroup=/*\n";
+    let events: Vec<_> = logged(text, config);
+    let capped = "event=capped rule=m cgroup=/*".to_string();
+    let expected = [(0, capped.clone()), (5, capped)];
+    assert_eq!(events, expected);
 }
