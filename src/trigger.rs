@@ -72,6 +72,14 @@ pub struct Trigger {
     privileged: bool,
 }
 
+fn no_mount() -> ArmError {
+    ArmError {
+        path: "cgroup2".into(),
+        error: io::Error::from_raw_os_error(libc::ENOENT),
+        hint: Some(Hint::Cgroup2),
+    }
+}
+
 impl Trigger {
     /// Opens the rule's pressure file, reads the baseline and arms the trigger;
     /// in this order, since the first events of an unprivileged trigger are false,
@@ -84,11 +92,6 @@ impl Trigger {
         cgroup: Option<&[u8]>,
         roots: &Roots,
     ) -> Result<(Trigger, Averages), ArmError> {
-        let no_mount = || ArmError {
-            path: "cgroup2".into(),
-            error: io::Error::from_raw_os_error(libc::ENOENT),
-            hint: Some(Hint::Cgroup2),
-        };
         let path = roots.file(rule.resource, cgroup).ok_or_else(no_mount)?;
         let bad = |error, hint| ArmError {
             path: path.clone(),

@@ -52,7 +52,7 @@ fn hidden() -> Outcome {
     for (name, rule) in RULES {
         let mounts = format!("mount --bind {odd} /proc/{name}");
         let plain = rule.split(' ').take(3).collect::<Vec<_>>().join(" ");
-        let sentence = format!("/proc/{name}: invalid data: a key of the rule needs this file: ");
+        let sentence = format!("/proc/{name}: invalid data: a key of the rule needs it: ");
         let output = unshared(&mounts, &["-n", rule, &plain]).output()?;
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{errors}");

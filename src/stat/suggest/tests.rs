@@ -281,8 +281,8 @@ fn figures(suggestion: &Suggestion) -> [Vec<u64>; 2] {
 /// Soon after the start, too: nobody measures a boot.
 #[test]
 fn episodes_are_counted_whether_they_have_ended_or_not() {
-    for (end, seconds, rungs) in [(40, 40, 3), (101, 162, 5)] {
-        let host = watch(100, |resource, window| match resource {
+    for (end, seconds, rungs) in [(40, 40, 3), (201, 362, 5)] {
+        let host = watch(200, |resource, window| match resource {
             Resource::Memory if (20..end).contains(&window) => 45,
             _ => 0,
         });
