@@ -62,22 +62,7 @@ impl<T> Monitors<T> {
         lines: Option<u32>,
         now: Moment,
     ) -> Reloaded {
-        let before = std::mem::take(&mut self.rules).into_iter();
-        let mut before: BTreeMap<String, RuleInForce> = before
-            .map(|known| (known.rule.name.clone(), known))
-            .collect();
-        let (mut added, mut retired) = (0, Vec::new());
-        for rule in rules {
-            match before.remove(&rule.name) {
-                Some(known) if *known.rule == *rule => self.rules.push(known),
-                other => {
-                    retired.extend(other);
-                    added += 1;
-                    self.rules.push(RuleInForce::new(rule, lines, now));
-                }
-            }
-        }
-        retired.extend(before.into_values());
+        let (added, retired) = self.replace_rules(rules, lines, now);
         if lines != self.lines {
             self.rules
                 .iter_mut()
@@ -100,6 +85,32 @@ impl<T> Monitors<T> {
         self.index();
         self.retire_surplus();
         Reloaded { added, removed }
+    }
+
+    /// How many rules are new, and those that are no longer in force.
+    fn replace_rules(
+        &mut self,
+        rules: &[Rule],
+        lines: Option<u32>,
+        now: Moment,
+    ) -> (usize, Vec<RuleInForce>) {
+        let before = std::mem::take(&mut self.rules).into_iter();
+        let mut before: BTreeMap<String, RuleInForce> = before
+            .map(|known| (known.rule.name.clone(), known))
+            .collect();
+        let (mut added, mut retired) = (0, Vec::new());
+        for rule in rules {
+            match before.remove(&rule.name) {
+                Some(known) if *known.rule == *rule => self.rules.push(known),
+                other => {
+                    retired.extend(other);
+                    added += 1;
+                    self.rules.push(RuleInForce::new(rule, lines, now));
+                }
+            }
+        }
+        retired.extend(before.into_values());
+        (added, retired)
     }
 
     /// After the rules, or the rules of alerts, have changed.
