@@ -168,7 +168,9 @@ fn stopped() -> Outcome {
     let first_full = first_full.expect("the receiver was never full");
     // Once full it is left alone until poll(2) says that there is room, and then there
     // is: how much the receiver takes at a time decides how often it is full again.
-    let twice = sends.windows(2).any(|two| two.iter().all(|call| is_full(call)));
+    let twice = sends
+        .windows(2)
+        .any(|two| two.iter().all(|call| is_full(call)));
     assert!(!twice, "sent to a receiver that had just been full");
     let sockets = calls.iter().filter(|call| call.name == "socket");
     for call in sockets.filter(|call| call.text.starts_with("AF_UNIX, SOCK_DGRAM")) {
