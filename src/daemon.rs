@@ -254,7 +254,7 @@ impl Daemon {
                 Task::Close(index, reason) => self.close_episode(index, reason),
                 Task::Rearm(index, errno) => self.rearm(index, Failure { errno, hint: None }),
                 Task::Rescan => self.rescan(),
-                Task::Retry => self.retry(),
+                Task::Retry => self.retry_all(),
             }
         }
     }

@@ -105,10 +105,7 @@ impl Trigger {
             true => open(),
             false => sys::without_sys_resource(open).map_err(refused)?,
         };
-        let arm = |file: File| {
-            if sys::is_in_reserve(file.as_fd()) {
-                return Err(io::Error::from_raw_os_error(libc::EMFILE));
-            }
+        let arm = |file| {
             let trigger = Trigger {
                 file,
                 kind: rule.kind,
@@ -196,7 +193,11 @@ impl AsFd for Trigger {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
-    options.custom_flags(libc::O_NONBLOCK).open(path)
+    let file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
+    match sys::is_in_reserve(file.as_fd()) {
+        true => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        false => Ok(file),
+    }
 }
 
 fn hint(error: &io::Error, rule: &Rule, roots: &Roots, path: &Path) -> Option<Hint> {

@@ -152,7 +152,7 @@ impl Tree {
                     None => break,
                 }
             }
-            self.read(&mut buffer, &mut found);
+            self.read(reaches, &mut buffer, &mut found);
             if found.len() >= count {
                 break;
             }
@@ -266,14 +266,16 @@ impl Tree {
     }
 
     /// Reads one bufferful of the directory that is looked into.
-    fn read(&mut self, buffer: &mut [u8], found: &mut Vec<Change>) {
+    fn read(&mut self, reaches: Reaches<'_>, buffer: &mut [u8], found: &mut Vec<Change>) {
         let Some((open, above)) = self.current.take() else {
             return;
         };
         let more = some_directories(open.as_fd(), buffer, &mut |name| {
             let path = child(&above, name);
-            found.push(Change::Created(path.clone()));
-            self.look_into(path);
+            if reaches(&path) {
+                self.look_into(path.clone());
+            }
+            found.push(Change::Created(path));
             true
         });
         // what can't be read to its end was removed

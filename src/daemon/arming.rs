@@ -169,12 +169,12 @@ impl Daemon {
             }
         }
         self.monitors.forget_waiting();
-        self.retry();
+        self.retry_all();
         self.look_for_all();
     }
 
     /// Tries to arm what is not armed.
-    pub(super) fn retry(&mut self) {
+    pub(super) fn retry_all(&mut self) {
         for unarmed in self.monitors.take_all_unarmed() {
             // what can't be armed is logged with the others of its rule
             let _ = self.try_arm(unarmed.alert, Some(unarmed.failure));
@@ -216,9 +216,8 @@ impl Daemon {
                 return Ok(());
             }
             Some(Found::Unarmed(index)) => {
-                let alert = self.monitors.take_unarmed(index);
                 self.found |= !rule.is_pattern();
-                return self.try_arm(alert, None);
+                return self.retry(index, rule, cgroup);
             }
             None => {}
         }
@@ -243,17 +242,12 @@ impl Daemon {
 
     /// Arms what is not; a cgroup that a pattern matched may be gone by now, and
     /// then that is all. `was` is why it was disarmed, if it was.
-    fn try_arm(&mut self, mut alert: Alert, was: Option<Failure>) -> Result<(), ArmError> {
+    fn try_arm(&mut self, alert: Alert, was: Option<Failure>) -> Result<(), ArmError> {
         self.changed = true;
         let rule = Rc::clone(alert.rule());
         match self.open(&rule, alert.cgroup()) {
-            Ok((trigger, averages)) => {
-                let baseline = Sample {
-                    at: sys::now(),
-                    total: averages.total,
-                };
-                alert.rearm(baseline, trigger.is_privileged());
-                self.monitors.arm(alert, trigger);
+            Ok(opened) => {
+                self.add(alert, opened);
                 Ok(())
             }
             Err(why) => {
@@ -276,6 +270,39 @@ impl Daemon {
                 Err(why)
             }
         }
+    }
+
+    fn add(&mut self, mut alert: Alert, (trigger, averages): (Trigger, Averages)) {
+        let baseline = Sample {
+            at: sys::now(),
+            total: averages.total,
+        };
+        alert.rearm(baseline, trigger.is_privileged());
+        self.monitors.arm(alert, trigger);
+    }
+
+    /// Arms what could not be armed before; what still can't be stays in its place.
+    fn retry(
+        &mut self,
+        index: usize,
+        rule: &Rc<Rule>,
+        cgroup: Option<&[u8]>,
+    ) -> Result<(), ArmError> {
+        self.changed = true;
+        if rule.is_pattern() {
+            let alert = self.monitors.take_unarmed(index);
+            return self.try_arm(alert, None);
+        }
+        let opened = self.open(rule, cgroup).inspect_err(|why| {
+            let (errno, hint) = (why.errno(), why.hint);
+            self.monitors.set_failure(index, Failure { errno, hint });
+            if hint == Some(Hint::Descriptors) {
+                self.monitors.run_short();
+            }
+        })?;
+        let alert = self.monitors.take_unarmed(index);
+        self.add(alert, opened);
+        Ok(())
     }
 
     /// Opens and arms. Where that can't be yet, we want to know when it can: a

@@ -102,6 +102,7 @@ pub struct Monitors<T> {
     /// The same in the order of their keys.
     by_key: Index,
     /// In the order of their keys.
+    #[expect(clippy::vec_box, reason = "all behind one that is inserted move")]
     unarmed: Vec<Box<Unarmed>>,
     waiting: Waiting,
     kept: Kept,
@@ -258,8 +259,8 @@ impl<T> Monitors<T> {
         if self.descriptors.is_none() || self.is_short() {
             return None;
         }
-        let lacks = |one: &Box<Unarmed>| one.failure.hint == Some(Hint::Descriptors);
-        let index = self.unarmed.iter().position(lacks)?;
+        let mut unarmed = self.unarmed.iter();
+        let index = unarmed.position(|one| one.failure.hint == Some(Hint::Descriptors))?;
         Some(self.take_unarmed(index))
     }
 
@@ -291,10 +292,17 @@ impl<T> Monitors<T> {
     /// Adds what could not be.
     pub fn add_unarmed(&mut self, alert: Alert, failure: Failure) {
         let wanted = key(&alert);
-        let slot = |other: &Box<Unarmed>| key(&other.alert).cmp(&wanted);
-        let (Ok(slot) | Err(slot)) = self.unarmed.binary_search_by(slot);
+        let slot = self
+            .unarmed
+            .binary_search_by(|other| key(&other.alert).cmp(&wanted));
+        let (Ok(slot) | Err(slot)) = slot;
         let unarmed = Box::new(Unarmed { alert, failure });
         self.unarmed.insert(slot, unarmed);
+    }
+
+    /// It was tried again, and still can't be.
+    pub fn set_failure(&mut self, index: usize, failure: Failure) {
+        self.unarmed[index].failure = failure;
     }
 
     /// Takes one out, to arm it.

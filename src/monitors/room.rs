@@ -119,12 +119,15 @@ struct Share<'a> {
     waiting: Vec<(&'a Rc<Rule>, &'a [u8])>,
 }
 
+/// Rules and cgroups that get room.
+type Admitted = Vec<(Rc<Rule>, Box<[u8]>)>;
+
 /// Who gets room, and who loses it.
 pub struct Turnover<T> {
     /// Triggers to be closed.
     pub evicted: Vec<T>,
     /// Cgroups to be armed.
-    pub admitted: Vec<(Rc<Rule>, Box<[u8]>)>,
+    pub admitted: Admitted,
 }
 
 impl<T> Monitors<T> {
@@ -274,7 +277,7 @@ fn name<'a>(rule: &Rule, path: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Positions of the armed that go, and cgroups that get their room and what is free.
-fn divide(mut shares: Vec<Share<'_>>, mut room: usize) -> (Vec<usize>, Vec<(Rc<Rule>, Box<[u8]>)>) {
+fn divide(mut shares: Vec<Share<'_>>, mut room: usize) -> (Vec<usize>, Admitted) {
     let (mut evicted, mut admitted) = (Vec::new(), Vec::new());
     let all = shares.iter().enumerate();
     let (mut fewest, mut most): (BinaryHeap<_>, BinaryHeap<_>) = all

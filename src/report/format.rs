@@ -2,7 +2,7 @@
 //! sentence comes from a fixed vocabulary, `event` and `level` come first and side
 //! by side, keys are only ever appended, and one that doesn't apply is left out.
 
-use super::{EndReason, EpisodeReport, Findings, Report};
+use super::{EndReason, EpisodeReport, Findings, Hint, Report};
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
 use crate::pressure::{Averages, Percent};
@@ -54,9 +54,7 @@ impl Report<'_> {
             } => {
                 identity(line, rule);
                 error(line, "errno", errno);
-                if let Some(hint) = hint {
-                    line.word("hint", hint.token());
-                }
+                word_of(line, hint);
                 scope(line, at);
                 if count > 1 {
                     line.number("count", count as u64);
@@ -75,9 +73,7 @@ impl Report<'_> {
                 identity(line, rule);
                 line.number("count", count as u64);
                 line.number("max_triggers", max as u64);
-                if let Some(hint) = hint {
-                    line.word("hint", hint.token());
-                }
+                word_of(line, hint);
                 scope(line, rule.scope());
             }
             _ => {}
@@ -345,6 +341,12 @@ fn scope(line: &mut Line<'_>, scope: Scope<'_>) {
         Scope::Cgroup(path) => line.escaped("cgroup", path),
         Scope::Pattern(pattern) => line.word("cgroup", pattern.text()),
     };
+}
+
+fn word_of(line: &mut Line<'_>, hint: Option<Hint>) {
+    if let Some(hint) = hint {
+        line.word("hint", hint.token());
+    }
 }
 
 fn avg10(line: &mut Line<'_>, averages: Option<Averages>) {

@@ -2,6 +2,19 @@
 
 use super::*;
 
+/// A reading of 900 ms of stall.
+fn crossing(seconds: u64) -> Reading {
+    let averages = Averages {
+        total: 900_000,
+        ..Averages::default()
+    };
+    Reading {
+        at: at(seconds),
+        averages,
+        evidence: Evidence::None,
+    }
+}
+
 #[test]
 fn the_noise_of_one_rule_silences_no_other() {
     let mut monitors = empty(Micros::secs(3600));
@@ -19,16 +32,7 @@ fn the_noise_of_one_rule_silences_no_other() {
         }
     }
     assert_eq!(events, ["begin", "end"]);
-    let averages = Averages {
-        total: 900_000,
-        ..Averages::default()
-    };
-    let reading = Reading {
-        at: at(31),
-        averages,
-        evidence: Evidence::None,
-    };
-    let other = monitors.take(1, Wake::Crossed, reading);
+    let other = monitors.take(1, Wake::Crossed, crossing(31));
     assert_eq!(other.map(|report| report.heading().event), Some("begin"));
     monitors.wake(at(11 + 59));
     assert_eq!(tasks(&mut monitors), ["Expired 1"]);
@@ -68,17 +72,8 @@ fn ten_begins_of_a_pattern_suppress_no_warning_of_the_host() {
     }
     let host = monitors.rules().last().cloned().unwrap();
     monitors.arm(Alert::new(host, None, START, true), 0);
-    let averages = Averages {
-        total: 900_000,
-        ..Averages::default()
-    };
-    let reading = Reading {
-        at: at(1),
-        averages,
-        evidence: Evidence::None,
-    };
     let begun = |monitors: &mut Monitors<u32>, index| {
-        let report = monitors.take(index, Wake::Crossed, reading);
+        let report = monitors.take(index, Wake::Crossed, crossing(1));
         report.is_some_and(|report| report.heading().event == "begin")
     };
     let logged = (0..10).filter(|user| begun(&mut monitors, *user)).count();

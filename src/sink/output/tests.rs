@@ -336,7 +336,7 @@ fn what_a_full_queue_lost_is_the_last_of_what_is_spilled() {
     }
     let mut spilled = Vec::new();
     t.output.spill(t.now, |_, text| {
-        spilled.push(String::from_utf8_lossy(text).into_owned())
+        spilled.push(String::from_utf8_lossy(text).into_owned());
     });
     let dropped = "lines dropped: event=dropped level=warning count=6";
     assert_eq!(spilled, ["6", "7", "8", "9", dropped]);
