@@ -4,6 +4,10 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::DEADLINE;
 
 /// A process that is stopped inside a call in which it waits.
 pub struct Stopped {
@@ -32,10 +36,20 @@ impl Stopped {
     /// Stops it. It has to be a descendant where the kernel restricts ptrace(2) (Yama).
     pub fn attach(pid: u32) -> io::Result<Stopped> {
         let pid = pid as libc::pid_t;
-        trace(libc::PTRACE_ATTACH, pid, 0, 0)?;
-        wait(pid)?;
-        let registers = registers(pid)?;
-        Ok(Stopped { pid, registers })
+        let end = Instant::now() + DEADLINE;
+        loop {
+            trace(libc::PTRACE_ATTACH, pid, 0, 0)?;
+            wait(pid)?;
+            let registers = registers(pid)?;
+            let stopped = Stopped { pid, registers };
+            // one that is running has no instruction of a call behind it
+            if registers.orig_rax as i64 >= 0 {
+                return Ok(stopped);
+            }
+            drop(stopped);
+            assert!(Instant::now() < end, "{pid} never waits in a system call");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// What the call returns: a result, or an errno(3) below 0.
