@@ -133,7 +133,7 @@ fn pipes() -> Outcome {
         .expect("psistat runs");
     until("the record exists", || record.exists().then_some(()));
     until("the record ends", || {
-        let kill = format!("kill -INT {}", running.id());
+        let kill = format!("kill -TERM {}", running.id());
         let _ = std::process::Command::new("sh")
             .args(["-c", &kill])
             .status();
