@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -137,29 +137,11 @@ impl Trace {
     /// Why it can't be, if so: strace ends where it may not trace another's child.
     pub fn start(daemon: &Psilogd, scratch: &Scratch, calls: &str) -> Result<Trace, String> {
         let file = scratch.file("trace", "");
-        let pid = daemon.pid();
-        let mut child = Command::new("strace")
-            .args([
-                "-tt",
-                "-s",
-                "400",
-                "-o",
-                &file,
-                "-e",
-                &format!("trace={calls}"),
-            ])
-            .args(["-p", &pid.to_string()])
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|_| "strace is not installed")?;
-        let end = Instant::now() + DEADLINE;
-        while daemon.proc_status("TracerPid") == 0 {
-            if child.try_wait().expect("a child").is_some() {
-                return Err("strace may not attach to another process".into());
-            }
-            assert!(Instant::now() < end, "strace neither ends nor attaches");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut command = Command::new("strace");
+        command
+            .args(["-tt", "-s", "400", "-o", &file])
+            .args(["-e", &format!("trace={calls}")]);
+        let child = traced(daemon, command)?;
         Ok(Trace { child, file })
     }
 

@@ -51,22 +51,12 @@ impl Fault {
     /// Only those that concern these files.
     fn of(daemon: &Psilogd, calls: &str, how: &str, files: &[&str]) -> Result<Fault, String> {
         let inject = format!("inject={calls}:{how}");
-        let mut child = Command::new("strace")
+        let mut command = Command::new("strace");
+        command
             .args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
-            .args(["-e", &inject, "-p", &daemon.pid().to_string()])
-            .args(files.iter().flat_map(|file| ["-P", file]))
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|_| "strace is not installed")?;
-        let end = Instant::now() + DEADLINE;
-        while daemon.proc_status("TracerPid") == 0 {
-            if child.try_wait().expect("a child").is_some() {
-                return Err("strace may not have calls of another process fail".into());
-            }
-            assert!(Instant::now() < end, "strace neither ends nor attaches");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(Fault(child))
+            .args(["-e", &inject])
+            .args(files.iter().flat_map(|file| ["-P", file]));
+        traced(daemon, command).map(Fault)
     }
 
     /// Calls work again.
