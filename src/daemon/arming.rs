@@ -168,7 +168,6 @@ impl Daemon {
                 self.rearm(index, failure);
             }
         }
-        self.monitors.forget_waiting();
         self.retry_all();
         self.look_for_all();
     }
@@ -294,9 +293,8 @@ impl Daemon {
             return self.try_arm(alert, None);
         }
         let opened = self.open(rule, cgroup).inspect_err(|why| {
-            let (errno, hint) = (why.errno(), why.hint);
-            self.monitors.set_failure(index, Failure { errno, hint });
-            if hint == Some(Hint::Descriptors) {
+            self.monitors.set_failure(index, failure_of(why));
+            if why.hint == Some(Hint::Descriptors) {
                 self.monitors.run_short();
             }
         })?;

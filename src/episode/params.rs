@@ -173,11 +173,7 @@ impl Params {
     /// that the greater part was verified.
     pub(super) fn hidden(&self, backdate: Backdate) -> Growth {
         let most = (self.window + self.window).min(Micros(self.sustain.0 / 2));
-        let hidden = Growth {
-            stalled: backdate.stalled.min(backdate.lasted),
-            elapsed: backdate.lasted,
-        };
-        hidden.part(most)
+        backdate.growth().part(most)
     }
 
     /// Without a near reading: the window that fired held the threshold.
@@ -225,6 +221,14 @@ impl Params {
 }
 
 impl Backdate {
+    /// As a window; no more of it was stalled than it lasted.
+    pub(super) fn growth(self) -> Growth {
+        Growth {
+            stalled: self.stalled.min(self.lasted),
+            elapsed: self.lasted,
+        }
+    }
+
     /// Limits the length to what its stall takes at the rate of the first window.
     pub(super) fn limit(&mut self, first: Growth) {
         self.lasted = self.lasted.min(time_to_stall(self.stalled, first));

@@ -73,12 +73,8 @@ impl Run {
     /// rate of the first one, and one of them was counted if it is known that it reached
     /// the threshold.
     pub(super) fn add_hidden(&mut self, params: &Params) {
-        let Backdate { lasted, stalled } = self.backdate;
-        let hidden = Growth {
-            stalled,
-            elapsed: lasted,
-        };
-        if lasted >= params.window && params.reached(hidden) {
+        let hidden = self.backdate.growth();
+        if hidden.elapsed >= params.window && params.reached(hidden) {
             self.hits = self.hits.max(windows(hidden, params));
         }
     }
