@@ -186,14 +186,26 @@ impl Tree {
 
     /// Takes the kernel's events, a bufferful at most: poll(2) shows whether there are
     /// more, and triggers are served first. New directories are to be explored.
-    pub fn take(&mut self) -> Vec<Change> {
+    ///
+    /// Events that poll(2) has `shown` and that can't be read would wake it for ever:
+    /// nothing is watched then until the next [`Tree::scan`].
+    pub fn take(&mut self, shown: bool) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut buffer = [0; 4096];
         let Some(mut inotify) = self.inotify.as_ref() else {
             return changes;
         };
-        let Ok(length) = inotify.read(&mut buffer) else {
-            return changes;
+        let read = inotify.read(&mut buffer);
+        let length = match read.or_else(|_| inotify.read(&mut buffer)) {
+            Ok(length) => length,
+            Err(error) => {
+                let nothing = !shown && error.kind() == io::ErrorKind::WouldBlock;
+                if !nothing && error.kind() != io::ErrorKind::Interrupted {
+                    (self.inotify, self.inotify_error) = (None, error.raw_os_error());
+                    self.watches = Watches::default();
+                }
+                return changes;
+            }
         };
         let mut rest = buffer.get(..length).unwrap_or_default();
         while let Some((event, behind)) = Event::first(rest) {

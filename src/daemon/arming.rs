@@ -122,9 +122,11 @@ impl Daemon {
 
     /// Takes the changes of the tree that inotify has noticed.
     pub(super) fn take_changes(&mut self) {
-        let changes = self.tree.as_mut().map(Tree::take).unwrap_or_default();
+        let shown = self.failing.is_none();
+        let changes = self.tree.as_mut().map(|tree| tree.take(shown));
+        self.changed |= self.misses_changes();
         let mut failures = Failures::default();
-        for change in changes {
+        for change in changes.unwrap_or_default() {
             match change {
                 Change::Created(path) => self.arm_cgroup(&path, &mut failures),
                 Change::Removed(path) => self.disarm_cgroup(&path),

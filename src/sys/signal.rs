@@ -60,7 +60,8 @@ impl Signals {
     }
 
     /// The next pending signal's number. One that can't be read would be there for ever,
-    /// and poll(2) would not wait: it is taken without the descriptor.
+    /// and poll(2) would not wait: it is taken without the descriptor, whatever the error
+    /// says.
     pub fn take(&mut self) -> Option<libc::c_int> {
         let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
         match self.file.read(&mut info) {
@@ -69,7 +70,6 @@ impl Signals {
                 let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
                 libc::c_int::try_from(number).ok()
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             _ => self.take_pending(),
         }
     }

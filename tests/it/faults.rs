@@ -10,6 +10,7 @@ use libtest_mimic::Trial;
 
 use psilogd::roots::Roots;
 
+use crate::cgroups::{Subtree, armed};
 use crate::support::*;
 
 pub fn trials() -> Vec<Trial> {
@@ -27,6 +28,10 @@ pub fn trials() -> Vec<Trial> {
         trial("faults::a_trigger_is_armed_at_the_second_attempt", arm_once),
         trial("faults::signals_that_can_not_be_read_are_taken", signals),
         trial("faults::cgroups_that_are_mounted_late_are_watched", mounted),
+        trial(
+            "faults::unread_changes_of_cgroups_are_found",
+            unread_changes,
+        ),
         trial("faults::mountinfo_is_read_again", mountinfo),
         trial("faults::who_asks_is_polled_with_the_capability", asked),
         trial("faults::fewer_descriptors_cost_the_newest_cgroups", fewer),
@@ -237,7 +242,7 @@ fn signals() -> Outcome {
     if let Some(why) = no_trigger() {
         return skip(why);
     }
-    for error in ["EIO", "EINTR"] {
+    for error in ["EIO", "EINTR", "EAGAIN"] {
         let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], "memory full 90%/2s"]);
         let fault = match Fault::start(&daemon, "read", &format!("error={error}")) {
             Ok(fault) => fault,
@@ -254,6 +259,36 @@ fn signals() -> Outcome {
         assert!(status.success(), "{error}");
         assert_eq!(events(&rest), ["stop"]);
     }
+    done()
+}
+
+/// inotify can't be read once: nobody notices. It can't be read for long: that is logged,
+/// and what has changed meanwhile is found.
+fn unread_changes() -> Outcome {
+    let Some(subtree) = Subtree::new() else {
+        return skip(NO_CGROUP);
+    };
+    let rule = subtree.rule("memory full 99%/2s", "*");
+    let mut daemon = Psilogd::start(&[QUIET[0], QUIET[1], &rule]);
+    let is_armed = |daemon: &Psilogd, name: &str| armed(daemon, &subtree).contains(name);
+    let fault = match Fault::start(&daemon, "read", "error=EIO:when=1") {
+        Ok(fault) => fault,
+        Err(why) => return skip(why),
+    };
+    subtree.make("once");
+    until("a trigger", || is_armed(&daemon, "once"));
+    fault.end();
+    // as if poll(2) had been wrong
+    let fault = Fault::start(&daemon, "read", "error=EAGAIN")?;
+    let ran = daemon.cpu_ticks();
+    subtree.make("long");
+    let lost = daemon.next(DEADLINE).expect("a line");
+    assert_eq!((lost.event(), lost.key("hint")), ("lost", "inotify"));
+    fault.end();
+    daemon.wait("restored");
+    let ran = daemon.cpu_ticks() - ran;
+    assert!(ran < 50, "{ran} ticks");
+    until("a trigger", || is_armed(&daemon, "long"));
     done()
 }
 

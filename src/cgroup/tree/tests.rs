@@ -47,7 +47,7 @@ impl Host {
     }
 
     fn take(&mut self) -> Vec<String> {
-        let changes = self.tree.take();
+        let changes = self.tree.take(false);
         self.explore(changes)
     }
 
