@@ -32,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
             "faults::unread_changes_of_cgroups_are_found",
             unread_changes,
         ),
+        trial("faults::a_filter_of_capset_is_named", capset),
         trial("faults::mountinfo_is_read_again", mountinfo),
         trial("faults::who_asks_is_polled_with_the_capability", asked),
         trial("faults::fewer_descriptors_cost_the_newest_cgroups", fewer),
@@ -289,6 +290,41 @@ fn unread_changes() -> Outcome {
     let ran = daemon.cpu_ticks() - ran;
     assert!(ran < 50, "{ran} ticks");
     until("a trigger", || is_armed(&daemon, "long"));
+    done()
+}
+
+/// A filter that forbids what arming a cgroup needs is named, with what allows it. In a user
+/// namespace, where every process has CAP_SYS_RESOURCE; a rule with a short window keeps it.
+fn capset() -> Outcome {
+    let Some(subtree) = Subtree::new() else {
+        return skip(NO_CGROUP);
+    };
+    if let Err(why) = works("unshare", &["-Ur", "true"]) {
+        return skip(format!("no user namespace can be created: {why}"));
+    }
+    let rule = subtree.rule("cpu full 99%/2s name=many", "*");
+    let short = "memory full 99%/500ms name=short";
+    let mut command = Command::new("unshare");
+    command.args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-o", "stdout"]);
+    let mut daemon = Psilogd::spawn(command.args(QUIET).args([&rule, short]));
+    let line = daemon.next(DEADLINE).expect("a line");
+    if line.event() == "lost" {
+        return skip(format!("no capability in a user namespace: {}", line.text));
+    }
+    let fault = match Fault::start(&daemon, "capset", "error=EPERM") {
+        Ok(fault) => fault,
+        Err(why) => return skip(why),
+    };
+    subtree.make("a");
+    let lost = daemon.wait("lost");
+    let keys = (lost.key("rule"), lost.key("errno"), lost.key("hint"));
+    assert_eq!(keys, ("many", "EPERM", "capset"), "{}", lost.text);
+    assert!(armed(&daemon, &subtree).is_empty());
+    fault.end();
+    // a filter stays, so that it is not tried again by itself
+    daemon.signal("HUP");
+    daemon.wait("restored");
+    until("a trigger", || armed(&daemon, &subtree).contains("a"));
     done()
 }
 
