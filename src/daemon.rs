@@ -118,6 +118,8 @@ impl Daemon {
     pub fn new(line: CommandLine, config: Config) -> io::Result<Daemon> {
         let passed = Passed::from_environment();
         let signals = Signals::new(&SIGNALS_TAKEN)?;
+        // a file that has reached RLIMIT_FSIZE is an output that fails for a while
+        sys::ignore(libc::SIGXFSZ);
         sys::raise_descriptor_limit();
         let now = sys::now();
         let settings = &config.settings;

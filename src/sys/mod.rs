@@ -32,7 +32,7 @@ pub use process::{
     raise_descriptor_limit, without_sys_resource,
 };
 pub use seccomp::seccomp;
-pub use signal::{Signals, default_signal, is_ignored};
+pub use signal::{Signals, default_signal, ignore, is_ignored};
 pub use socket::{SocketType, connect_unix, hostname, receive, receive_now, send};
 
 /// -1 becomes the last OS error.

@@ -34,6 +34,12 @@ pub fn is_ignored(signal: libc::c_int) -> bool {
     action.sa_sigaction == libc::SIG_IGN
 }
 
+/// Has a signal no effect, in children as well.
+pub fn ignore(signal: libc::c_int) {
+    // SAFETY: no handler of ours exists, so that SIG_IGN replaces nothing.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
 /// Signals, by number, that are blocked and read from a descriptor.
 pub struct Signals {
     file: File,

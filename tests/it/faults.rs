@@ -36,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         trial("faults::mountinfo_is_read_again", mountinfo),
         trial("faults::who_asks_is_polled_with_the_capability", asked),
         trial("faults::fewer_descriptors_cost_the_newest_cgroups", fewer),
+        trial("faults::a_file_at_its_limit_ends_nothing", full),
         trial("faults::the_last_lines_are_on_standard_error", unheard),
     ]
 }
@@ -507,6 +508,27 @@ fn fewer() -> Outcome {
     let (status, rest, errors) = daemon.end("TERM");
     assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
     assert_eq!(events(&rest), ["stop"]);
+    done()
+}
+
+/// A log that has reached RLIMIT_FSIZE: the kernel's SIGXFSZ would end psilogd.
+fn full() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let scratch = Scratch::new();
+    let file = scratch.file("log", "");
+    let limited = format!("ulimit -f 0 && exec \"$0\" \"$@\" 2> {file}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, env!("CARGO_BIN_EXE_psilogd")]);
+    command.args(["-o", "stderr", "-o", "stdout"]).args(QUIET);
+    let mut daemon = Psilogd::spawn(command.arg("memory full 90%/2s"));
+    daemon.wait("start");
+    daemon.signal("USR1");
+    daemon.wait("status");
+    let (status, _, _) = daemon.end("TERM");
+    assert!(status.success(), "{status}");
+    assert_eq!(fs::read_to_string(&file)?, "");
     done()
 }
 
