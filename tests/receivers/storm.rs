@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
+use psilogd::config::Settings;
 use psilogd::time::Micros;
 
 use crate::receiver::{Kind, Message, Receiver};
@@ -28,9 +29,10 @@ pub fn trials() -> Vec<Trial> {
 }
 
 const LINES: u64 = 2_000;
-/// The default queue holds 256 lines: 3.8 s at this rate, which is more than the
-/// longest outage here with the longest pause before an attempt to connect.
+/// The default queue of 256 lines would outlast an outage of 3.8 s at this rate.
 const INTERVAL: Micros = Micros::millis(15);
+/// A queue for all of them: how long a receiver takes to start is up to the machine.
+const QUEUE: usize = LINES as usize;
 /// What a datagram socket holds (net.unix.max_dgram_qlen and the one that is
 /// being taken): nobody can save what the kernel has accepted and the receiver
 /// has not read when it ends, killed or between its last read and its exit. A stream
@@ -61,7 +63,11 @@ fn whole(kind: Kind) -> Outcome {
         let outputs = [receivers[0].output(), second.output.clone()];
         thread::spawn(move || {
             let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-            storm(&settings(&outputs), LINES, INTERVAL, &control)
+            let settings = Settings {
+                queue: QUEUE,
+                ..settings(&outputs)
+            };
+            storm(&settings, LINES, INTERVAL, &control)
         })
     };
     let told = || control.told.load(Ordering::Relaxed);
@@ -235,10 +241,7 @@ fn late(messages: &[Message]) {
         .filter_map(|message| message.text.rsplit_once(" delayed_s="))
         .map(|(_, seconds)| seconds.parse().expect("a number"))
         .collect();
-    assert!(
-        delayed.iter().all(|seconds| (1.0..5.0).contains(seconds)),
-        "{delayed:?}"
-    );
+    assert!(delayed.iter().all(|seconds| *seconds >= 1.0), "{delayed:?}");
     // more than a second of the two, and of the three (less what the socket holds)
     assert!(delayed.len() >= 60, "{delayed:?}");
 }
