@@ -55,9 +55,9 @@ class Tree:
 
 
 class Daemon:
-    def __init__(self, binary, *lines):
+    def __init__(self, binary, *lines, cap=10000):
         self.file = tempfile.NamedTemporaryFile("w", suffix=".conf")
-        self.file.write("max_triggers 10000\nrate_limit none\n" + "\n".join(lines) + "\n")
+        self.file.write(f"max_triggers {cap}\nrate_limit none\n" + "\n".join(lines) + "\n")
         self.file.flush()
         self.log = tempfile.TemporaryFile("w+")
         command = [binary, "-o", "stdout", "-f", self.file.name]
@@ -248,6 +248,37 @@ def most_stalled(tree):
     tree.clear()
 
 
+def bounds(binary, tree):
+    """30,000 cgroups of the longest names and a cap of 256: the locked memory beside that
+    of a daemon for which there are none."""
+    def start():
+        daemon = Daemon(binary, f"{RULE} cgroup=/{tree.name}/**", cap=256)
+        daemon.settle()
+        locked = int(re.search(r"VmLck:\s*(\d+)", daemon.read("status"))[1])
+        held = daemon.held()[1]
+        daemon.stop()
+        return locked, held
+
+    alone, _ = start()
+    above = os.open(tree.root, os.O_DIRECTORY)
+    path = f"/{tree.name}"
+    while len(path) < 3425:
+        os.mkdir("d" * 250, dir_fd=above)
+        below = os.open("d" * 250, os.O_DIRECTORY, dir_fd=above)
+        os.close(above)
+        above, path = below, f"{path}/{'d' * 250}"
+    name = "n" * (3681 - len(path) - 6)
+    for number in range(30000):
+        os.mkdir(f"{name}{number:05}", dir_fd=above)
+    locked, watches = start()
+    print(f"30000 cgroups, paths of {len(path) + len(name) + 6} bytes, a cap of 256: "
+          f"{watches} watches, {locked - alone} kB locked beside {alone}")
+    for number in range(30000):
+        os.rmdir(f"{name}{number:05}", dir_fd=above)
+    os.close(above)
+    tree.clear()
+
+
 def churn(binary, tree, count):
     tree.make(*(f"held/{name}" for name in "abcd"), "in")
     daemon = Daemon(binary,
@@ -318,6 +349,7 @@ def main():
         wake_up(binary, tree)
         end(binary, tree)
         most_stalled(tree)
+        bounds(binary, tree)
         churn(binary, tree, int(sys.argv[2]) if len(sys.argv) > 2 else 20000)
 
 
