@@ -28,14 +28,28 @@ pub const CELLS: [(Resource, Kind); 7] = [
     (Resource::Irq, Kind::Full),
 ];
 
-/// Which resources are shown, by [`Resource`]'s order.
-pub type Selection = [bool; 4];
+/// Which of them are shown, by the order of [`CELLS`].
+pub type Selection = [bool; CELLS.len()];
 
-/// The cells of the selected resources.
+/// The cells of these resources and kinds.
+pub fn select(resources: &[Resource], kinds: &[Kind]) -> Selection {
+    CELLS.map(|(resource, kind)| resources.contains(&resource) && kinds.contains(&kind))
+}
+
+/// The selected cells.
 pub fn cells(selection: Selection) -> impl Iterator<Item = (Resource, Kind)> {
-    CELLS
-        .into_iter()
-        .filter(move |(resource, _)| selection[*resource as usize])
+    let both = CELLS.into_iter().zip(selection);
+    both.filter_map(|(cell, shown)| shown.then_some(cell))
+}
+
+/// The selected kinds of one resource.
+pub fn kinds(selection: Selection, resource: Resource) -> impl Iterator<Item = Kind> {
+    cells(selection).filter_map(move |(of, kind)| (of == resource).then_some(kind))
+}
+
+/// Whether any kind of a resource is selected, so that its file is read.
+pub fn includes(selection: Selection, resource: Resource) -> bool {
+    kinds(selection, resource).next().is_some()
 }
 
 /// One pressure file as it was read.
@@ -116,6 +130,16 @@ const BOOT: Reading = {
 /// What the first row is held against: every counter since boot. For a cgroup
 /// that is younger this understates, since its age is not known.
 pub const SINCE_BOOT: Readings = [Some(BOOT); 4];
+
+impl Figures {
+    /// The line of that kind.
+    pub fn of(&self, kind: Kind) -> Option<Figure> {
+        match kind {
+            Kind::Some => self.some,
+            Kind::Full => self.full,
+        }
+    }
+}
 
 impl Group {
     /// This group since the reading `before`.
@@ -224,11 +248,7 @@ pub fn since_boot(now: &[Group]) -> Vec<Row> {
 impl Row {
     /// One cell's figure.
     pub fn figure(&self, resource: Resource, kind: Kind) -> Option<Figure> {
-        let figures = self.figures[resource as usize]?;
-        match kind {
-            Kind::Some => figures.some,
-            Kind::Full => figures.full,
-        }
+        self.figures[resource as usize]?.of(kind)
     }
 
     /// What rows are ranked by: the largest share that is shown, then their sum.

@@ -4,6 +4,7 @@ complete -c psistat -s a -l averages -d 'also show the kernel\'s averages (10, 6
 complete -c psistat -s c -l color -x -a "'10,50'" -d 'limits of the colours in percent (10,50)'
 complete -c psistat -s g -l cgroup -x -a "'**' '/system.slice' '/system.slice/*.service' '/user.slice'" -d 'show this cgroup, or all that match * and **'
 complete -c psistat -s j -l json -d 'print JSON, one object per line'
+complete -c psistat -s k -l kind -x -a "'some' 'full'" -d 'show only these of some,full'
 complete -c psistat -s m -l no-color -d 'use no colours'
 complete -c psistat -s n -l top -x -a "'10'" -d 'show the N most-stalled cgroups'
 complete -c psistat -s r -l resource -x -a "'cpu' 'memory' 'io' 'irq' 'memory,io'" -d 'show only these of cpu,memory,io,irq'

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use getopts::{Fail, Matches, Options};
 
 use crate::pattern::Pattern;
-use crate::pressure::{Percent, Resource};
+use crate::pressure::Percent;
 use crate::stat::Selection;
 use crate::stat::table::Limits;
 use crate::time::Micros;
@@ -16,8 +16,10 @@ use crate::time::Micros;
 use super::replay::Replaying;
 
 mod past;
+mod select;
 
 use past::{replay, suggested_length};
+use select::selection;
 
 /// The shortest interval; below it psistat would measure itself.
 const INTERVAL_MIN: Micros = Micros::millis(10);
@@ -25,6 +27,8 @@ const INTERVAL_MIN: Micros = Micros::millis(10);
 const RECORD_INTERVAL: Micros = Micros::millis(100);
 /// The most rows of `-n`; more than any terminal has lines.
 const TOP_MAX: usize = 10_000;
+/// What rows and columns look like, and which of them are shown.
+const LOOKS: [&str; 8] = ["a", "c", "j", "k", "m", "n", "t", "w"];
 /// What `-n` shows without `-g`.
 const EVERY_CGROUP: &[u8] = b"**";
 
@@ -71,7 +75,7 @@ pub struct Settings {
     pub plain: bool,
     /// `-c`: the limits of the colours.
     pub limits: Limits,
-    /// `-r`: which resources.
+    /// `-r` and `-k`: which resources and kinds.
     pub selection: Selection,
     /// `-g`: which cgroups; none is the whole system.
     pub patterns: Vec<Pattern>,
@@ -99,11 +103,12 @@ use Takes::{Argument, Arguments, Nothing, Perhaps};
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
-const OPTIONS: [Known; 17] = [
+const OPTIONS: [Known; 18] = [
     ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
     ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
     ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
     ("j", "json", Nothing, "print JSON, one object per line"),
+    ("k", "kind", Argument("KIND,..."), "show only these of some,full"),
     ("m", "no-color", Nothing, "use no colours"),
     ("n", "top", Argument("N"), "show the N most-stalled cgroups"),
     ("r", "resource", Argument("RESOURCE,..."), "show only these of cpu,memory,io,irq"),
@@ -158,8 +163,8 @@ fn misuse(fail: Fail) -> String {
 
 /// What `-h` prints.
 pub fn usage() -> String {
-    let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-n N] [-r RESOURCE,...]\n\
-                 \u{20}              [-C DIR] [-P DIR] [interval [count]]\n\
+    let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-k KIND,...] [-n N]\n\
+                 \u{20}              [-r RESOURCE,...] [-C DIR] [-P DIR] [interval [count]]\n\
                  \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
                  \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\
                  \u{20}      psistat --replay FILE [-f FILE] [RULE ...]\n\
@@ -222,6 +227,14 @@ fn text(bytes: Vec<u8>) -> String {
     })
 }
 
+/// Refuses options that one use of psistat has no use for.
+fn refuse(matches: &Matches, unused: &[&str], with: &str) -> Result<(), String> {
+    match unused.iter().find(|name| matches.opt_present(name)) {
+        Some(name) => Err(format!("option {} can't be used with {with}", named(name))),
+        None => Ok(()),
+    }
+}
+
 fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
     if matches.free.len() > 1 {
         return Err("--record takes no count: it runs until it is stopped".into());
@@ -229,15 +242,7 @@ fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
     if matches.opt_present("suggest") {
         return Err("--suggest can't be used with --record".into());
     }
-    if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
-        .into_iter()
-        .find(|option| matches.opt_present(option))
-    {
-        return Err(format!(
-            "option {} can't be used with --record, which shows nothing",
-            named(other)
-        ));
-    }
+    refuse(matches, &LOOKS, "--record, which shows nothing")?;
     settings.interval = settings.interval.or(Some(RECORD_INTERVAL));
     settings.count = None;
     Ok(())
@@ -248,15 +253,7 @@ fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micro
     if !matches.free.is_empty() {
         return Err("--suggest takes no interval: it reads every 2 s".into());
     }
-    if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
-        .into_iter()
-        .find(|option| matches.opt_present(option))
-    {
-        return Err(format!(
-            "option {} can't be used with --suggest, which prints a configuration",
-            named(other)
-        ));
-    }
+    refuse(matches, &LOOKS, "--suggest, which prints a configuration")?;
     let plain = |pattern: &Pattern| pattern.plain().is_some();
     match settings.patterns.as_slice() {
         [] => Ok(length),
@@ -278,7 +275,7 @@ impl Settings {
             time: matches.opt_present("t"),
             plain: matches.opt_present("m"),
             limits: option(matches, "c", limits)?.unwrap_or(LIMITS),
-            selection: option(matches, "r", selection)?.unwrap_or([true; 4]),
+            selection: selection(matches)?,
             patterns: patterns(matches, top.is_some())?,
             top,
             pressure: matches.opt_str("P").map(PathBuf::from),
@@ -392,19 +389,6 @@ fn limits(word: &str) -> Result<Limits, String> {
             "expected YELLOW,RED, e.g. 10,50: percentages of 0 to 100, the smaller first".into(),
         ),
     }
-}
-
-fn selection(word: &str) -> Result<Selection, String> {
-    let mut selection = [false; 4];
-    for name in word.split(',') {
-        match Resource::parse(name) {
-            Some(resource) => selection[resource as usize] = true,
-            None => {
-                return Err("expected cpu, memory, io or irq, separated by commas".into());
-            }
-        }
-    }
-    Ok(selection)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod live;
 mod manual;
 mod record;
 mod replay;
+mod source;
 mod support;
 mod terminal;
 
@@ -27,6 +28,7 @@ fn main() {
         manual::trials(),
         record::trials(),
         replay::trials(),
+        source::trials(),
         terminal::trials(),
     ]
     .into_iter()
