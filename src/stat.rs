@@ -1,6 +1,6 @@
 //! psistat's figures, pure: readings of pressure files become the rows of an
-//! interval; [`table`] and [`json`] write them, [`record`] keeps counters,
-//! [`suggest`] turns them into rules. Nothing here reads a file or a clock.
+//! interval; [`table`], [`json`] and [`openmetrics`] write them,
+//! [`record`] keeps counters, [`suggest`] turns them into rules. Nothing here reads a file or a clock.
 
 use std::cmp::Reverse;
 
@@ -10,6 +10,7 @@ use crate::rule::CgroupPath;
 use crate::time::{Micros, Moment};
 
 pub mod json;
+pub mod openmetrics;
 pub mod record;
 pub mod recording;
 pub mod replay;
@@ -268,6 +269,19 @@ pub fn most_stalled(mut rows: Vec<Row>, selection: Selection, n: usize) -> Vec<R
     rows.sort_by_cached_key(|row| Reverse(row.weight(selection)));
     rows.truncate(n);
     rows
+}
+
+/// A word as in [`Row::cgroup`] in quotation marks. It is printable ASCII without a
+/// quotation mark; JSON and OpenMetrics escape a backslash alike.
+fn quoted(out: &mut Vec<u8>, word: &[u8]) {
+    out.push(b'"');
+    for &byte in word {
+        if byte == b'\\' {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
 }
 
 /// A whole number.

@@ -8,6 +8,7 @@ use psilogd::psistat::failure::Failure;
 use psilogd::psistat::options::{Action, usage};
 use psilogd::psistat::record::record;
 use psilogd::psistat::replay::replay;
+use psilogd::psistat::source::openmetrics;
 use psilogd::psistat::{End, show, suggest, suggest_from};
 use psilogd::sys;
 
@@ -18,6 +19,7 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let result = match Action::parse(std::env::args_os().skip(1)) {
+        Ok(Action::OpenMetrics(settings)) => openmetrics(&settings),
         Ok(Action::Help) => print(&usage()),
         Ok(Action::Version) => print(concat!("psistat ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Action::Show(settings)) => show(&settings),
@@ -31,6 +33,11 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    ended(result)
+}
+
+/// The exit code.
+fn ended(result: Result<End, Failure>) -> ExitCode {
     match result {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Signal(signal)) => {

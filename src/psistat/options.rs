@@ -17,10 +17,12 @@ use super::replay::Replaying;
 
 mod past;
 mod select;
+mod source;
 mod words;
 
 use past::{replay, suggested_length};
 use select::selection;
+use source::openmetrics;
 use words::{count, duration, interval, limits, top};
 
 /// The interval of `--record` if none is given.
@@ -48,6 +50,8 @@ pub enum Action {
     Replay(Replaying),
     /// Print rules from this recording.
     SuggestFrom(PathBuf),
+    /// Print counters.
+    OpenMetrics(Settings),
     /// Print how psistat is used.
     Help,
     /// Print the version.
@@ -101,7 +105,7 @@ use Takes::{Argument, Arguments, Nothing, Perhaps};
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
-const OPTIONS: [Known; 18] = [
+const OPTIONS: [Known; 19] = [
     ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
     ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
     ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
@@ -114,6 +118,7 @@ const OPTIONS: [Known; 18] = [
     ("w", "wide", Nothing, "do not fit lines to the terminal"),
     ("C", "cgroup-root", Argument("DIR"), "root of the cgroup2 hierarchy"),
     ("P", "pressure", Argument("DIR"), "read DIR instead of /proc/pressure"),
+    ("", "openmetrics", Nothing, "print totals in seconds as OpenMetrics text"),
     ("", "suggest", Perhaps("DURATION"), "measure, then print rules for psilogd.conf"),
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
     ("", "replay", Argument("FILE"), "print what psilogd would have logged over FILE"),
@@ -163,6 +168,7 @@ fn misuse(fail: Fail) -> String {
 pub fn usage() -> String {
     let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-k KIND,...] [-n N]\n\
                  \u{20}              [-r RESOURCE,...] [-C DIR] [-P DIR] [interval [count]]\n\
+                 \u{20}      psistat --openmetrics [-g CGROUP] [-k KIND,...] [-r RESOURCE,...]\n\
                  \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
                  \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\
                  \u{20}      psistat --replay FILE [-f FILE] [RULE ...]\n\
@@ -198,6 +204,9 @@ impl Action {
         }
         let length = suggested_length(&mut matches)?;
         let mut settings = Settings::new(&matches)?;
+        if matches.opt_present("openmetrics") {
+            return openmetrics(settings, &matches);
+        }
         if let Some(file) = matches.opt_str("record") {
             record(&mut settings, &matches)?;
             return Ok(Action::Record(settings, file.into()));
@@ -252,11 +261,17 @@ fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micro
         return Err("--suggest takes no interval: it reads every 2 s".into());
     }
     refuse(matches, &LOOKS, "--suggest, which prints a configuration")?;
-    let plain = |pattern: &Pattern| pattern.plain().is_some();
-    match settings.patterns.as_slice() {
-        [] => Ok(length),
-        [one] if plain(one) => Ok(length),
-        _ => Err("with --suggest, -g must be one cgroup and not a pattern".into()),
+    one_cgroup(&settings.patterns, "suggest").map(|()| length)
+}
+
+/// Refuses a choice of several cgroups.
+fn one_cgroup(patterns: &[Pattern], with: &str) -> Result<(), String> {
+    match patterns {
+        [] => Ok(()),
+        [one] if one.plain().is_some() => Ok(()),
+        _ => Err(format!(
+            "with --{with}, -g must be one cgroup and not a pattern"
+        )),
     }
 }
 

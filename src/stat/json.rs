@@ -1,7 +1,7 @@
 //! Rows as JSON, one object a line. The keys are an API: psistat(1) lists them,
 //! new ones are only added.
 
-use super::{Figure, Figures, Row, Selection, hundredths, includes, kinds, number};
+use super::{Figure, Figures, Row, Selection, hundredths, includes, kinds, number, quoted};
 use crate::pressure::{Kind, Percent, Resource};
 use crate::time::Micros;
 
@@ -13,17 +13,7 @@ pub fn object(out: &mut Vec<u8>, selection: Selection, time: u64, row: &Row) {
     out.extend_from_slice(b",\"cgroup\":");
     match &row.cgroup {
         None => out.extend_from_slice(b"null"),
-        Some(word) => {
-            // A word is printable ASCII without a quotation mark already.
-            out.push(b'"');
-            for &byte in word {
-                if byte == b'\\' {
-                    out.push(b'\\');
-                }
-                out.push(byte);
-            }
-            out.push(b'"');
-        }
+        Some(word) => quoted(out, word),
     }
     for resource in Resource::ALL {
         if includes(selection, resource) {

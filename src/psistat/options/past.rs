@@ -22,7 +22,7 @@ pub(super) fn suggested_length(matches: &mut Matches) -> Result<Option<String>, 
 }
 
 pub(super) fn replay(matches: &Matches, file: PathBuf) -> Result<Action, String> {
-    let unused = ["g", "r", "C", "P", "record"];
+    let unused = ["g", "openmetrics", "r", "C", "P", "record"];
     for unused in [&LOOKS[..], &unused] {
         refuse(matches, unused, "--replay, which reads a record")?;
     }

@@ -193,6 +193,23 @@ fn wrong_arguments_are_refused() {
             "--replay x -k full",
             "-k, --kind can't be used with --replay",
         ),
+        ("--openmetrics 1", "\"1\": --openmetrics takes no interval"),
+        (
+            "--openmetrics -t",
+            "-t, --timestamp can't be used with --openmetrics",
+        ),
+        (
+            "--openmetrics --record f",
+            "--record can't be used with --openmetrics",
+        ),
+        (
+            "--openmetrics --suggest=1h",
+            "--suggest can't be used with --openmetrics",
+        ),
+        (
+            "--openmetrics --replay f",
+            "--openmetrics can't be used with --replay",
+        ),
         ("-n 0", "-n"),
         ("-n x", "-n"),
         ("-n 10001", "-n"),

@@ -10,7 +10,7 @@ const INTERVAL_MIN: Micros = Micros::millis(10);
 const TOP_MAX: usize = 10_000;
 
 /// Digits and at most `places` after a point, as a whole number of the last place.
-fn decimal(text: &str, places: usize) -> Option<u64> {
+pub(super) fn decimal(text: &str, places: usize) -> Option<u64> {
     let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if whole.len() + behind.len() == 0 || behind.len() > places {
