@@ -1,5 +1,5 @@
 //! psistat's figures, pure: readings of pressure files become the rows of an
-//! interval; [`table`], [`json`] and [`openmetrics`] write them,
+//! interval; [`table`], [`json`] and [`openmetrics`] write them, [`check`] judges one,
 //! [`record`] keeps counters, [`suggest`] turns them into rules. Nothing here reads a file or a clock.
 
 use std::cmp::Reverse;
@@ -9,6 +9,7 @@ use crate::pressure::{Averages, Kind, Percent, Pressure, Resource};
 use crate::rule::CgroupPath;
 use crate::time::{Micros, Moment};
 
+pub mod check;
 pub mod json;
 pub mod openmetrics;
 pub mod record;

@@ -10,6 +10,7 @@ use getopts::{Fail, Matches, Options};
 use crate::pattern::Pattern;
 use crate::pressure::Percent;
 use crate::stat::Selection;
+use crate::stat::check::Check;
 use crate::stat::table::Limits;
 use crate::time::Micros;
 
@@ -22,7 +23,7 @@ mod words;
 
 use past::{replay, suggested_length};
 use select::selection;
-use source::openmetrics;
+use source::{check, openmetrics};
 use words::{count, duration, interval, limits, top};
 
 /// The interval of `--record` if none is given.
@@ -52,6 +53,8 @@ pub enum Action {
     SuggestFrom(PathBuf),
     /// Print counters.
     OpenMetrics(Settings),
+    /// Measure one figure for this time, and judge it.
+    Check(Settings, Check, Micros),
     /// Print how psistat is used.
     Help,
     /// Print the version.
@@ -105,7 +108,7 @@ use Takes::{Argument, Arguments, Nothing, Perhaps};
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
-const OPTIONS: [Known; 19] = [
+const OPTIONS: [Known; 22] = [
     ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
     ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
     ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
@@ -119,6 +122,9 @@ const OPTIONS: [Known; 19] = [
     ("C", "cgroup-root", Argument("DIR"), "root of the cgroup2 hierarchy"),
     ("P", "pressure", Argument("DIR"), "read DIR instead of /proc/pressure"),
     ("", "openmetrics", Nothing, "print totals in seconds as OpenMetrics text"),
+    ("", "check", Argument("FIGURE"), "check a figure, 'memory full', for Nagios and others"),
+    ("", "warn", Argument("PERCENT"), "with --check: above it, the state is WARNING"),
+    ("", "crit", Argument("PERCENT"), "with --check: above it, the state is CRITICAL"),
     ("", "suggest", Perhaps("DURATION"), "measure, then print rules for psilogd.conf"),
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
     ("", "replay", Argument("FILE"), "print what psilogd would have logged over FILE"),
@@ -169,12 +175,21 @@ pub fn usage() -> String {
     let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-k KIND,...] [-n N]\n\
                  \u{20}              [-r RESOURCE,...] [-C DIR] [-P DIR] [interval [count]]\n\
                  \u{20}      psistat --openmetrics [-g CGROUP] [-k KIND,...] [-r RESOURCE,...]\n\
+                 \u{20}      psistat --check FIGURE [--warn PERCENT] [--crit PERCENT] [-g CGROUP]\n\
+                 \u{20}              [interval]\n\
                  \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
                  \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\
                  \u{20}      psistat --replay FILE [-f FILE] [RULE ...]\n\
                  \u{20}      psistat --replay FILE --suggest\n\n\
                  Shows CPU, memory and I/O pressure: once, or every interval (1, 0.5, 500ms, 1m).";
     options().usage(brief)
+}
+
+/// Whether a monitoring system has started psistat, which wants to know of a wrong
+/// command line, too.
+pub fn is_check(args: &[OsString]) -> bool {
+    let mut args = args.iter().take_while(|arg| *arg != "--");
+    args.any(|arg| arg == "--check" || arg.as_encoded_bytes().starts_with(b"--check="))
 }
 
 impl Action {
@@ -187,20 +202,18 @@ impl Action {
         // aren't UTF-8 become the %XX that -g reads.
         let args = args.into_iter().map(|arg| text(arg.into_vec()));
         let mut matches = options().parse(args).map_err(misuse)?;
+        if let Some(figure) = matches.opt_str("check") {
+            return check(&matches, &figure);
+        }
         if matches.opt_present("h") {
             return Ok(Action::Help);
         }
         if matches.opt_present("V") {
             return Ok(Action::Version);
         }
+        without(&matches)?;
         if let Some(file) = matches.opt_str("replay") {
             return replay(&matches, file.into());
-        }
-        if matches.opt_present("f") {
-            let name = named("f");
-            return Err(format!(
-                "option {name} needs --replay: psistat has no configuration"
-            ));
         }
         let length = suggested_length(&mut matches)?;
         let mut settings = Settings::new(&matches)?;
@@ -232,6 +245,20 @@ fn text(bytes: Vec<u8>) -> String {
         }
         text
     })
+}
+
+/// Refuses an option that says something about another one, which is missing.
+fn without(matches: &Matches) -> Result<(), String> {
+    for (name, other, why) in [
+        ("f", "replay", "psistat has no configuration"),
+        ("warn", "check", "the limits of colours are those of -c"),
+        ("crit", "check", "the limits of colours are those of -c"),
+    ] {
+        if matches.opt_present(name) && !matches.opt_present(other) {
+            return Err(format!("option {} needs --{other}: {why}", named(name)));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses options that one use of psistat has no use for.

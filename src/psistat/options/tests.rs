@@ -210,6 +210,14 @@ fn wrong_arguments_are_refused() {
             "--openmetrics --replay f",
             "--openmetrics can't be used with --replay",
         ),
+        ("--warn 10", "--warn needs --check"),
+        ("--replay x --crit 10", "--crit needs --check"),
+        (
+            "--check x --replay f",
+            "--replay can't be used with --check",
+        ),
+        ("--check x -k full", "-k, --kind can't be used with --check"),
+        ("--check x -V", "-V, --version can't be used with --check"),
         ("-n 0", "-n"),
         ("-n x", "-n"),
         ("-n 10001", "-n"),
@@ -245,6 +253,52 @@ fn records_are_ten_per_second_by_default() {
             }
             other => panic!("{line}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_check_has_a_figure_thresholds_and_an_interval() {
+    let check = |words: &[&str]| match Action::parse(words.iter().map(OsString::from)) {
+        Ok(Action::Check(settings, check, over)) => (settings, check, over),
+        other => panic!("{words:?}: {other:?}"),
+    };
+    let (settings, found, over) = check(&["--check", "memory full"]);
+    assert_eq!((found.resource, found.kind), (Resource::Memory, Kind::Full));
+    assert_eq!((found.warn, found.crit), (None, None));
+    assert_eq!(over, Micros::secs(2));
+    assert_eq!(
+        settings.selection,
+        select(&[Resource::Memory], &[Kind::Full])
+    );
+    let line = [
+        "-g",
+        "/a",
+        "30",
+        "--warn",
+        "9.5%",
+        "--check=cpu  some",
+        "--crit=50",
+    ];
+    let (settings, found, over) = check(&line);
+    assert_eq!((found.resource, found.kind), (Resource::Cpu, Kind::Some));
+    assert_eq!(
+        (found.warn, found.crit),
+        (Some(Percent(950)), Some(Percent(5_000)))
+    );
+    assert_eq!((over, settings.patterns.len()), (Micros::secs(30), 1));
+}
+
+#[test]
+fn a_check_is_known_by_its_option() {
+    for (line, expected) in [
+        ("--check x --frob", true),
+        ("-g /a --check=x", true),
+        ("--checks x", false),
+        ("-- --check", false),
+        ("", false),
+    ] {
+        let args: Vec<_> = line.split_whitespace().map(OsString::from).collect();
+        assert_eq!(is_check(&args), expected, "{line}");
     }
 }
 
