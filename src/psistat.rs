@@ -22,6 +22,7 @@ pub mod reader;
 pub mod record;
 pub mod replay;
 pub mod screen;
+pub mod source;
 
 /// `2026-11-22 18:58:46`
 const STAMP: usize = 19;

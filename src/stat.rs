@@ -1,6 +1,6 @@
 //! psistat's figures, pure: readings of pressure files become the rows of an
-//! interval; [`table`] and [`json`] write them, [`record`] keeps counters,
-//! [`suggest`] turns them into rules. Nothing here reads a file or a clock.
+//! interval; [`table`], [`json`] and [`openmetrics`] write them, [`check`] judges one,
+//! [`record`] keeps counters, [`suggest`] turns them into rules. Nothing here reads a file or a clock.
 
 use std::cmp::Reverse;
 
@@ -9,7 +9,9 @@ use crate::pressure::{Averages, Kind, Percent, Pressure, Resource};
 use crate::rule::CgroupPath;
 use crate::time::{Micros, Moment};
 
+pub mod check;
 pub mod json;
+pub mod openmetrics;
 pub mod record;
 pub mod recording;
 pub mod replay;
@@ -28,14 +30,28 @@ pub const CELLS: [(Resource, Kind); 7] = [
     (Resource::Irq, Kind::Full),
 ];
 
-/// Which resources are shown, by [`Resource`]'s order.
-pub type Selection = [bool; 4];
+/// Which of them are shown, by the order of [`CELLS`].
+pub type Selection = [bool; CELLS.len()];
 
-/// The cells of the selected resources.
+/// The cells of these resources and kinds.
+pub fn select(resources: &[Resource], kinds: &[Kind]) -> Selection {
+    CELLS.map(|(resource, kind)| resources.contains(&resource) && kinds.contains(&kind))
+}
+
+/// The selected cells.
 pub fn cells(selection: Selection) -> impl Iterator<Item = (Resource, Kind)> {
-    CELLS
-        .into_iter()
-        .filter(move |(resource, _)| selection[*resource as usize])
+    let both = CELLS.into_iter().zip(selection);
+    both.filter_map(|(cell, shown)| shown.then_some(cell))
+}
+
+/// The selected kinds of one resource.
+pub fn kinds(selection: Selection, resource: Resource) -> impl Iterator<Item = Kind> {
+    cells(selection).filter_map(move |(of, kind)| (of == resource).then_some(kind))
+}
+
+/// Whether any kind of a resource is selected, so that its file is read.
+pub fn includes(selection: Selection, resource: Resource) -> bool {
+    kinds(selection, resource).next().is_some()
 }
 
 /// One pressure file as it was read.
@@ -116,6 +132,16 @@ const BOOT: Reading = {
 /// What the first row is held against: every counter since boot. For a cgroup
 /// that is younger this understates, since its age is not known.
 pub const SINCE_BOOT: Readings = [Some(BOOT); 4];
+
+impl Figures {
+    /// The line of that kind.
+    pub fn of(&self, kind: Kind) -> Option<Figure> {
+        match kind {
+            Kind::Some => self.some,
+            Kind::Full => self.full,
+        }
+    }
+}
 
 impl Group {
     /// This group since the reading `before`.
@@ -224,11 +250,7 @@ pub fn since_boot(now: &[Group]) -> Vec<Row> {
 impl Row {
     /// One cell's figure.
     pub fn figure(&self, resource: Resource, kind: Kind) -> Option<Figure> {
-        let figures = self.figures[resource as usize]?;
-        match kind {
-            Kind::Some => figures.some,
-            Kind::Full => figures.full,
-        }
+        self.figures[resource as usize]?.of(kind)
     }
 
     /// What rows are ranked by: the largest share that is shown, then their sum.
@@ -248,6 +270,19 @@ pub fn most_stalled(mut rows: Vec<Row>, selection: Selection, n: usize) -> Vec<R
     rows.sort_by_cached_key(|row| Reverse(row.weight(selection)));
     rows.truncate(n);
     rows
+}
+
+/// A word as in [`Row::cgroup`] in quotation marks. It is printable ASCII without a
+/// quotation mark; JSON and OpenMetrics escape a backslash alike.
+fn quoted(out: &mut Vec<u8>, word: &[u8]) {
+    out.push(b'"');
+    for &byte in word {
+        if byte == b'\\' {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
 }
 
 /// A whole number.

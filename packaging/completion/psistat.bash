@@ -6,15 +6,19 @@ _psistat() {
 	case $prev in
 	-c|--color) words=('10,50') ;;
 	-g|--cgroup) words=('**' '/system.slice' '/system.slice/*.service' '/user.slice') ;;
+	-k|--kind) words=('some' 'full') ;;
 	-n|--top) words=('10') ;;
 	-r|--resource) words=('cpu' 'memory' 'io' 'irq' 'memory,io') ;;
 	-C|--cgroup-root) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-P|--pressure) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	--check) : ;;
+	--warn) words=('10%' '40%') ;;
+	--crit) words=('10%' '40%') ;;
 	--suggest) words=('1h' '24h') ;;
 	--record) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	--replay) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	-f|--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	*) words=(-a --averages -c --color -g --cgroup -j --json -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --suggest --record --replay -f --config -h --help -V --version) ;;
+	*) words=(-a --averages -c --color -g --cgroup -j --json -k --kind -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --openmetrics --check --warn --crit --suggest --record --replay -f --config -h --help -V --version) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

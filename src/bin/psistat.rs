@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use psilogd::printable::printable;
 use psilogd::psistat::failure::Failure;
-use psilogd::psistat::options::{Action, usage};
+use psilogd::psistat::options::{Action, is_check, usage};
 use psilogd::psistat::record::record;
 use psilogd::psistat::replay::replay;
+use psilogd::psistat::source::{check, openmetrics};
 use psilogd::psistat::{End, show, suggest, suggest_from};
+use psilogd::stat::check::{State, unknown};
 use psilogd::sys;
 
 /// There is nothing to show, or nowhere to show it.
@@ -17,7 +19,15 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let result = match Action::parse(std::env::args_os().skip(1)) {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let checks = is_check(&args);
+    let result = match Action::parse(args) {
+        Ok(Action::Check(settings, what, over)) => {
+            let result = check(&settings, &what, over);
+            return report(result.map_err(|why| why.to_string()));
+        }
+        Err(why) if checks => return report(Err(why)),
+        Ok(Action::OpenMetrics(settings)) => openmetrics(&settings),
         Ok(Action::Help) => print(&usage()),
         Ok(Action::Version) => print(concat!("psistat ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Action::Show(settings)) => show(&settings),
@@ -31,6 +41,11 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    ended(result)
+}
+
+/// The exit code of anything but a check.
+fn ended(result: Result<End, Failure>) -> ExitCode {
     match result {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Signal(signal)) => {
@@ -46,6 +61,18 @@ fn main() -> ExitCode {
         Err(why) => {
             complain(&why.to_string());
             ExitCode::from(FAILURE)
+        }
+    }
+}
+
+/// One line for a monitoring system. Also a check that failed has one, and a state.
+fn report(result: Result<(State, String), String>) -> ExitCode {
+    let (state, line) = result.unwrap_or_else(|why| unknown(&printable(&why)));
+    match print(&line) {
+        Ok(_) => ExitCode::from(state as u8),
+        Err(why) => {
+            complain(&why.to_string());
+            ExitCode::from(State::Unknown as u8)
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Display, Path, PathBuf};
 
 use crate::options::LoadError;
 use crate::pattern::CgroupPath;
-use crate::pressure::PressureError;
+use crate::pressure::{Kind, PressureError, Resource};
 use crate::report::Hint;
 use crate::stat::record::RecordError;
 use crate::stat::replay::NotJudged;
@@ -28,6 +28,8 @@ pub enum Failure {
     Config(LoadError),
     /// The recording says nothing about any of these rules.
     NotJudged(Vec<(String, NotJudged)>),
+    /// This figure can't be checked.
+    NotMeasured(Resource, Kind, NotMeasured),
 }
 
 /// Why a file can't be replayed.
@@ -41,6 +43,15 @@ pub enum BadRecord {
     Line(RecordError),
     /// It has no reading.
     Empty,
+}
+
+/// Why a figure can't be checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotMeasured {
+    /// The kernel does not record it.
+    Unknown,
+    /// The counter that was read first is gone, or another one is in its place.
+    Replaced,
 }
 
 impl fmt::Display for Failure {
@@ -63,6 +74,7 @@ impl fmt::Display for Failure {
                 let mut rules = rules.iter().map(|(name, why)| format!("{name}: {why}"));
                 rules.try_for_each(|rule| write!(f, "; rule {rule}"))
             }
+            Failure::NotMeasured(resource, kind, why) => why.sentence(f, *resource, *kind),
         }
     }
 }
@@ -75,7 +87,29 @@ impl Error for Failure {
             Failure::BadRecord(_, BadRecord::Io(error)) => Some(error),
             Failure::BadRecord(_, BadRecord::Line(error)) => Some(error),
             Failure::Config(error) => Some(error),
-            Failure::BadRecord(..) | Failure::NotJudged(_) => None,
+            Failure::BadRecord(..) | Failure::NotJudged(_) | Failure::NotMeasured(..) => None,
+        }
+    }
+}
+
+impl NotMeasured {
+    fn sentence(self, f: &mut fmt::Formatter<'_>, of: Resource, kind: Kind) -> fmt::Result {
+        let (resource, name) = (of.name(), kind.name());
+        match (self, of, kind) {
+            (NotMeasured::Unknown, Resource::Cpu, Kind::Full) => write!(
+                f,
+                "the kernel records no {resource} {name} of the whole system, and none before \
+                 Linux 5.13: name a cgroup with -g"
+            ),
+            (NotMeasured::Unknown, ..) => write!(
+                f,
+                "the kernel records no {resource} {name}: psistat shows what it records"
+            ),
+            (NotMeasured::Replaced, ..) => write!(
+                f,
+                "the counter of {resource} {name} was replaced between its two readings: its \
+                 cgroup was removed"
+            ),
         }
     }
 }

@@ -8,23 +8,28 @@ use std::path::PathBuf;
 use getopts::{Fail, Matches, Options};
 
 use crate::pattern::Pattern;
-use crate::pressure::{Percent, Resource};
+use crate::pressure::Percent;
 use crate::stat::Selection;
+use crate::stat::check::Check;
 use crate::stat::table::Limits;
 use crate::time::Micros;
 
 use super::replay::Replaying;
 
 mod past;
+mod select;
+mod source;
+mod words;
 
 use past::{replay, suggested_length};
+use select::selection;
+use source::{check, openmetrics};
+use words::{count, duration, interval, limits, top};
 
-/// The shortest interval; below it psistat would measure itself.
-const INTERVAL_MIN: Micros = Micros::millis(10);
 /// The interval of `--record` if none is given.
 const RECORD_INTERVAL: Micros = Micros::millis(100);
-/// The most rows of `-n`; more than any terminal has lines.
-const TOP_MAX: usize = 10_000;
+/// What rows and columns look like, and which of them are shown.
+const LOOKS: [&str; 8] = ["a", "c", "j", "k", "m", "n", "t", "w"];
 /// What `-n` shows without `-g`.
 const EVERY_CGROUP: &[u8] = b"**";
 
@@ -46,6 +51,10 @@ pub enum Action {
     Replay(Replaying),
     /// Print rules from this recording.
     SuggestFrom(PathBuf),
+    /// Print counters.
+    OpenMetrics(Settings),
+    /// Measure one figure for this time, and judge it.
+    Check(Settings, Check, Micros),
     /// Print how psistat is used.
     Help,
     /// Print the version.
@@ -71,7 +80,7 @@ pub struct Settings {
     pub plain: bool,
     /// `-c`: the limits of the colours.
     pub limits: Limits,
-    /// `-r`: which resources.
+    /// `-r` and `-k`: which resources and kinds.
     pub selection: Selection,
     /// `-g`: which cgroups; none is the whole system.
     pub patterns: Vec<Pattern>,
@@ -99,11 +108,12 @@ use Takes::{Argument, Arguments, Nothing, Perhaps};
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
-const OPTIONS: [Known; 17] = [
+const OPTIONS: [Known; 22] = [
     ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
     ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
     ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
     ("j", "json", Nothing, "print JSON, one object per line"),
+    ("k", "kind", Argument("KIND,..."), "show only these of some,full"),
     ("m", "no-color", Nothing, "use no colours"),
     ("n", "top", Argument("N"), "show the N most-stalled cgroups"),
     ("r", "resource", Argument("RESOURCE,..."), "show only these of cpu,memory,io,irq"),
@@ -111,6 +121,10 @@ const OPTIONS: [Known; 17] = [
     ("w", "wide", Nothing, "do not fit lines to the terminal"),
     ("C", "cgroup-root", Argument("DIR"), "root of the cgroup2 hierarchy"),
     ("P", "pressure", Argument("DIR"), "read DIR instead of /proc/pressure"),
+    ("", "openmetrics", Nothing, "print totals in seconds as OpenMetrics text"),
+    ("", "check", Argument("FIGURE"), "check a figure, 'memory full', for Nagios and others"),
+    ("", "warn", Argument("PERCENT"), "with --check: above it, the state is WARNING"),
+    ("", "crit", Argument("PERCENT"), "with --check: above it, the state is CRITICAL"),
     ("", "suggest", Perhaps("DURATION"), "measure, then print rules for psilogd.conf"),
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
     ("", "replay", Argument("FILE"), "print what psilogd would have logged over FILE"),
@@ -158,14 +172,24 @@ fn misuse(fail: Fail) -> String {
 
 /// What `-h` prints.
 pub fn usage() -> String {
-    let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-n N] [-r RESOURCE,...]\n\
-                 \u{20}              [-C DIR] [-P DIR] [interval [count]]\n\
+    let brief = "usage: psistat [-ajmtw] [-c YELLOW,RED] [-g CGROUP] [-k KIND,...] [-n N]\n\
+                 \u{20}              [-r RESOURCE,...] [-C DIR] [-P DIR] [interval [count]]\n\
+                 \u{20}      psistat --openmetrics [-g CGROUP] [-k KIND,...] [-r RESOURCE,...]\n\
+                 \u{20}      psistat --check FIGURE [--warn PERCENT] [--crit PERCENT] [-g CGROUP]\n\
+                 \u{20}              [interval]\n\
                  \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
                  \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\
                  \u{20}      psistat --replay FILE [-f FILE] [RULE ...]\n\
                  \u{20}      psistat --replay FILE --suggest\n\n\
                  Shows CPU, memory and I/O pressure: once, or every interval (1, 0.5, 500ms, 1m).";
     options().usage(brief)
+}
+
+/// Whether a monitoring system has started psistat, which wants to know of a wrong
+/// command line, too.
+pub fn is_check(args: &[OsString]) -> bool {
+    let mut args = args.iter().take_while(|arg| *arg != "--");
+    args.any(|arg| arg == "--check" || arg.as_encoded_bytes().starts_with(b"--check="))
 }
 
 impl Action {
@@ -178,23 +202,24 @@ impl Action {
         // aren't UTF-8 become the %XX that -g reads.
         let args = args.into_iter().map(|arg| text(arg.into_vec()));
         let mut matches = options().parse(args).map_err(misuse)?;
+        if let Some(figure) = matches.opt_str("check") {
+            return check(&matches, &figure);
+        }
         if matches.opt_present("h") {
             return Ok(Action::Help);
         }
         if matches.opt_present("V") {
             return Ok(Action::Version);
         }
+        without(&matches)?;
         if let Some(file) = matches.opt_str("replay") {
             return replay(&matches, file.into());
         }
-        if matches.opt_present("f") {
-            let name = named("f");
-            return Err(format!(
-                "option {name} needs --replay: psistat has no configuration"
-            ));
-        }
         let length = suggested_length(&mut matches)?;
         let mut settings = Settings::new(&matches)?;
+        if matches.opt_present("openmetrics") {
+            return openmetrics(settings, &matches);
+        }
         if let Some(file) = matches.opt_str("record") {
             record(&mut settings, &matches)?;
             return Ok(Action::Record(settings, file.into()));
@@ -222,6 +247,28 @@ fn text(bytes: Vec<u8>) -> String {
     })
 }
 
+/// Refuses an option that says something about another one, which is missing.
+fn without(matches: &Matches) -> Result<(), String> {
+    for (name, other, why) in [
+        ("f", "replay", "psistat has no configuration"),
+        ("warn", "check", "the limits of colours are those of -c"),
+        ("crit", "check", "the limits of colours are those of -c"),
+    ] {
+        if matches.opt_present(name) && !matches.opt_present(other) {
+            return Err(format!("option {} needs --{other}: {why}", named(name)));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses options that one use of psistat has no use for.
+fn refuse(matches: &Matches, unused: &[&str], with: &str) -> Result<(), String> {
+    match unused.iter().find(|name| matches.opt_present(name)) {
+        Some(name) => Err(format!("option {} can't be used with {with}", named(name))),
+        None => Ok(()),
+    }
+}
+
 fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
     if matches.free.len() > 1 {
         return Err("--record takes no count: it runs until it is stopped".into());
@@ -229,15 +276,7 @@ fn record(settings: &mut Settings, matches: &Matches) -> Result<(), String> {
     if matches.opt_present("suggest") {
         return Err("--suggest can't be used with --record".into());
     }
-    if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
-        .into_iter()
-        .find(|option| matches.opt_present(option))
-    {
-        return Err(format!(
-            "option {} can't be used with --record, which shows nothing",
-            named(other)
-        ));
-    }
+    refuse(matches, &LOOKS, "--record, which shows nothing")?;
     settings.interval = settings.interval.or(Some(RECORD_INTERVAL));
     settings.count = None;
     Ok(())
@@ -248,20 +287,18 @@ fn suggest(settings: &Settings, matches: &Matches, length: &str) -> Result<Micro
     if !matches.free.is_empty() {
         return Err("--suggest takes no interval: it reads every 2 s".into());
     }
-    if let Some(other) = ["a", "c", "j", "m", "n", "t", "w"]
-        .into_iter()
-        .find(|option| matches.opt_present(option))
-    {
-        return Err(format!(
-            "option {} can't be used with --suggest, which prints a configuration",
-            named(other)
-        ));
-    }
-    let plain = |pattern: &Pattern| pattern.plain().is_some();
-    match settings.patterns.as_slice() {
-        [] => Ok(length),
-        [one] if plain(one) => Ok(length),
-        _ => Err("with --suggest, -g must be one cgroup and not a pattern".into()),
+    refuse(matches, &LOOKS, "--suggest, which prints a configuration")?;
+    one_cgroup(&settings.patterns, "suggest").map(|()| length)
+}
+
+/// Refuses a choice of several cgroups.
+fn one_cgroup(patterns: &[Pattern], with: &str) -> Result<(), String> {
+    match patterns {
+        [] => Ok(()),
+        [one] if one.plain().is_some() => Ok(()),
+        _ => Err(format!(
+            "with --{with}, -g must be one cgroup and not a pattern"
+        )),
     }
 }
 
@@ -278,7 +315,7 @@ impl Settings {
             time: matches.opt_present("t"),
             plain: matches.opt_present("m"),
             limits: option(matches, "c", limits)?.unwrap_or(LIMITS),
-            selection: option(matches, "r", selection)?.unwrap_or([true; 4]),
+            selection: selection(matches)?,
             patterns: patterns(matches, top.is_some())?,
             top,
             pressure: matches.opt_str("P").map(PathBuf::from),
@@ -329,82 +366,6 @@ fn option<T>(
 ) -> Result<Option<T>, String> {
     let read = |word: String| read(&word).map_err(|why| wrong(name, &word, why));
     matches.opt_str(name).map(read).transpose()
-}
-
-/// Digits and at most `places` after a point, as a whole number of the last place.
-fn decimal(text: &str, places: usize) -> Option<u64> {
-    let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if whole.len() + behind.len() == 0 || behind.len() > places {
-        return None;
-    }
-    if !digits(whole) || !digits(behind) {
-        return None;
-    }
-    format!("{whole}{behind:0<places$}").parse().ok()
-}
-
-/// `1`, `0.5`, `500ms`, `1m`.
-fn duration(word: &str) -> Result<Micros, String> {
-    if let Some(length) = decimal(word, 6) {
-        // the same bounds for both spellings
-        return Micros::parse(&format!("{length}us")).map_err(|why| why.to_string());
-    }
-    Micros::parse(word).map_err(|_| {
-        "expected seconds (1, 0.5), or a whole number and a unit (500ms, 2s, 1m, 24h), at most one \
-         year"
-            .into()
-    })
-}
-
-fn interval(word: &str) -> Result<Micros, String> {
-    match duration(word)? {
-        interval if interval < INTERVAL_MIN => Err("the interval must be at least 10ms".into()),
-        interval => Ok(interval),
-    }
-}
-
-fn count(word: &str) -> Result<u64, String> {
-    match word.parse::<u64>() {
-        Ok(count @ 1..) => Ok(count),
-        _ => Err("expected a count of at least 1".into()),
-    }
-}
-
-fn top(word: &str) -> Result<usize, String> {
-    match word.parse::<usize>() {
-        Ok(n @ 1..=TOP_MAX) => Ok(n),
-        _ => Err("expected 1 to 10000 cgroups".into()),
-    }
-}
-
-fn limits(word: &str) -> Result<Limits, String> {
-    let percent = |text: &str| match decimal(text, 2) {
-        Some(hundredths @ 0..=10_000) => Some(Percent(hundredths as u32)),
-        _ => None,
-    };
-    let both = word
-        .split_once(',')
-        .and_then(|(yellow, red)| Some((percent(yellow)?, percent(red)?)));
-    match both {
-        Some((yellow, red)) if yellow <= red => Ok(Limits { yellow, red }),
-        _ => Err(
-            "expected YELLOW,RED, e.g. 10,50: percentages of 0 to 100, the smaller first".into(),
-        ),
-    }
-}
-
-fn selection(word: &str) -> Result<Selection, String> {
-    let mut selection = [false; 4];
-    for name in word.split(',') {
-        match Resource::parse(name) {
-            Some(resource) => selection[resource as usize] = true,
-            None => {
-                return Err("expected cpu, memory, io or irq, separated by commas".into());
-            }
-        }
-    }
-    Ok(selection)
 }
 
 #[cfg(test)]

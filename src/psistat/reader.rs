@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::pattern::Pattern;
 use crate::pressure::{Pressure, PressureError, Resource};
 use crate::roots::Roots;
-use crate::stat::{Group, Reading, Readings, Selection};
+use crate::stat::{Group, Reading, Readings, Selection, includes};
 use crate::sys;
 
 use super::failure::{Missing, ReadError};
@@ -149,7 +149,7 @@ impl Reader {
         let mut file = file.into_encoded_bytes();
         let mut readings: Readings = [None; 4];
         for resource in Resource::ALL {
-            if !self.selection[resource as usize] {
+            if !includes(self.selection, resource) {
                 continue;
             }
             file.truncate(stem);
@@ -223,7 +223,7 @@ impl Kept {
     /// Opens the selected files that exist; whether there are any.
     fn open(&mut self, selection: Selection) -> Result<bool, ReadError> {
         for resource in Resource::ALL {
-            if selection[resource as usize] {
+            if includes(selection, resource) {
                 let name = self.file(resource);
                 self.files[resource as usize] = match open_file(&name) {
                     Ok(file) => Some(file),

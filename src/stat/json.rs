@@ -1,8 +1,8 @@
 //! Rows as JSON, one object a line. The keys are an API: psistat(1) lists them,
 //! new ones are only added.
 
-use super::{Figure, Figures, Row, Selection, hundredths, number};
-use crate::pressure::{Percent, Resource};
+use super::{Figure, Figures, Row, Selection, hundredths, includes, kinds, number, quoted};
+use crate::pressure::{Kind, Percent, Resource};
 use crate::time::Micros;
 
 /// One row as an object and a line end. `time` is that of the reading, in
@@ -13,24 +13,14 @@ pub fn object(out: &mut Vec<u8>, selection: Selection, time: u64, row: &Row) {
     out.extend_from_slice(b",\"cgroup\":");
     match &row.cgroup {
         None => out.extend_from_slice(b"null"),
-        Some(word) => {
-            // A word is printable ASCII without a quotation mark already.
-            out.push(b'"');
-            for &byte in word {
-                if byte == b'\\' {
-                    out.push(b'\\');
-                }
-                out.push(byte);
-            }
-            out.push(b'"');
-        }
+        Some(word) => quoted(out, word),
     }
     for resource in Resource::ALL {
-        if selection[resource as usize] {
+        if includes(selection, resource) {
             key(out, resource.name());
             match row.figures[resource as usize] {
                 None => out.extend_from_slice(b"null"),
-                Some(figures) => file(out, resource, figures),
+                Some(figures) => file(out, kinds(selection, resource), figures),
             }
         }
     }
@@ -40,15 +30,13 @@ pub fn object(out: &mut Vec<u8>, selection: Selection, time: u64, row: &Row) {
 }
 
 /// One pressure file. Interrupts have no `some` on any kernel, so no key either.
-fn file(out: &mut Vec<u8>, resource: Resource, figures: Figures) {
+fn file(out: &mut Vec<u8>, kinds: impl Iterator<Item = Kind>, figures: Figures) {
     out.extend_from_slice(b"{\"interval_us\":");
     micros(out, figures.interval);
-    if resource != Resource::Irq {
-        key(out, "some");
-        figure(out, figures.some);
+    for kind in kinds {
+        key(out, kind.name());
+        figure(out, figures.of(kind));
     }
-    key(out, "full");
-    figure(out, figures.full);
     out.push(b'}');
 }
 
@@ -95,7 +83,7 @@ fn micros(out: &mut Vec<u8>, value: Option<Micros>) {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{ALL, group};
-    use super::super::{interval, since_boot};
+    use super::super::{interval, select, since_boot};
     use super::*;
 
     fn json(selection: Selection, row: &Row) -> String {
@@ -114,7 +102,12 @@ mod tests {
              \"cpu\":{{\"interval_us\":8000000,\"some\":{figure},\"full\":null}},\
              \"irq\":{{\"interval_us\":8000000,\"full\":{figure}}},\"since_boot\":true}}\n"
         );
-        assert_eq!(json([true, false, false, true], row), expected);
+        let (both, full) = ([Kind::Some, Kind::Full], [Kind::Full]);
+        let resources = [Resource::Cpu, Resource::Irq];
+        assert_eq!(json(select(&resources, &both), row), expected);
+        let some = format!("\"some\":{figure},");
+        let expected = expected.replace(&some, "");
+        assert_eq!(json(select(&resources, &full), row), expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use super::*;
 
-pub(super) const ALL: Selection = [true; 4];
+pub(super) const ALL: Selection = [true; CELLS.len()];
+pub(super) const BOTH: [Kind; 2] = [Kind::Some, Kind::Full];
 
 pub(super) fn line(total: u64) -> Option<Averages> {
     Some(Averages {
@@ -188,7 +189,7 @@ fn ranking_looks_at_the_selected_resources() {
         group
     };
     let rows = since_boot(&[only(Resource::Cpu), only(Resource::Memory)]);
-    let first = most_stalled(rows, [false, true, false, false], 1);
+    let first = most_stalled(rows, select(&[Resource::Memory], &BOTH), 1);
     assert_eq!(first[0].cgroup, Some(b"memory".to_vec()));
 }
 

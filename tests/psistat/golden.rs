@@ -7,6 +7,7 @@ use std::path::Path;
 
 use libtest_mimic::Trial;
 use psilogd::pattern::Pattern;
+use psilogd::pressure::{Kind, Resource};
 use psilogd::psistat::reader::Reader;
 use psilogd::stat::table::{Limits, Look};
 use psilogd::stat::{self, Group, Row, Selection, json};
@@ -29,7 +30,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-const ALL: Selection = [true; 4];
+const ALL: Selection = [true; stat::CELLS.len()];
 const LOOK: Look = Look {
     selection: ALL,
     averages: false,
@@ -98,7 +99,10 @@ fn system(kernel: &str) {
             yellow: psilogd::pressure::Percent(1_000),
             red: psilogd::pressure::Percent(5_000),
         }),
-        selection: [true, true, false, false],
+        selection: stat::select(
+            &[Resource::Cpu, Resource::Memory],
+            &[Kind::Some, Kind::Full],
+        ),
         ..LOOK
     };
     write(&mut out, "-r cpu,memory, in colour", colours, &rows);

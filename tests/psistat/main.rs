@@ -2,6 +2,7 @@
 //! counted as ignored; with PSILOGD_TEST_NO_SKIP set (in CI) it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod check;
 mod cli;
 #[path = "../it/support.rs"]
 #[allow(dead_code)]
@@ -12,6 +13,7 @@ mod live;
 mod manual;
 mod record;
 mod replay;
+mod source;
 mod support;
 mod terminal;
 
@@ -20,6 +22,7 @@ use libtest_mimic::{Arguments, Trial};
 fn main() {
     let args = Arguments::from_args();
     let trials: Vec<Trial> = [
+        check::trials(),
         cli::trials(),
         completion::trials(),
         golden::trials(),
@@ -27,6 +30,7 @@ fn main() {
         manual::trials(),
         record::trials(),
         replay::trials(),
+        source::trials(),
         terminal::trials(),
     ]
     .into_iter()

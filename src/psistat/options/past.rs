@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use getopts::{Fail, Matches};
 
-use super::{Action, misuse, named};
+use super::{Action, LOOKS, misuse, named, refuse};
 use crate::options::rules;
 use crate::psistat::replay::Replaying;
 
@@ -22,14 +22,9 @@ pub(super) fn suggested_length(matches: &mut Matches) -> Result<Option<String>, 
 }
 
 pub(super) fn replay(matches: &Matches, file: PathBuf) -> Result<Action, String> {
-    let unused = [
-        "a", "c", "g", "j", "m", "n", "r", "t", "w", "C", "P", "record",
-    ];
-    if let Some(other) = unused.into_iter().find(|name| matches.opt_present(name)) {
-        let name = named(other);
-        return Err(format!(
-            "option {name} can't be used with --replay, which reads a record"
-        ));
+    let unused = ["g", "openmetrics", "r", "C", "P", "record"];
+    for unused in [&LOOKS[..], &unused] {
+        refuse(matches, unused, "--replay, which reads a record")?;
     }
     let config = matches.opt_str("f").map(PathBuf::from);
     if !matches.opt_present("suggest") {

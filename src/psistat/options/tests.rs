@@ -1,5 +1,7 @@
 use super::*;
+use crate::pressure::{Kind, Resource};
 use crate::rule::Rule;
+use crate::stat::{CELLS, select};
 
 fn parse(line: &str) -> Result<Action, String> {
     Action::parse(line.split_whitespace().map(OsString::from))
@@ -37,12 +39,28 @@ fn options_are_read() {
     assert!(settings.plain && settings.time);
     assert_eq!(settings.limits.yellow, Percent(50));
     assert_eq!(settings.limits.red, Percent(200));
-    assert_eq!(settings.selection, [false, true, true, false]);
+    let both = [Resource::Memory, Resource::Io];
+    let kinds = [Kind::Some, Kind::Full];
+    assert_eq!(settings.selection, select(&both, &kinds));
     assert_eq!(settings.top, Some(3));
     // -n alone is of every cgroup
     assert_eq!(settings.patterns, [Pattern::parse(b"**").unwrap()]);
     assert_eq!(settings.pressure, Some("/p".into()));
     assert_eq!(settings.cgroups, Some("/c".into()));
+}
+
+#[test]
+fn kinds_and_resources_select_columns() {
+    let all = [true; CELLS.len()];
+    for (line, expected) in [
+        ("", all),
+        ("-k some,full", all),
+        ("-k full", select(&Resource::ALL, &[Kind::Full])),
+        ("-k some -r irq,io", select(&[Resource::Io], &[Kind::Some])),
+        ("-k full -r irq", select(&[Resource::Irq], &[Kind::Full])),
+    ] {
+        assert_eq!(settings(line).selection, expected, "{line}");
+    }
 }
 
 #[test]
@@ -52,6 +70,7 @@ fn every_option_has_a_long_name_that_means_the_same() {
         ("-c 1,2", "--color 1,2"),
         ("-g /a", "--cgroup /a"),
         ("-j", "--json"),
+        ("-k full", "--kind full"),
         ("-m", "--no-color"),
         ("-n 3", "--top 3"),
         ("-r io", "--resource io"),
@@ -159,6 +178,46 @@ fn wrong_arguments_are_refused() {
         ("-c 1.234,5", "-c"),
         ("-r disk", "-r"),
         ("-r cpu,", "-r"),
+        ("-k most", "expected some, full or some,full"),
+        ("-k full,", "-k, --kind: \"full,\""),
+        ("-k some -r irq", "no kernel records some for irq"),
+        (
+            "--record f -k full",
+            "-k, --kind can't be used with --record",
+        ),
+        (
+            "--suggest 1h -k full",
+            "-k, --kind can't be used with --suggest",
+        ),
+        (
+            "--replay x -k full",
+            "-k, --kind can't be used with --replay",
+        ),
+        ("--openmetrics 1", "\"1\": --openmetrics takes no interval"),
+        (
+            "--openmetrics -t",
+            "-t, --timestamp can't be used with --openmetrics",
+        ),
+        (
+            "--openmetrics --record f",
+            "--record can't be used with --openmetrics",
+        ),
+        (
+            "--openmetrics --suggest=1h",
+            "--suggest can't be used with --openmetrics",
+        ),
+        (
+            "--openmetrics --replay f",
+            "--openmetrics can't be used with --replay",
+        ),
+        ("--warn 10", "--warn needs --check"),
+        ("--replay x --crit 10", "--crit needs --check"),
+        (
+            "--check x --replay f",
+            "--replay can't be used with --check",
+        ),
+        ("--check x -k full", "-k, --kind can't be used with --check"),
+        ("--check x -V", "-V, --version can't be used with --check"),
         ("-n 0", "-n"),
         ("-n x", "-n"),
         ("-n 10001", "-n"),
@@ -194,6 +253,52 @@ fn records_are_ten_per_second_by_default() {
             }
             other => panic!("{line}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_check_has_a_figure_thresholds_and_an_interval() {
+    let check = |words: &[&str]| match Action::parse(words.iter().map(OsString::from)) {
+        Ok(Action::Check(settings, check, over)) => (settings, check, over),
+        other => panic!("{words:?}: {other:?}"),
+    };
+    let (settings, found, over) = check(&["--check", "memory full"]);
+    assert_eq!((found.resource, found.kind), (Resource::Memory, Kind::Full));
+    assert_eq!((found.warn, found.crit), (None, None));
+    assert_eq!(over, Micros::secs(2));
+    assert_eq!(
+        settings.selection,
+        select(&[Resource::Memory], &[Kind::Full])
+    );
+    let line = [
+        "-g",
+        "/a",
+        "30",
+        "--warn",
+        "9.5%",
+        "--check=cpu  some",
+        "--crit=50",
+    ];
+    let (settings, found, over) = check(&line);
+    assert_eq!((found.resource, found.kind), (Resource::Cpu, Kind::Some));
+    assert_eq!(
+        (found.warn, found.crit),
+        (Some(Percent(950)), Some(Percent(5_000)))
+    );
+    assert_eq!((over, settings.patterns.len()), (Micros::secs(30), 1));
+}
+
+#[test]
+fn a_check_is_known_by_its_option() {
+    for (line, expected) in [
+        ("--check x --frob", true),
+        ("-g /a --check=x", true),
+        ("--checks x", false),
+        ("-- --check", false),
+        ("", false),
+    ] {
+        let args: Vec<_> = line.split_whitespace().map(OsString::from).collect();
+        assert_eq!(is_check(&args), expected, "{line}");
     }
 }
 

@@ -1,5 +1,5 @@
-use super::super::tests::{ALL, group, reading};
-use super::super::{Group, since_boot};
+use super::super::tests::{ALL, BOTH, group, reading};
+use super::super::{Group, select, since_boot};
 use super::*;
 
 const LOOK: Look = Look {
@@ -38,12 +38,29 @@ fn a_row_has_one_column_per_resource_and_kind() {
     assert_eq!(table(LOOK, "", &[system()]), expected);
 }
 
+/// Also under the longest name, which fills the width of one column.
+#[test]
+fn one_kind_is_one_column_per_resource() {
+    let look = |kind| Look {
+        selection: select(&Resource::ALL, &[kind]),
+        ..LOOK
+    };
+    let expected = " -cpu-- memory --io-- -irq--\n\
+      \u{20}  full   full   full   full\n\
+      \u{20}     -  12.34   0.00      -\n";
+    assert_eq!(table(look(Kind::Full), "", &[system()]), expected);
+    let expected = " -cpu-- memory --io--\n\
+      \u{20}  some   some   some\n\
+      \u{20} 12.34  12.34 100.00\n";
+    assert_eq!(table(look(Kind::Some), "", &[system()]), expected);
+}
+
 #[test]
 fn times_are_first_and_names_last() {
     let look = Look {
         time: 8,
         names: true,
-        selection: [false, true, false, false],
+        selection: select(&[Resource::Memory], &BOTH),
         ..LOOK
     };
     let expected = "         ---memory----\n\
@@ -125,7 +142,7 @@ fn a_row_that_does_not_fit_a_terminal_is_a_block() {
 fn averages_are_in_the_row_where_they_fit() {
     let look = Look {
         averages: true,
-        selection: [true, false, false, false],
+        selection: select(&[Resource::Cpu], &BOTH),
         ..LOOK
     };
     let expected = " --------------------------cpu--------------------------\n\
@@ -176,7 +193,7 @@ fn colours_begin_at_the_limits() {
     };
     let look = Look {
         colours: Some(limits),
-        selection: [false, false, true, false],
+        selection: select(&[Resource::Io], &BOTH),
         ..LOOK
     };
     for (total, expected) in [
