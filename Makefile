@@ -10,6 +10,8 @@ ZSHDIR  = $(PREFIX)/share/zsh/site-functions
 FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 # where the systemd unit goes, /usr/lib/systemd/system for example; empty: nowhere
 UNITDIR =
+# where the journal's catalog goes; with a unit, one of the two places of journalctl
+CATALOGDIR = $(if $(UNITDIR),$(PREFIX)/lib/systemd/catalog)
 DESTDIR =
 
 CARGO   = cargo
@@ -187,6 +189,8 @@ install:
 	test -z "$(UNITDIR)" || { $(INSTALL) -d $(DESTDIR)$(UNITDIR) && \
 	sed 's|/usr/sbin|$(SBINDIR)|' packaging/systemd/psilogd.service \
 		> $(DESTDIR)$(UNITDIR)/psilogd.service; }
+	test -z "$(CATALOGDIR)" || $(INSTALL) -D -m 644 packaging/systemd/psilogd.catalog \
+		$(DESTDIR)$(CATALOGDIR)/psilogd.catalog
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/psilogd $(DESTDIR)$(BINDIR)/psistat \
@@ -196,6 +200,7 @@ uninstall:
 	      $(DESTDIR)$(ZSHDIR)/_psilogd $(DESTDIR)$(ZSHDIR)/_psistat \
 	      $(DESTDIR)$(FISHDIR)/psilogd.fish $(DESTDIR)$(FISHDIR)/psistat.fish
 	test -z "$(UNITDIR)" || rm -f $(DESTDIR)$(UNITDIR)/psilogd.service
+	test -z "$(CATALOGDIR)" || rm -f $(DESTDIR)$(CATALOGDIR)/psilogd.catalog
 
 # Shell completion is made from -h.
 completion:
