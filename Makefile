@@ -10,6 +10,8 @@ ZSHDIR  = $(PREFIX)/share/zsh/site-functions
 FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 # where the systemd unit goes, /usr/lib/systemd/system for example; empty: nowhere
 UNITDIR =
+# where the journal's catalog goes; with a unit, one of the two places of journalctl
+CATALOGDIR = $(if $(UNITDIR),$(PREFIX)/lib/systemd/catalog)
 DESTDIR =
 
 CARGO   = cargo
@@ -22,7 +24,7 @@ BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
 	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages tests/repeat \
 	  tests/bench-psistat.sh tests/lint-words tests/receivers/install packaging/completion/generate \
-	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
+	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal packaging/recipes/journald/psilogd-alert \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
 	  packaging/debian/tests/drill packaging/debian/tests/episode
 PACKAGING_TESTS = $(filter-out %.sh,$(wildcard tests/packaging/*))
@@ -126,6 +128,7 @@ check-vm: all
 check-vm-all: all
 	tests/vm/verdicts
 	KERNELS='5.10 6.1 6.12 7.3' JOBS=2 tests/vm/run $(BUILT)/psilogd
+	IMAGE=trixie KERNELS=6.12 tests/vm/run $(BUILT)/psilogd systemd systemd-recipes systemd-journal
 
 # The two commands of README.md in fresh Debians, as root and as an ordinary user.
 check-newcomer:
@@ -187,6 +190,8 @@ install:
 	test -z "$(UNITDIR)" || { $(INSTALL) -d $(DESTDIR)$(UNITDIR) && \
 	sed 's|/usr/sbin|$(SBINDIR)|' packaging/systemd/psilogd.service \
 		> $(DESTDIR)$(UNITDIR)/psilogd.service; }
+	test -z "$(CATALOGDIR)" || $(INSTALL) -D -m 644 packaging/systemd/psilogd.catalog \
+		$(DESTDIR)$(CATALOGDIR)/psilogd.catalog
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/psilogd $(DESTDIR)$(BINDIR)/psistat \
@@ -196,6 +201,7 @@ uninstall:
 	      $(DESTDIR)$(ZSHDIR)/_psilogd $(DESTDIR)$(ZSHDIR)/_psistat \
 	      $(DESTDIR)$(FISHDIR)/psilogd.fish $(DESTDIR)$(FISHDIR)/psistat.fish
 	test -z "$(UNITDIR)" || rm -f $(DESTDIR)$(UNITDIR)/psilogd.service
+	test -z "$(CATALOGDIR)" || rm -f $(DESTDIR)$(CATALOGDIR)/psilogd.catalog
 
 # Shell completion is made from -h.
 completion:

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::io;
 
-use crate::config::OutputSpec;
+use crate::config::{JOURNAL, OutputSpec};
 use crate::printable::printable;
 use crate::sink::Delivery;
 
@@ -35,7 +35,9 @@ impl Start<'_> {
         for (output, error) in self.outputs {
             let state = match (output, error) {
                 (_, Some(errno)) => trouble(output, *errno),
-                (OutputSpec::Syslog(_), None) => "a receiver is there".into(),
+                (OutputSpec::Auto | OutputSpec::Journal(_) | OutputSpec::Syslog(_), None) => {
+                    "a receiver is there".into()
+                }
                 (OutputSpec::Udp(_), None) => "which does not confirm lines".into(),
                 (OutputSpec::Kmsg | OutputSpec::Stdout | OutputSpec::Stderr, None) => String::new(),
             };
@@ -92,6 +94,9 @@ pub fn drill(lines: &[String], outputs: &[(OutputSpec, Delivery)]) -> String {
 
 fn place(output: &OutputSpec) -> String {
     match output {
+        OutputSpec::Auto => "the journal or syslog".into(),
+        OutputSpec::Journal(path) if path == JOURNAL => "the journal".into(),
+        OutputSpec::Journal(path) => format!("the journal at {}", printable(path)),
         OutputSpec::Syslog(path) => format!("syslog at {}", printable(path)),
         OutputSpec::Udp(address) => format!("{address} by UDP"),
         OutputSpec::Kmsg => "the kernel's log".into(),
@@ -102,9 +107,10 @@ fn place(output: &OutputSpec) -> String {
 
 fn trouble(output: &OutputSpec, errno: i32) -> String {
     match (output, errno) {
-        (OutputSpec::Syslog(_) | OutputSpec::Udp(_), libc::ENOENT | libc::ECONNREFUSED) => {
-            "no receiver is there".into()
-        }
+        (
+            OutputSpec::Journal(_) | OutputSpec::Syslog(_) | OutputSpec::Udp(_),
+            libc::ENOENT | libc::ECONNREFUSED,
+        ) => "no receiver is there".into(),
         (_, libc::EAGAIN) => "the receiver is there but reads nothing".into(),
         (_, libc::EPIPE) => "its reader has closed it".into(),
         _ => {

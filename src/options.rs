@@ -103,7 +103,8 @@ fn options() -> Options {
     options.optmulti(
         "o",
         "output",
-        "write to OUTPUT: syslog, syslog:PATH, udp:ADDRESS[:PORT], kmsg, stdout or stderr",
+        "write to OUTPUT: auto, journal[:PATH], syslog[:PATH], udp:ADDRESS[:PORT], kmsg, \
+         stdout or stderr",
         "OUTPUT",
     );
     options.optflag("n", "check", "check the configuration, print it and exit");

@@ -32,10 +32,14 @@ fn none_from_crossing_to_line() -> Outcome {
     let receiver = UnixDatagram::bind(scratch.0.join("log"))?;
     receiver.set_nonblocking(true)?;
     let output = format!("syslog:{}/log", scratch.0.display());
+    let journal = UnixDatagram::bind(scratch.0.join("journal"))?;
+    journal.set_nonblocking(true)?;
+    let second = format!("journal:{}/journal", scratch.0.display());
     let rule = cgroup.rule("cpu some 20%/2s for=2s clear=2s repeat=2s");
     // the most-stalled cgroup is searched for it
     let whole = "cpu some 20%/2s for=2s clear=2s repeat=2s name=whole";
-    let args = ["-v", "-f", "/dev/null", "-o", &output, &rule, whole];
+    let outputs = ["-o", &output, "-o", &second];
+    let args = [&["-v", "-f", "/dev/null"], &outputs[..], &[&rule, whole]].concat();
     let line = CommandLine::parse(args.iter().map(OsString::from))?;
     let config = line.source.load().expect("a configuration");
     let mut daemon = Daemon::new(line, config)?;
@@ -44,7 +48,7 @@ fn none_from_crossing_to_line() -> Outcome {
 
     let mut load = Some(Load::everywhere(Some(&cgroup.path)));
     let end = Instant::now() + Duration::from_secs(60);
-    let mut seen = Vec::new();
+    let (mut seen, mut fields) = (Vec::new(), Vec::new());
     let ended = |line: &String| line.contains("event=end") && line.contains("rule=cpu-some");
     while !seen.iter().any(ended) {
         assert!(Instant::now() < end, "{seen:#?}");
@@ -54,6 +58,9 @@ fn none_from_crossing_to_line() -> Outcome {
         let mut buffer = [0; 2048];
         while let Ok(length) = receiver.recv(&mut buffer) {
             seen.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+        while let Ok(length) = journal.recv(&mut buffer) {
+            fields.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
         }
         assert_eq!(
             counted.count_total, 0,
@@ -66,6 +73,9 @@ fn none_from_crossing_to_line() -> Outcome {
     }
     assert!(load.is_none());
     for event in ["start", "crossing", "reading", "begin", "still", "end"] {
+        let wanted = format!("\nPSI_EVENT={event}\n");
+        let has = fields.iter().any(|datagram| datagram.contains(&wanted));
+        assert!(has, "{event}: {fields:#?}");
         let wanted = format!(" event={event} ");
         assert!(
             seen.iter().any(|line| line.contains(&wanted)),

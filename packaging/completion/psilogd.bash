@@ -6,7 +6,7 @@ _psilogd() {
 	case $prev in
 	-C|--cgroup-root) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-f|--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	-o|--output) words=('syslog' 'syslog:' 'udp:' 'kmsg' 'stdout' 'stderr') ;;
+	-o|--output) words=('auto' 'journal' 'journal:' 'syslog' 'syslog:' 'udp:' 'kmsg' 'stdout' 'stderr') ;;
 	-u|--user) words=('nobody') ;;
 	*) words=(-C --cgroup-root -f --config -o --output -n --check -t --drill --no-sandbox -s --stderr -u --user -v --verbose -h --help -V --version) ;;
 	esac

@@ -20,6 +20,7 @@ rustPlatform.buildRustPackage {
       installShellCompletion --fish packaging/completion/$tool.fish
     done
     install -Dm644 packaging/systemd/psilogd.service -t $out/lib/systemd/system
+    install -Dm644 packaging/systemd/psilogd.catalog -t $out/lib/systemd/catalog
     substituteInPlace $out/lib/systemd/system/psilogd.service --replace /usr/sbin $out/bin
   '';
 

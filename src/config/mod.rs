@@ -13,7 +13,7 @@ use crate::pattern::Pattern;
 use crate::rule::{ParseError, Reason, Rule};
 
 pub use file::{ConfigError, FILE_MAX};
-pub use output::{DEV_LOG, OutputSpec};
+pub use output::{DEV_LOG, JOURNAL, OutputSpec};
 pub use settings::Settings;
 pub use user::UserSpec;
 
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back() {
-        let text = "facility local3\noutput syslog:/run/x\ngrace 5m\npoll 10s\nrate_limit none\nqueue 16\n\
+        let text = "facility local3\noutput syslog:/run/x\noutput auto\noutput journal\noutput journal:/run/y\ngrace 5m\npoll 10s\nrate_limit none\nqueue 16\n\
                     max_line 255\nmax_triggers 64\nuser 1:2\nsandbox off\n\
                     io full 50%/2s level=warning name=io for=2m clear=1m repeat=10m\n";
         let printed = Config::parse(text.as_bytes()).map(|config| config.to_string());

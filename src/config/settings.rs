@@ -4,7 +4,7 @@ use std::fmt;
 
 use syslog::Facility;
 
-use super::output::{DEV_LOG, OUTPUT_HELP, OutputSpec};
+use super::output::{OUTPUT_HELP, OutputSpec};
 use super::user::{USER_HELP, UserSpec};
 use crate::line::LINE_MAX;
 use crate::rule::{ParseError, Reason};
@@ -41,7 +41,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             facility: Facility::LOG_DAEMON,
-            outputs: vec![OutputSpec::Syslog(DEV_LOG.into())],
+            outputs: vec![OutputSpec::Auto],
             grace: Micros::secs(120),
             poll: None,
             rate_limit: Some(12),

@@ -26,6 +26,7 @@ impl Daemon {
     /// A begin and an end of the most severe rule, marked `drill=1`. None where there
     /// is no rule.
     pub fn drill(&mut self) -> Option<Drill> {
+        self.sink.set_for_drill(&self.config.settings, sys::now());
         let rules = self.config.rules.iter();
         let rule = rules.min_by_key(|rule| rule.level.number())?;
         let episode = EpisodeReport {

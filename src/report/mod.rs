@@ -2,10 +2,12 @@
 //! is the business of `format`.
 
 mod format;
+mod message_id;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use message_id::{MESSAGE_IDS, message_id};
 pub use words::{EndReason, Hint, StopSignal};
 
 use crate::episode::{Figures, Phase, Relapse};

@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::line::Line;
+use crate::sink::local_header;
 use crate::sink::queue::Entry;
 use crate::sink::transport::{Header, Transport};
-use crate::sink::{priority, tag, timestamp};
 use crate::sys::{self, SocketType};
 
 /// A unix socket.
@@ -55,11 +55,8 @@ impl Transport for Local {
         self.socket.as_ref().map(|(socket, _)| socket.as_fd())
     }
 
-    /// No hostname: on a local socket receivers take it for the tag.
     fn write_header(&self, line: &mut Line<'_>, header: Header, entry: &Entry) {
-        priority(line, header.facility, entry.severity);
-        timestamp(line, entry.wall);
-        tag(line, header.pid);
+        local_header(line, header, entry);
     }
 
     /// A stream has no message boundaries; syslog(3) puts a NUL there.

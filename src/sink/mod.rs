@@ -2,6 +2,7 @@
 //! own, so that a dead one never delays another. Nothing here blocks, and nothing
 //! allocates after the start.
 
+mod journal;
 mod kmsg;
 mod local;
 mod output;
@@ -11,22 +12,25 @@ mod stdio;
 mod transport;
 mod udp;
 
+use std::path::Path;
+
 use syslog::Facility;
 
-use crate::config::{OutputSpec, Settings};
+use crate::config::{DEV_LOG, JOURNAL, OutputSpec, Settings};
 use crate::line::{LINE_MAX, Line};
 use crate::report::{Heading, Report};
 use crate::severity::Severity;
 use crate::sys::{self, Slot};
 use crate::time::{Micros, Moment};
 
+use journal::Journal;
 use kmsg::Kmsg;
 use local::Local;
 use output::Output;
 use queue::Entry;
 pub use reach::Delivery;
 use stdio::{Stdio, Stream};
-use transport::Transport;
+use transport::{Header, Transport};
 use udp::Udp;
 
 /// How long a stop waits for lines to go out.
@@ -35,14 +39,21 @@ const DRAIN: Micros = Micros::millis(200);
 /// All outputs.
 pub struct Sink {
     outputs: Vec<(OutputSpec, Output)>,
+    /// What `auto` is.
+    auto: OutputSpec,
 }
 
 impl Sink {
     /// Sets up the outputs. None is connected before the first line, and a
     /// receiver that isn't there yet is no error.
     pub fn new(settings: &Settings, now: Moment) -> Sink {
+        let auto = match stdio::is_journal(Stream::Out) {
+            true => OutputSpec::Journal(JOURNAL.into()),
+            false => OutputSpec::Syslog(DEV_LOG.into()),
+        };
         let mut sink = Sink {
             outputs: Vec::new(),
+            auto,
         };
         sink.set(settings, now);
         sink
@@ -53,6 +64,14 @@ impl Sink {
     pub fn set(&mut self, settings: &Settings, now: Moment) {
         let mut before = std::mem::take(&mut self.outputs);
         for spec in &settings.outputs {
+            let spec = match spec {
+                OutputSpec::Auto => &self.auto,
+                other => other,
+            };
+            // it may be what auto is
+            if self.outputs.iter().any(|(other, _)| other == spec) {
+                continue;
+            }
             let found = before.iter().position(|(other, _)| other == spec);
             let mut output = match found {
                 Some(index) => before.swap_remove(index).1,
@@ -62,7 +81,21 @@ impl Sink {
             self.outputs.push((spec.clone(), output));
         }
         if !before.is_empty() {
-            Sink { outputs: before }.finish();
+            let auto = self.auto.clone();
+            let mut before = Sink {
+                outputs: before,
+                auto,
+            };
+            before.finish();
+        }
+    }
+
+    /// For a drill, whose streams are those of whoever makes it: `auto` is the journal
+    /// where journald is, since a service's lines go there.
+    pub fn set_for_drill(&mut self, settings: &Settings, now: Moment) {
+        if Path::new(JOURNAL).exists() {
+            self.auto = OutputSpec::Journal(JOURNAL.into());
+            self.set(settings, now);
         }
     }
 
@@ -180,6 +213,9 @@ fn spill(entry: &Entry, text: &[u8]) {
 
 fn transport(spec: &OutputSpec) -> Box<dyn Transport> {
     match spec {
+        // set() has put another in its place
+        OutputSpec::Auto => Box::new(Local::new(DEV_LOG)),
+        OutputSpec::Journal(path) => Box::new(Journal::new(path)),
         OutputSpec::Syslog(path) => Box::new(Local::new(path)),
         OutputSpec::Udp(address) => Box::new(Udp::new(*address)),
         OutputSpec::Kmsg => Box::new(Kmsg::new()),
@@ -191,6 +227,17 @@ fn transport(spec: &OutputSpec) -> Box<dyn Transport> {
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
+
+/// Bytes of the time in a header.
+const TIMESTAMP: usize = 15;
+
+/// `<PRI>Mmm _d hh:mm:ss psilogd[PID]: `. No hostname: on a local socket receivers take it
+/// for the tag.
+fn local_header(line: &mut Line<'_>, header: Header, entry: &Entry) {
+    priority(line, header.facility, entry.severity);
+    timestamp(line, entry.wall);
+    tag(line, header.pid);
+}
 
 /// `<PRI>`: RFC 3164, 4.1.1.
 fn priority(line: &mut Line<'_>, facility: Facility, severity: Severity) {

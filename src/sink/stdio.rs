@@ -37,24 +37,28 @@ impl Stream {
     }
 }
 
+/// Whether journald reads the stream. It names the one that it reads, as fstat(2) shows
+/// it (systemd.exec(5), $JOURNAL_STREAM).
+pub fn is_journal(stream: Stream) -> bool {
+    let (_, (device, inode)) = sys::file_kind(stream.fd());
+    let named = std::env::var("JOURNAL_STREAM");
+    named.is_ok_and(|named| named == format!("{device}:{inode}"))
+}
+
 impl Stdio {
     /// Looks at what the stream is.
     pub fn new(stream: Stream) -> Stdio {
         let fd = stream.fd();
-        let (kind, identity) = sys::file_kind(fd);
+        let kind = sys::file_kind(fd).0;
         let own = match kind {
             FileKind::Pipe | FileKind::Device => sys::reopen_nonblocking(fd).ok(),
             FileKind::Socket | FileKind::Other => None,
         };
-        // journald names the stream that it reads, as fstat(2) shows it
-        // (systemd.exec(5), $JOURNAL_STREAM).
-        let named = std::env::var("JOURNAL_STREAM").unwrap_or_default();
-        let (device, inode) = identity;
         Stdio {
             stream,
             own,
             kind,
-            journal: named == format!("{device}:{inode}"),
+            journal: is_journal(stream),
         }
     }
 }

@@ -30,7 +30,7 @@ fn table() -> Outcome {
         (&["-nt"], 0, ""),
         // what only looks wins over what sends
         (&["--check", "--drill", "-o", "syslog:/nonexistent"], 0, ""),
-        (&["--check", "--output=nowhere"], 2, "expected syslog"),
+        (&["--check", "--output=nowhere"], 2, "expected auto"),
         (
             &["--check", "--config", "/nonexistent"],
             2,
@@ -54,7 +54,7 @@ fn table() -> Outcome {
         (
             &["-n", "-o", "nowhere"],
             2,
-            "option -o: \"nowhere\": expected syslog",
+            "option -o: \"nowhere\": expected auto",
         ),
         (&["-n", "-o", "syslog:log"], 2, "must begin with /"),
         (

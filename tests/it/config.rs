@@ -193,11 +193,15 @@ fn bad() -> Outcome {
         (b"facility kern", "1: \"kern\": expected daemon, user"),
         (
             b"output file:/x",
-            "1: \"file:/x\": expected syslog, syslog:PATH",
+            "1: \"file:/x\": expected auto, journal, journal:PATH, syslog",
         ),
         (
             b"output /dev/log",
-            "1: \"/dev/log\": expected syslog, syslog:PATH",
+            "1: \"/dev/log\": expected auto, journal, journal:PATH, syslog",
+        ),
+        (
+            b"output journal:socket",
+            "1: \"journal:socket\": the path of a socket must begin with /",
         ),
         (
             path.as_bytes(),
@@ -205,7 +209,7 @@ fn bad() -> Outcome {
         ),
         (
             b"output stdout stderr",
-            "1: \"stderr\": output takes one value: expected syslog",
+            "1: \"stderr\": output takes one value: expected auto",
         ),
         (
             b"grace never",
@@ -381,6 +385,7 @@ fn good() -> Outcome {
         "poll 1h",
         "output syslog\noutput udp:192.0.2.1\noutput udp:[2001:db8::1]:1514\noutput kmsg",
         "output udp:2001:db8::1\nqueue 16\nmax_line 255",
+        "output auto\noutput journal\noutput journal:/run/systemd/journal.x/socket",
     ] {
         let file = scratch.file("psilogd.conf", text);
         let (status, _, errors) = support::run(&["-n", "-f", &file]);

@@ -11,6 +11,7 @@ mod evidence;
 mod faults;
 mod fence;
 mod greeting;
+mod journal;
 mod kernel;
 mod manual;
 mod memory;
@@ -39,6 +40,7 @@ fn main() {
         faults::trials(),
         fence::trials(),
         greeting::trials(),
+        journal::trials(),
         kernel::trials(),
         manual::trials(),
         memory::trials(),

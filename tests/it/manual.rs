@@ -172,7 +172,7 @@ fn packaged() -> Outcome {
         let (status, _, errors) = run(&["-n", "-f", &file]);
         assert_eq!(status, Some(0), "{example}: {errors}");
     }
-    for kind in ["syslog:", "udp:", "kmsg", "stdout", "stderr"] {
+    for kind in ["journal", "syslog:", "udp:", "kmsg", "stdout", "stderr"] {
         let output = format!("output {kind}");
         assert!(
             examples.iter().any(|line| line.starts_with(&output)),

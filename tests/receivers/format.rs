@@ -10,7 +10,9 @@ use psilogd::config::Settings;
 use psilogd::episode::{Figures, Phase, Relapse};
 use psilogd::evidence::{DiskName, Io};
 use psilogd::pressure::{Averages, Percent};
-use psilogd::report::{EndReason, EpisodeReport, Findings, Hint, Id, Report, StopSignal, Top};
+use psilogd::report::{
+    EndReason, EpisodeReport, Findings, Hint, Id, Report, StopSignal, Top, message_id,
+};
 use psilogd::rule::{Rule, Scope};
 use psilogd::sink::Sink;
 use psilogd::sys;
@@ -24,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         trial("format::every_event_is_as_documented", documented),
         trial("format::levels_are_as_documented", levels),
         trial("format::a_limit_leaves_out_whole_keys", limits),
+        trial("format::every_key_is_a_field_of_the_journal", fields),
     ]
 }
 
@@ -443,5 +446,49 @@ fn limits() -> Outcome {
         }
     }
     assert!(cut > 1000, "{cut}");
+    done()
+}
+
+/// Each event as a datagram for journald: its keys, its MESSAGE_ID, and no more of them
+/// than the line has.
+fn fields() -> Outcome {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("journal");
+    let socket = UnixDatagram::bind(&path)?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    let settings = settings(&[&format!("journal:{}", path.display())]);
+    let mut sink = Sink::new(&settings, sys::now());
+    let rules = rules();
+    let mut longest = (0, 0);
+    for report in reports(&rules) {
+        sink.log(&report);
+        let mut buffer = [0; 8192];
+        let length = uninterrupted(|| socket.recv(&mut buffer)).expect("a datagram");
+        let datagram = std::str::from_utf8(&buffer[..length]).expect("ASCII");
+        let fields: Vec<(&str, &str)> = datagram
+            .lines()
+            .map(|field| field.split_once('=').expect("a field"))
+            .collect();
+        let value = |name: &str| {
+            let found = fields.iter().find(|(other, _)| *other == name);
+            found.map_or("", |(_, value)| *value)
+        };
+        let message = value("MESSAGE");
+        let sent = fields.iter().filter_map(|(name, value)| {
+            let key = name.strip_prefix("PSI_")?;
+            Some((key.to_ascii_lowercase(), value.to_string()))
+        });
+        assert_eq!(sent.collect::<Vec<_>>(), parsed(message), "{datagram}");
+        let id = message_id(
+            report.heading().event.as_bytes(),
+            value("PSI_RES").as_bytes(),
+        );
+        assert_eq!(Some(value("MESSAGE_ID")), id, "{datagram}");
+        let severity = report.heading().severity.number().to_string();
+        assert_eq!(value("PRIORITY"), severity);
+        longest = longest.max((length, message.len()));
+    }
+    let (bytes, line) = longest;
+    println!("journal: the longest datagram has {bytes} bytes, for a line of {line}");
     done()
 }

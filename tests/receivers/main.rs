@@ -5,6 +5,7 @@
 mod arrival;
 mod calls;
 mod format;
+mod journal;
 mod kmsg;
 mod receiver;
 #[path = "../storm/sender.rs"]
@@ -33,6 +34,7 @@ fn main() {
         arrival::trials(),
         calls::trials(),
         format::trials(),
+        journal::trials(),
         kmsg::trials(),
         storm::trials(),
         streams::trials(),

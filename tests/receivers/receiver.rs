@@ -20,7 +20,12 @@ pub enum Kind {
     Busybox,
     SyslogNgDatagram,
     SyslogNgStream,
+    /// Its socket for lines of syslog.
     Journald,
+    /// Its own protocol.
+    JournaldNative,
+    /// rsyslogd that reads the journal below the same directory.
+    Imjournal,
 }
 
 /// A message as a receiver has filed it.
@@ -56,12 +61,14 @@ const FACILITIES: [&str; 24] = [
 ];
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [
+    /// Those that a line can be sent to.
+    pub const ALL: [Kind; 6] = [
         Kind::Rsyslogd,
         Kind::Busybox,
         Kind::SyslogNgDatagram,
         Kind::SyslogNgStream,
         Kind::Journald,
+        Kind::JournaldNative,
     ];
 
     pub fn name(self) -> &'static str {
@@ -71,15 +78,17 @@ impl Kind {
             Kind::SyslogNgDatagram => "syslog-ng, datagram",
             Kind::SyslogNgStream => "syslog-ng, stream",
             Kind::Journald => "systemd-journald",
+            Kind::JournaldNative => "systemd-journald, own protocol",
+            Kind::Imjournal => "rsyslogd, imjournal",
         }
     }
 
     fn candidates(self) -> &'static [&'static str] {
         match self {
-            Kind::Rsyslogd => &["usr/sbin/rsyslogd"],
+            Kind::Rsyslogd | Kind::Imjournal => &["usr/sbin/rsyslogd"],
             Kind::Busybox => &["bin/busybox", "usr/bin/busybox"],
             Kind::SyslogNgDatagram | Kind::SyslogNgStream => &["usr/sbin/syslog-ng"],
-            Kind::Journald => &[
+            Kind::Journald | Kind::JournaldNative => &[
                 "lib/systemd/systemd-journald",
                 "usr/lib/systemd/systemd-journald",
             ],
@@ -91,9 +100,13 @@ impl Kind {
         self != Kind::Rsyslogd
     }
 
-    /// busybox and journald find their socket in a fixed place.
+    /// busybox and journald find their socket in a fixed place, and imjournal the journal.
     fn needs_namespace(self) -> bool {
-        matches!(self, Kind::Busybox | Kind::Journald)
+        self == Kind::Busybox || self == Kind::Imjournal || self.is_journald()
+    }
+
+    fn is_journald(self) -> bool {
+        matches!(self, Kind::Journald | Kind::JournaldNative)
     }
 }
 
@@ -125,13 +138,28 @@ impl Receiver {
     pub fn socket(&self) -> PathBuf {
         self.directory.join(match self.kind {
             Kind::Journald => "run/systemd/journal/dev-log",
+            Kind::JournaldNative => "run/systemd/journal/socket",
             _ => "dev/log",
         })
     }
 
     /// As `-o` takes it.
     pub fn output(&self) -> String {
-        format!("syslog:{}", self.socket().display())
+        let kind = match self.kind {
+            Kind::JournaldNative => "journal",
+            _ => "syslog",
+        };
+        format!("{kind}:{}", self.socket().display())
+    }
+
+    /// journald forwards every line to a syslog receiver; to be called before the start.
+    pub fn forward_to(&self, receiver: &Receiver) {
+        let conf = self.directory.join("etc/journald.conf");
+        let text = fs::read_to_string(&conf).expect("a configuration");
+        fs::write(conf, text.replace("Syslog=no", "Syslog=yes")).expect("a file");
+        // journald sends to a path that is fixed
+        let path = self.directory.join("run/systemd/journal/syslog");
+        std::os::unix::fs::symlink(receiver.socket(), path).expect("a link");
     }
 
     fn configure(&self) -> io::Result<()> {
@@ -139,14 +167,20 @@ impl Receiver {
         let socket = self.socket();
         let socket = socket.display();
         let text = match self.kind {
-            Kind::Rsyslogd => format!(
+            Kind::Rsyslogd | Kind::Imjournal => format!(
                 "global(workDirectory=\"{directory}\")\n\
-                 module(load=\"imuxsock\" SysSock.Use=\"off\")\n\
-                 input(type=\"imuxsock\" Socket=\"{socket}\")\n\
+                 {}\
                  template(name=\"all\" type=\"string\" string=\"%syslogfacility% \
                  %syslogseverity% %programname% %procid% \
                  %timestamp:::date-rfc3164%|%msg%\\n\")\n\
-                 action(type=\"omfile\" file=\"{directory}/out\" template=\"all\")\n"
+                 action(type=\"omfile\" file=\"{directory}/out\" template=\"all\")\n",
+                match self.kind {
+                    Kind::Rsyslogd => format!(
+                        "module(load=\"imuxsock\" SysSock.Use=\"off\")\n\
+                         input(type=\"imuxsock\" Socket=\"{socket}\")\n"
+                    ),
+                    _ => "module(load=\"imjournal\" StateFile=\"imjournal\")\n".into(),
+                }
             ),
             Kind::SyslogNgDatagram | Kind::SyslogNgStream => format!(
                 "@version: current\n\
@@ -159,7 +193,7 @@ impl Receiver {
                     _ => "unix-dgram",
                 }
             ),
-            Kind::Journald => {
+            Kind::Journald | Kind::JournaldNative => {
                 "[Journal]\nStorage=volatile\nReadKMsg=no\nAudit=no\nForwardToSyslog=no\n\
                  RateLimitIntervalSec=0\n"
                     .into()
@@ -167,7 +201,7 @@ impl Receiver {
             Kind::Busybox => return Ok(()),
         };
         let name = match self.kind {
-            Kind::Journald => "etc/journald.conf",
+            kind if kind.is_journald() => "etc/journald.conf",
             _ => "conf",
         };
         fs::write(self.directory.join(name), text)
@@ -202,7 +236,16 @@ impl Receiver {
                               exec \"$2\" syslogd -n -O \"$1/out\"";
                 self.in_namespace(script)
             }
-            Kind::Journald => {
+            Kind::Imjournal => {
+                // the journal of this machine is none of its business
+                let script = "mount --bind \"$1/run\" /run && \
+                              mount -t tmpfs none /var/log && \
+                              exec \"$2\" -n -f \"$1/conf\" -i \"$1/pid\" -M \"$3\"";
+                let mut command = self.in_namespace(script);
+                command.arg(directory_of("imjournal.so").unwrap_or_default());
+                command
+            }
+            Kind::Journald | Kind::JournaldNative => {
                 let script = "mount --bind \"$1/run\" /run && \
                               mount --bind \"$1/etc\" /etc/systemd && exec \"$2\"";
                 self.in_namespace(script)
@@ -254,6 +297,7 @@ impl Receiver {
     fn takes_a_connection(&self) -> bool {
         match self.kind {
             Kind::SyslogNgStream => UnixStream::connect(self.socket()).is_ok(),
+            Kind::Imjournal => self.directory.join("pid").exists(),
             _ => UnixDatagram::unbound()
                 .and_then(|socket| socket.connect(self.socket()))
                 .is_ok(),
@@ -274,7 +318,7 @@ impl Receiver {
     /// What it has filed of psilogd, in its order.
     pub fn messages(&self) -> Vec<Message> {
         let all = match self.kind {
-            Kind::Journald => self.journal(),
+            kind if kind.is_journald() => self.journal(),
             _ => {
                 let text = fs::read(self.directory.join("out")).unwrap_or_default();
                 let text = String::from_utf8_lossy(&text);
@@ -316,8 +360,9 @@ impl Receiver {
                 text: text.into(),
             });
         }
-        // FACILITY SEVERITY IDENT PID TIME| TEXT
-        let (head, text) = line.split_once("| ")?;
+        // FACILITY SEVERITY IDENT PID TIME| TEXT, by imjournal without the space
+        let (head, text) = line.split_once('|')?;
+        let text = text.strip_prefix(' ').unwrap_or(text);
         let mut words = head.splitn(5, ' ').map(String::from);
         Some(Message {
             facility: words.next()?,
@@ -329,27 +374,30 @@ impl Receiver {
         })
     }
 
-    fn journal(&self) -> Vec<Message> {
-        let mut command = match find(&["bin/journalctl", "usr/bin/journalctl"]) {
-            Some(program) => Command::new(program),
-            None => Command::new("journalctl"),
-        };
-        if self.program.starts_with(UNPACKED) {
-            command.env("LD_LIBRARY_PATH", library_path());
-        }
-        let output = command
+    /// What journalctl prints of the journal with these arguments.
+    pub fn journalctl(&self, args: &[&str]) -> String {
+        let mut command = journalctl();
+        command
             .arg("-D")
             .arg(self.directory.join("run/log/journal"))
-            .args(["-o", "export", "-q", "--no-pager", "_TRANSPORT=syslog"])
-            .output()
-            .expect("journalctl runs");
-        let text = String::from_utf8_lossy(&output.stdout);
+            .args(["-q", "--no-pager"])
+            .args(args);
+        let output = command.output().expect("journalctl runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn journal(&self) -> Vec<Message> {
+        let transport = match self.kind {
+            Kind::JournaldNative => "_TRANSPORT=journal",
+            _ => "_TRANSPORT=syslog",
+        };
+        let text = self.journalctl(&["-o", "export", transport]);
         let entry = |text: &str| {
             let field = |name: &str| {
-                let line = text.lines().find_map(|line| line.strip_prefix(name));
-                line.and_then(|line| line.strip_prefix('='))
-                    .unwrap_or_default()
-                    .to_string()
+                // MESSAGE is not MESSAGE_ID
+                let value =
+                    |line: &'_ str| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_string());
+                text.lines().find_map(value).unwrap_or_default()
             };
             Message {
                 facility: field("SYSLOG_FACILITY"),
@@ -371,6 +419,18 @@ impl Drop for Receiver {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// journalctl, the unpacked one if there is one.
+pub fn journalctl() -> Command {
+    match find(&["bin/journalctl", "usr/bin/journalctl"]) {
+        Some(program) if program.starts_with(UNPACKED) => {
+            let mut command = Command::new(program);
+            command.env("LD_LIBRARY_PATH", library_path());
+            command
+        }
+        _ => Command::new("journalctl"),
     }
 }
 

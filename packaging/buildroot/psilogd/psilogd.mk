@@ -36,6 +36,8 @@ endef
 define PSILOGD_INSTALL_INIT_SYSTEMD
 	$(INSTALL) -D -m 0644 $(@D)/packaging/systemd/psilogd.service \
 		$(TARGET_DIR)/usr/lib/systemd/system/psilogd.service
+	$(INSTALL) -D -m 0644 $(@D)/packaging/systemd/psilogd.catalog \
+		$(TARGET_DIR)/usr/lib/systemd/catalog/psilogd.catalog
 endef
 
 # pressure files, where Buildroot builds the kernel
