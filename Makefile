@@ -10,6 +10,8 @@ ZSHDIR  = $(PREFIX)/share/zsh/site-functions
 FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 # where the systemd unit goes, /usr/lib/systemd/system for example; empty: nowhere
 UNITDIR =
+# where the directory of drop-ins goes, in which psilogd looks below /etc; empty: nowhere
+SYSCONFDIR = /etc
 DESTDIR =
 
 CARGO   = cargo
@@ -184,6 +186,7 @@ install:
 	$(INSTALL) -m 644 packaging/completion/_$$tool $(DESTDIR)$(ZSHDIR)/_$$tool && \
 	$(INSTALL) -m 644 packaging/completion/$$tool.fish $(DESTDIR)$(FISHDIR)/$$tool.fish || \
 	exit 1; done
+	test -z "$(SYSCONFDIR)" || $(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/psilogd.conf.d
 	test -z "$(UNITDIR)" || { $(INSTALL) -d $(DESTDIR)$(UNITDIR) && \
 	sed 's|/usr/sbin|$(SBINDIR)|' packaging/systemd/psilogd.service \
 		> $(DESTDIR)$(UNITDIR)/psilogd.service; }
@@ -195,6 +198,7 @@ uninstall:
 	      $(DESTDIR)$(BASHDIR)/psilogd $(DESTDIR)$(BASHDIR)/psistat \
 	      $(DESTDIR)$(ZSHDIR)/_psilogd $(DESTDIR)$(ZSHDIR)/_psistat \
 	      $(DESTDIR)$(FISHDIR)/psilogd.fish $(DESTDIR)$(FISHDIR)/psistat.fish
+	test -z "$(SYSCONFDIR)" || rmdir $(DESTDIR)$(SYSCONFDIR)/psilogd.conf.d 2> /dev/null || :
 	test -z "$(UNITDIR)" || rm -f $(DESTDIR)$(UNITDIR)/psilogd.service
 
 # Shell completion is made from -h.
