@@ -142,7 +142,7 @@ impl Layers {
                 Some(setting) => self.setting(*setting, words.skip(1)),
                 None => {
                     let help = "expected a rule (cpu, memory, io or irq), rule NAME off, or a \
-                                setting (facility, output, grace, poll, rate_limit, queue, \
+                                setting (facility, output, grace, poll, heartbeat, rate_limit, queue, \
                                 max_line, max_triggers, user or sandbox)";
                     Err(ParseError::new(word, Reason::BadWord, help))
                 }

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back() {
-        let text = "facility local3\noutput syslog:/run/x\ngrace 5m\npoll 10s\nrate_limit none\nqueue 16\n\
+        let text = "facility local3\noutput syslog:/run/x\ngrace 5m\npoll 10s\nheartbeat 10m\nrate_limit none\nqueue 16\n\
                     max_line 255\nmax_triggers 64\nuser 1:2\nsandbox off\n\
                     io full 50%/2s level=warning name=io for=2m clear=1m repeat=10m\n";
         let printed = Config::parse(text.as_bytes()).map(|config| config.to_string());

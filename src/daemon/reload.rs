@@ -29,6 +29,7 @@ impl Daemon {
         self.sink.set(settings, now);
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
         self.monitors.set_poll(settings.poll);
+        self.heartbeat.set(settings.heartbeat, now);
         let changes = self.monitors.set_rules(&self.config.rules, max, lines, now);
         self.monitors.retire(now, EndReason::Reload);
         self.carry_out();

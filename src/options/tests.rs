@@ -151,7 +151,7 @@ fn operands_and_options_replace_what_all_files_say() {
         lines.contains(&"output stdout # /conf:2".into()),
         "{lines:#?}"
     );
-    assert_eq!(lines.len(), 10 + 2 + 1, "{lines:#?}");
+    assert_eq!(lines.len(), 11 + 2 + 1, "{lines:#?}");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! A report: what happened, in the terms of a reader of the log. How it is written
 //! is the business of `format`.
 
+mod counts;
 mod format;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use counts::Counts;
 pub use words::{EndReason, Hint, StopSignal};
 
 use crate::episode::{Figures, Phase, Relapse};
@@ -212,6 +214,8 @@ pub enum Report<'a> {
         /// On which signal; None if every output is closed.
         signal: Option<StopSignal>,
     },
+    /// A sign of life.
+    Alive(Counts),
     /// A trigger fired (with -v).
     Crossing {
         /// Its rule.
@@ -237,7 +241,8 @@ pub enum Report<'a> {
 /// What a full queue gives up first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
-    /// *still* lines: the begin was logged, the end will be.
+    /// *still* lines: the begin was logged, the end will be. Signs of life: the next one
+    /// says the same.
     Still,
     /// Start, stop, reload, status and the like.
     Information,
@@ -320,6 +325,10 @@ impl Report<'_> {
             Report::Status { .. } | Report::Tally { .. } => fixed("status", "status", INFO),
             Report::Start { .. } => at_notice(fixed("start", "psilogd started", INFO)),
             Report::Stop { .. } => at_notice(fixed("stop", "psilogd stopping", INFO)),
+            Report::Alive(_) => Heading {
+                class: Class::Still,
+                ..at_notice(fixed("alive", "psilogd alive", INFO))
+            },
             Report::Crossing { .. } => fixed("crossing", "trigger fired", DEBUG),
             Report::Reading { .. } => fixed("reading", "counter read", DEBUG),
         }

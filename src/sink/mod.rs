@@ -35,6 +35,8 @@ const DRAIN: Micros = Micros::millis(200);
 /// All outputs.
 pub struct Sink {
     outputs: Vec<(OutputSpec, Output)>,
+    /// Lines that outputs lost which are no more.
+    lost: u64,
 }
 
 impl Sink {
@@ -43,6 +45,7 @@ impl Sink {
     pub fn new(settings: &Settings, now: Moment) -> Sink {
         let mut sink = Sink {
             outputs: Vec::new(),
+            lost: 0,
         };
         sink.set(settings, now);
         sink
@@ -62,7 +65,10 @@ impl Sink {
             self.outputs.push((spec.clone(), output));
         }
         if !before.is_empty() {
-            Sink { outputs: before }.finish();
+            let (outputs, lost) = (before, self.lost);
+            let mut gone = Sink { outputs, lost };
+            gone.finish();
+            self.lost = gone.dropped();
         }
     }
 
@@ -79,6 +85,12 @@ impl Sink {
         for (_, output) in &mut self.outputs {
             output.log(line.bytes(), entry, now);
         }
+    }
+
+    /// How many lines outputs have lost since the start.
+    pub fn dropped(&self) -> u64 {
+        let lost = self.outputs.iter().map(|(_, output)| output.lost());
+        self.lost + lost.sum::<u64>()
     }
 
     /// How many slots of the poll array the outputs take.

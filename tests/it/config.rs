@@ -227,6 +227,16 @@ fn bad() -> Outcome {
             "1: \"1s\": expected auto, or a duration from 2s to 1h",
         ),
         (b"poll 61m", "1: \"61m\": expected auto, or a duration"),
+        (
+            b"heartbeat 9s",
+            "1: \"9s\": expected none, or a duration from 10s to 24h",
+        ),
+        (b"heartbeat 25h", "1: \"25h\": expected none, or a duration"),
+        (b"heartbeat on", "1: \"on\": expected none, or a duration"),
+        (
+            b"heartbeat",
+            "1: the value of heartbeat is missing: expected none",
+        ),
         (b"poll never", "1: \"never\": expected auto, or a duration"),
         (b"queue 0", "1: \"0\": expected 16 to 65536 lines"),
         (b"queue all", "1: \"all\": expected 16 to 65536"),
@@ -379,6 +389,9 @@ fn good() -> Outcome {
         "poll auto",
         "poll 2s",
         "poll 1h",
+        "heartbeat none",
+        "heartbeat 10s",
+        "heartbeat 24h",
         "output syslog\noutput udp:192.0.2.1\noutput udp:[2001:db8::1]:1514\noutput kmsg",
         "output udp:2001:db8::1\nqueue 16\nmax_line 255",
     ] {
