@@ -25,6 +25,7 @@ SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tes
 	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages tests/repeat \
 	  tests/bench-psistat.sh tests/lint-words tests/receivers/install packaging/completion/generate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
+	  packaging/recipes/journald/psilogd-alive \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
 	  packaging/debian/tests/drill packaging/debian/tests/episode
 PACKAGING_TESTS = $(filter-out %.sh,$(wildcard tests/packaging/*))
