@@ -12,6 +12,8 @@ FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 UNITDIR =
 # where the journal's catalog goes; with a unit, one of the two places of journalctl
 CATALOGDIR = $(if $(UNITDIR),$(PREFIX)/lib/systemd/catalog)
+# where the directory of drop-ins goes, in which psilogd looks below /etc; empty: nowhere
+SYSCONFDIR = /etc
 DESTDIR =
 
 CARGO   = cargo
@@ -24,7 +26,8 @@ BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
 	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages tests/repeat \
 	  tests/bench-psistat.sh tests/lint-words tests/receivers/install packaging/completion/generate \
-	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal packaging/recipes/journald/psilogd-alert \
+	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
+	  packaging/recipes/journald/psilogd-alert packaging/recipes/journald/psilogd-alive \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
 	  packaging/debian/tests/drill packaging/debian/tests/episode
 PACKAGING_TESTS = $(filter-out %.sh,$(wildcard tests/packaging/*))
@@ -187,6 +190,7 @@ install:
 	$(INSTALL) -m 644 packaging/completion/_$$tool $(DESTDIR)$(ZSHDIR)/_$$tool && \
 	$(INSTALL) -m 644 packaging/completion/$$tool.fish $(DESTDIR)$(FISHDIR)/$$tool.fish || \
 	exit 1; done
+	test -z "$(SYSCONFDIR)" || $(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/psilogd.conf.d
 	test -z "$(UNITDIR)" || { $(INSTALL) -d $(DESTDIR)$(UNITDIR) && \
 	sed 's|/usr/sbin|$(SBINDIR)|' packaging/systemd/psilogd.service \
 		> $(DESTDIR)$(UNITDIR)/psilogd.service; }
@@ -200,6 +204,7 @@ uninstall:
 	      $(DESTDIR)$(BASHDIR)/psilogd $(DESTDIR)$(BASHDIR)/psistat \
 	      $(DESTDIR)$(ZSHDIR)/_psilogd $(DESTDIR)$(ZSHDIR)/_psistat \
 	      $(DESTDIR)$(FISHDIR)/psilogd.fish $(DESTDIR)$(FISHDIR)/psistat.fish
+	test -z "$(SYSCONFDIR)" || rmdir $(DESTDIR)$(SYSCONFDIR)/psilogd.conf.d 2> /dev/null || :
 	test -z "$(UNITDIR)" || rm -f $(DESTDIR)$(UNITDIR)/psilogd.service
 	test -z "$(CATALOGDIR)" || rm -f $(DESTDIR)$(CATALOGDIR)/psilogd.catalog
 

@@ -6,6 +6,7 @@ mod drill;
 mod evidence;
 mod fence;
 mod greet;
+mod heartbeat;
 mod mounts;
 mod rehearse;
 mod reload;
@@ -38,6 +39,7 @@ use crate::trigger::{ArmError, Trigger};
 use arming::Failures;
 use evidence::Sources;
 use fence::Sandbox;
+use heartbeat::Heartbeat;
 use mounts::Mounts;
 use top::TopSearch;
 use wait::Failing;
@@ -92,6 +94,7 @@ pub struct Daemon {
     signals: Signals,
     sink: Sink,
     notify: Notify,
+    heartbeat: Heartbeat,
     roots: Roots,
     mounts: Mounts,
     passed: Passed,
@@ -131,6 +134,7 @@ impl Daemon {
             signals,
             sink: Sink::new(settings, now),
             notify: Notify::from_environment(now),
+            heartbeat: Heartbeat::new(settings.heartbeat, now),
             tree: roots.cgroup.as_deref().map(Tree::new),
             sources: Sources::new(&roots, now),
             top: TopSearch::new(roots.cgroup.as_deref()),
@@ -211,6 +215,9 @@ impl Daemon {
         self.sink.ready(&self.slots[outputs], now);
         self.sink.expire(now);
         self.notify.expire(now);
+        if self.heartbeat.take(now) {
+            self.log_alive();
+        }
         self.top.ask(now);
         if self.slots[CGROUPS].seen() != 0 {
             self.take_changes();
@@ -341,6 +348,7 @@ impl Daemon {
                     let sink = &mut self.sink;
                     let read = |trigger: &Trigger| trigger.read().ok();
                     self.monitors.status(&read, &mut |report| sink.log(report));
+                    self.log_alive();
                 }
                 libc::SIGCHLD => self.top.reap(),
                 // the descriptor has no others

@@ -22,7 +22,7 @@
 //! | [`roots`] | where pressure files are | pressure |
 //! | [`rule`] | what to watch, in the one grammar of file and command line | time, pressure, pattern, severity |
 //! | [`mod@line`] | a line's text in a caller's buffer | time, pressure, pattern |
-//! | [`config`] | a file's text: settings and rules | time, pattern, rule, line |
+//! | [`config`] | the text of files: settings and rules | time, pattern, rule, line |
 //! | [`episode`] | the state machine of one alert | time, pressure, rule |
 //! | [`listen`] | pressure files that the service manager has opened | sys, pressure |
 //! | [`notify`] | the service manager's readiness protocol | time, sys, line |
@@ -34,7 +34,7 @@
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
 //! | [`stat`] | psistat's rows, tables, JSON, records, replays and suggestions | time, pressure, pattern, evidence, rule, line, config, episode, report, alert, monitors |
 //! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
-//! | [`options`] | psilogd's command line | sys, rule, config |
+//! | [`options`] | psilogd's command line, and the files that it names | sys, printable, rule, config |
 //! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, evidence, roots, rule, line, config, episode, listen, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |
 //! | [`psistat`] | psistat: command line, reading, the loop | time, sys, pressure, pattern, evidence, roots, rule, line, config, report, stat, options |
 //!

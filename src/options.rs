@@ -1,19 +1,25 @@
 //! psilogd's command line.
 
-use std::cell::Cell;
-use std::error::Error;
+mod load;
+mod read;
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::config::{Config, ConfigError, FILE_MAX, Names, OutputSpec, UserSpec};
-use crate::rule::{ParseError, Reason, Rule};
+use crate::config::{Names, OutputSpec, UserSpec};
+use crate::rule::{ParseError, Rule};
 use crate::sys;
 
+pub use load::{LoadError, Loaded, Mistake};
+
 /// The configuration file that is read unless another is named; it need not exist.
-pub const CONFIG_FILE: &str = "/etc/psilogd.conf";
+const CONFIG_FILE: &str = "/etc/psilogd.conf";
+/// The directory of drop-ins, which need not exist either.
+const DROP_INS: &str = "/etc/psilogd.conf.d";
 
 /// What psilogd was asked to do.
 #[derive(Debug)]
@@ -46,49 +52,23 @@ pub struct CommandLine {
 /// The source of the configuration, read at the start and on SIGHUP.
 #[derive(Debug, Default)]
 pub struct Source {
-    /// The file that was named; None is [`CONFIG_FILE`], which need not exist.
-    file: Option<PathBuf>,
-    /// `-o`: replaces the outputs of the file.
+    file: PathBuf,
+    /// The directory of drop-ins; None with `-f`, and then the file must exist.
+    drop_ins: Option<PathBuf>,
+    /// `-o`: replaces the outputs of the files.
     outputs: Vec<OutputSpec>,
     /// `-s`: standard error as an additional output.
     copy: bool,
-    /// `-u`: replaces the user of the file.
+    /// `-u`: replaces the user of the files.
     user: Option<UserSpec>,
     /// `--no-sandbox`: as `sandbox off` in the file.
     no_sandbox: bool,
-    /// Operands: replace the rules of the file.
+    /// Operands: replace the rules of the files.
     rules: Vec<Rule>,
-    /// Whether the file had any text when it was read last.
-    had_text: Cell<bool>,
-    /// Whether root has started psilogd: then only root may be able to write the file.
+    /// The files that were read last, each with whether it had any text.
+    seen: Vec<(PathBuf, bool)>,
+    /// Whether root has started psilogd: then only root may be able to write the files.
     only_root: bool,
-}
-
-/// Why the configuration can't be loaded.
-#[derive(Debug)]
-pub struct LoadError {
-    /// The file.
-    pub file: PathBuf,
-    /// What is wrong with it, line by line.
-    pub lines: Vec<ConfigError>,
-}
-
-/// One line per error: `psilogd.conf:7: "10x/2s": …`.
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.lines.iter().enumerate() {
-            let before = if index == 0 { "" } else { "\n" };
-            write!(f, "{before}{}:{error}", self.file.display())?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for LoadError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        let first = self.lines.first()?;
-        Some(first)
-    }
 }
 
 fn options() -> Options {
@@ -97,7 +77,7 @@ fn options() -> Options {
     options.optopt(
         "f",
         "config",
-        "read FILE instead of /etc/psilogd.conf",
+        "read FILE instead of /etc/psilogd.conf and its drop-ins",
         "FILE",
     );
     options.optmulti(
@@ -170,8 +150,10 @@ impl Source {
         let outputs: Result<Vec<_>, _> =
             outputs.iter().map(|word| OutputSpec::parse(word)).collect();
         let user = matches.opt_str("u").map(|word| UserSpec::parse(&word));
+        let file = matches.opt_str("f").map(PathBuf::from);
         Ok(Source {
-            file: matches.opt_str("f").map(PathBuf::from),
+            drop_ins: file.is_none().then(|| DROP_INS.into()),
+            file: file.unwrap_or_else(|| CONFIG_FILE.into()),
             user: user
                 .transpose()
                 .map_err(|why| format!("option -u: {why}"))?,
@@ -179,7 +161,7 @@ impl Source {
             copy: matches.opt_present("s"),
             no_sandbox: matches.opt_present("no-sandbox"),
             rules: rules(&matches.free)?,
-            had_text: Cell::new(false),
+            seen: Vec::new(),
             only_root: sys::is_root(),
         })
     }
@@ -187,7 +169,7 @@ impl Source {
     /// This file, and operands as [`rules`] reads them.
     pub fn of(file: PathBuf, rules: Vec<Rule>) -> Source {
         Source {
-            file: Some(file),
+            file,
             rules,
             ..Source::default()
         }
@@ -197,67 +179,6 @@ impl Source {
     pub fn copy_to_stderr(&mut self) {
         self.copy = true;
     }
-
-    /// The file that is read.
-    pub fn file(&self) -> PathBuf {
-        self.file.clone().unwrap_or_else(|| CONFIG_FILE.into())
-    }
-
-    /// One error in it.
-    pub fn error(&self, error: ConfigError) -> LoadError {
-        self.errors(vec![error])
-    }
-
-    fn errors(&self, lines: Vec<ConfigError>) -> LoadError {
-        let file = self.file();
-        LoadError { file, lines }
-    }
-
-    /// Reads the file and applies the command line: operands replace its rules, `-o`
-    /// replaces its outputs. Without any rules the built-in ones apply.
-    ///
-    /// # Errors
-    /// What is wrong with the file; also that it is empty now and was not before: an
-    /// editor truncates it and then writes, and a reload may come in between.
-    pub fn load(&self) -> Result<Config, LoadError> {
-        let mut config = match read(&self.file(), self.only_root) {
-            Ok(text) if text.is_empty() && self.had_text.get() => {
-                let help = "the file is empty and was not before: to return to the built-in \
-                            rules, leave a comment in it";
-                let error = ParseError::new("", Reason::Empty, help);
-                return Err(self.error(ConfigError { line: 0, error }));
-            }
-            Ok(text) => {
-                let config = Config::parse(&text).map_err(|lines| self.errors(lines))?;
-                self.had_text.set(!text.is_empty());
-                config
-            }
-            Err(Unreadable::Missing) if self.file.is_none() => Config::default(),
-            Err(why) => {
-                let error = ParseError {
-                    word: String::new(),
-                    reason: why.reason(),
-                    help: why.sentence(),
-                };
-                return Err(self.error(ConfigError { line: 0, error }));
-            }
-        };
-        if !self.rules.is_empty() {
-            config.rules = self.rules.clone();
-        }
-        let outputs = &mut config.settings.outputs;
-        if !self.outputs.is_empty() {
-            *outputs = self.outputs.clone();
-        }
-        if self.copy && !outputs.contains(&OutputSpec::Stderr) {
-            outputs.push(OutputSpec::Stderr);
-        }
-        if self.user.is_some() {
-            config.settings.user = self.user.clone();
-        }
-        config.settings.sandbox &= !self.no_sandbox;
-        Ok(config.rules_or_built_in())
-    }
 }
 
 /// Operands that are rules, each a rule.
@@ -266,84 +187,14 @@ impl Source {
 /// A sentence about the first that is none.
 pub fn rules(operands: &[String]) -> Result<Vec<Rule>, String> {
     let (mut rules, mut names) = (Vec::new(), Names::default());
-    for operand in operands {
+    for (number, operand) in operands.iter().enumerate() {
         let in_rule = |why: ParseError| match operand.contains(' ') {
             true => format!("rule '{operand}': {why}"),
             false => format!("rule '{operand}': {why} (a rule must be one operand: quote it)"),
         };
         let rule = Rule::parse(operand.split_ascii_whitespace()).map_err(in_rule)?;
-        names.add(&rule).map_err(in_rule)?;
+        names.add(&rule, number).map_err(in_rule)?;
         rules.push(rule);
     }
     Ok(rules)
-}
-
-enum Unreadable {
-    Missing,
-    Kind(&'static str),
-    Error(std::io::Error),
-    /// It belongs to this user.
-    Owner(u32),
-    /// Users other than its owner can write it, by its mode.
-    Writable(u32),
-}
-
-impl Unreadable {
-    fn reason(&self) -> Reason {
-        match self {
-            Unreadable::Owner(_) | Unreadable::Writable(_) => Reason::WritableByOthers,
-            _ => Reason::Unreadable,
-        }
-    }
-
-    fn sentence(self) -> String {
-        match self {
-            Unreadable::Owner(uid) => format!(
-                "the file belongs to the user with number {uid}, who could change what root's \
-                 psilogd does: make it root's with chown"
-            ),
-            Unreadable::Writable(mode) => format!(
-                "other users can write the file (mode {mode:03o}) and could change what root's \
-                 psilogd does: chmod go-w"
-            ),
-            Unreadable::Missing => "the file does not exist".into(),
-            Unreadable::Kind(kind) => format!("expected a file, found {kind}"),
-            Unreadable::Error(error) => format!("the file can't be read: {error}"),
-        }
-    }
-}
-
-/// The bytes of a configuration file, up to one more than a configuration may have.
-/// A pipe is refused, because SIGHUP reads again and must not block; /dev/null is an
-/// empty configuration.
-fn read(file: &std::path::Path, only_root: bool) -> Result<Vec<u8>, Unreadable> {
-    use std::io::Read;
-    use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-    let open = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(file);
-    let open = open.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Unreadable::Missing,
-        _ => Unreadable::Error(error),
-    })?;
-    let meta = open.metadata().map_err(Unreadable::Error)?;
-    let kind = meta.file_type();
-    if kind.is_dir() {
-        return Err(Unreadable::Kind("a directory"));
-    }
-    if kind.is_fifo() || kind.is_socket() || kind.is_block_device() {
-        return Err(Unreadable::Kind("a pipe, a socket or a device"));
-    }
-    if only_root && kind.is_file() {
-        match (meta.uid(), meta.mode() & 0o777) {
-            (0, mode) if mode & 0o022 == 0 => {}
-            (0, mode) => return Err(Unreadable::Writable(mode)),
-            (uid, _) => return Err(Unreadable::Owner(uid)),
-        }
-    }
-    let mut text = Vec::new();
-    let mut limited = open.take(FILE_MAX as u64 + 1);
-    limited.read_to_end(&mut text).map_err(Unreadable::Error)?;
-    Ok(text)
 }

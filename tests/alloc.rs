@@ -40,9 +40,9 @@ fn none_from_crossing_to_line() -> Outcome {
     let whole = "cpu some 20%/2s for=2s clear=2s repeat=2s name=whole";
     let outputs = ["-o", &output, "-o", &second];
     let args = [&["-v", "-f", "/dev/null"], &outputs[..], &[&rule, whole]].concat();
-    let line = CommandLine::parse(args.iter().map(OsString::from))?;
-    let config = line.source.load().expect("a configuration");
-    let mut daemon = Daemon::new(line, config)?;
+    let mut line = CommandLine::parse(args.iter().map(OsString::from))?;
+    let loaded = line.source.load().expect("a configuration");
+    let mut daemon = Daemon::new(line, loaded.config)?;
     assert_eq!(daemon.arm().len(), 0);
     daemon.log_start();
 

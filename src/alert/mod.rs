@@ -66,6 +66,11 @@ impl Ids {
         Ids { start, number: 0 }
     }
 
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.number
+    }
+
     fn next(&mut self) -> Id {
         self.number += 1;
         Id {

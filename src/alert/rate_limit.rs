@@ -92,6 +92,11 @@ impl RateLimit {
         suppressed.begins += begins;
     }
 
+    /// How many lines are still to be summed up.
+    pub fn pending(&self) -> u64 {
+        self.suppressed.map_or(0, |suppressed| suppressed.count)
+    }
+
     /// A begin that was counted as suppressed is written after all. Where it was summed
     /// up already, the log has both.
     pub fn take_back_begin(&mut self) {

@@ -18,7 +18,7 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let line = match CommandLine::parse(std::env::args_os().skip(1)) {
+    let mut line = match CommandLine::parse(std::env::args_os().skip(1)) {
         Ok(line) => line,
         Err(why) => {
             complain(&why);
@@ -31,22 +31,25 @@ fn main() -> ExitCode {
         Action::Version => return print(&format!("psilogd {VERSION}\n")),
         Action::Run | Action::Check | Action::Drill => {}
     }
-    let config = match line.source.load() {
-        Ok(config) => config,
-        Err(LoadError { file, lines }) => {
-            for error in lines {
-                complain(&format!("{}:{error}", file.display()));
+    let loaded = match line.source.load() {
+        Ok(loaded) => loaded,
+        Err(LoadError(mistakes)) => {
+            for mistake in mistakes {
+                complain(&mistake.to_string());
             }
             return ExitCode::from(USAGE);
         }
     };
-    warn_of_windows(&config);
+    for line in &loaded.warnings {
+        complain(&format!("warning: {line}"));
+    }
+    warn_of_windows(&loaded.config);
     match line.action {
         Action::Check => {
-            warn_of_unarmable(&line, &config);
-            print(&config.to_string())
+            warn_of_unarmable(&line, &loaded.config);
+            print(&loaded.to_string())
         }
-        _ => start(line, config),
+        _ => start(line, loaded.config),
     }
 }
 

@@ -3,16 +3,13 @@
 use std::error::Error;
 use std::fmt;
 
-use super::settings::Setting;
-use super::{Config, Names};
-use crate::rule::{ParseError, Reason, Rule};
+use super::{Config, Layers};
+use crate::rule::{ParseError, Reason};
 
 /// The longest configuration file, in bytes; a longer one is another file by mistake.
 pub const FILE_MAX: usize = 1 << 20;
 /// The longest line, in bytes: a cgroup's path of 4000 bytes, escaped.
 const TEXT_LINE_MAX: usize = 16 << 10;
-/// Errors that are reported at most; one is enough to refuse the file.
-const ERRORS_MAX: usize = 20;
 
 /// What is wrong with a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,96 +42,26 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, up to 20 lines.
     pub fn parse(text: &[u8]) -> Result<Config, Vec<ConfigError>> {
-        let mut reader = Reader::default();
-        if text.len() > FILE_MAX {
-            let help = "the file is longer than 1 MiB, the most for a configuration";
-            return Err(vec![ConfigError {
-                line: 0,
-                error: ParseError::new("", Reason::NotText, help),
-            }]);
-        }
-        for (index, line) in text.split(|&b| b == b'\n').enumerate() {
-            if let Err(error) = reader.line(line) {
-                reader.errors.push(ConfigError {
-                    line: index + 1,
-                    error,
-                });
-            }
-            if reader.errors.len() == ERRORS_MAX {
-                break;
-            }
-        }
-        if reader.errors.is_empty() {
-            Ok(reader.config)
-        } else {
-            Err(reader.errors)
-        }
+        let mut layers = Layers::default();
+        layers.read(0, text)?;
+        Ok(layers.finish().config)
     }
 }
 
-#[derive(Default)]
-struct Reader {
-    config: Config,
-    names: Names,
-    given: Vec<Setting>,
-    errors: Vec<ConfigError>,
-}
-
-impl Reader {
-    fn line(&mut self, line: &[u8]) -> Result<(), ParseError> {
-        let line = text(line)?;
-        let mut words = line
-            .split([' ', '\t'])
-            .filter(|word| !word.is_empty())
-            .take_while(|word| !word.starts_with('#'))
-            .peekable();
-        match words.peek().copied() {
-            None => Ok(()),
-            Some("cpu" | "memory" | "io" | "irq") => {
-                let rule = Rule::parse(words)?;
-                self.names.add(&rule)?;
-                self.config.rules.push(rule);
-                Ok(())
-            }
-            Some(word) => match Setting::ALL.iter().find(|setting| setting.name() == word) {
-                Some(setting) => self.setting(*setting, words.skip(1)),
-                None => {
-                    let help = "expected a rule (cpu, memory, io or irq) or a setting (facility, \
-                                output, grace, poll, rate_limit, queue, max_line, max_triggers, \
-                                user or sandbox)";
-                    Err(ParseError::new(word, Reason::BadWord, help))
-                }
-            },
-        }
+/// Refuses what is too long for a configuration.
+pub(super) fn check_text(text: &[u8]) -> Result<(), Vec<ConfigError>> {
+    if text.len() <= FILE_MAX {
+        return Ok(());
     }
-
-    fn setting<'a>(
-        &mut self,
-        setting: Setting,
-        mut words: impl Iterator<Item = &'a str>,
-    ) -> Result<(), ParseError> {
-        let (name, help) = (setting.name(), setting.help());
-        let Some(value) = words.next() else {
-            let help = format!("the value of {name} is missing: {help}");
-            return Err(ParseError::new("", Reason::BadCount, help));
-        };
-        if let Some(word) = words.next() {
-            let help = format!("{name} takes one value: {help}");
-            return Err(ParseError::new(word, Reason::BadCount, help));
-        }
-        let first = !self.given.contains(&setting);
-        if !first && setting != Setting::OutputSpec {
-            let help = format!("{name} is set more than once");
-            return Err(ParseError::new(value, Reason::BadCount, help));
-        }
-        self.config.settings.set(setting, value, first)?;
-        self.given.push(setting);
-        Ok(())
-    }
+    let help = "the file is longer than 1 MiB, the most for a configuration";
+    Err(vec![ConfigError {
+        line: 0,
+        error: ParseError::new("", Reason::NotText, help),
+    }])
 }
 
 /// A line as text.
-fn text(line: &[u8]) -> Result<&str, ParseError> {
+pub(super) fn text(line: &[u8]) -> Result<&str, ParseError> {
     let bad = |help: &str| ParseError::new("", Reason::NotText, help);
     if line.len() > TEXT_LINE_MAX {
         return Err(bad("the line is longer than 16 KiB"));

@@ -1,18 +1,20 @@
-//! The text of psilogd.conf(5): settings and rules, one per line. All errors are
-//! found at once, each with its line and the word.
+//! The text of psilogd.conf(5): settings and rules, one per line, in one file or in
+//! several. All errors are found at once, each with its line and the word.
 
 mod file;
+mod layers;
 mod output;
 mod settings;
 mod user;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::pattern::Pattern;
 use crate::rule::{ParseError, Reason, Rule};
 
 pub use file::{ConfigError, FILE_MAX};
+pub use layers::{Layers, Origin};
 pub use output::{DEV_LOG, JOURNAL, OutputSpec};
 pub use settings::Settings;
 pub use user::UserSpec;
@@ -38,21 +40,33 @@ pub struct Config {
     pub rules: Vec<Rule>,
 }
 
-/// The names of rules: no two rules may have the same.
+/// The names of rules, each with the rule's number: no two rules may have the same.
 #[derive(Default)]
-pub struct Names(BTreeSet<String>);
+pub struct Names(BTreeMap<String, usize>);
 
 impl Names {
     /// Takes the name of one more rule.
     ///
     /// # Errors
     /// The name is taken.
-    pub fn add(&mut self, rule: &Rule) -> Result<(), ParseError> {
-        if self.0.insert(rule.name.clone()) {
-            return Ok(());
+    pub fn add(&mut self, rule: &Rule, number: usize) -> Result<(), ParseError> {
+        match self.0.insert(rule.name.clone(), number) {
+            None => Ok(()),
+            Some(_) => Err(Names::taken(rule)),
         }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied()
+    }
+
+    fn take(&mut self, name: &str) -> Option<usize> {
+        self.0.remove(name)
+    }
+
+    fn taken(rule: &Rule) -> ParseError {
         let help = "two rules have this name: rename one of them with name=";
-        Err(ParseError::new(&rule.name, Reason::DuplicateName, help))
+        ParseError::new(&rule.name, Reason::DuplicateName, help)
     }
 }
 
@@ -135,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back() {
-        let text = "facility local3\noutput syslog:/run/x\noutput auto\noutput journal\noutput journal:/run/y\ngrace 5m\npoll 10s\nrate_limit none\nqueue 16\n\
+        let text = "facility local3\noutput syslog:/run/x\noutput auto\noutput journal\noutput journal:/run/y\ngrace 5m\npoll 10s\nheartbeat 10m\nrate_limit none\nqueue 16\n\
                     max_line 255\nmax_triggers 64\nuser 1:2\nsandbox off\n\
                     io full 50%/2s level=warning name=io for=2m clear=1m repeat=10m\n";
         let printed = Config::parse(text.as_bytes()).map(|config| config.to_string());

@@ -1,6 +1,7 @@
 //! The settings: each is a word and a value, and has a default.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use syslog::Facility;
 
@@ -22,6 +23,8 @@ pub struct Settings {
     /// The period of the fallback reading of every counter; None is auto: every 30 s, of
     /// those whose events can be stolen.
     pub poll: Option<Micros>,
+    /// The time from one sign of life to the next; None is none at all.
+    pub heartbeat: Option<Micros>,
     /// The most lines per rule and hour; None is no limit.
     pub rate_limit: Option<u32>,
     /// The most lines that each output keeps while its receiver accepts none.
@@ -44,6 +47,7 @@ impl Default for Settings {
             outputs: vec![OutputSpec::Auto],
             grace: Micros::secs(120),
             poll: None,
+            heartbeat: None,
             rate_limit: Some(12),
             queue: 256,
             max_line: LINE_MAX,
@@ -56,8 +60,9 @@ impl Default for Settings {
 
 /// The period of the fallback reading: no shorter than the kernel's averages, no longer
 /// than what an operator would still call watching.
-const POLL_MIN: Micros = Micros::secs(2);
-const POLL_MAX: Micros = Micros::secs(3600);
+const POLL: RangeInclusive<Micros> = Micros::secs(2)..=Micros::secs(3600);
+/// A sign of life: no more often than a log can bear, and once per day at least.
+const HEARTBEAT: RangeInclusive<Micros> = Micros::secs(10)..=Micros::secs(24 * 3600);
 
 /// The facilities of programs; kern is the kernel's own.
 const FACILITIES: [(&str, Facility); 19] = [
@@ -87,6 +92,11 @@ fn number(value: &str, least: usize, most: usize) -> Option<usize> {
     number.filter(|number| (least..=most).contains(number))
 }
 
+fn period(value: &str, within: RangeInclusive<Micros>) -> Option<Micros> {
+    let period = Micros::parse(value).ok();
+    period.filter(|period| within.contains(period))
+}
+
 impl Settings {
     /// Takes one setting; `first` is whether it was not set before.
     pub(super) fn set(
@@ -97,6 +107,7 @@ impl Settings {
     ) -> Result<(), ParseError> {
         let bad = || ParseError::new(value, Reason::BadValue, setting.help());
         let number = |least, most| number(value, least, most).ok_or_else(bad);
+        let period = |within| period(value, within).ok_or_else(bad);
         match setting {
             Setting::Facility => {
                 let found = FACILITIES.iter().find(|(name, _)| *name == value);
@@ -109,11 +120,9 @@ impl Settings {
                     .map_err(|why| ParseError::new(value, Reason::BadValue, why.to_string()))?;
             }
             Setting::Poll if value == "auto" => self.poll = None,
-            Setting::Poll => {
-                let period = Micros::parse(value).ok();
-                let within = |period: &Micros| (POLL_MIN..=POLL_MAX).contains(period);
-                self.poll = Some(period.filter(within).ok_or_else(bad)?);
-            }
+            Setting::Poll => self.poll = Some(period(POLL)?),
+            Setting::Heartbeat if value == "none" => self.heartbeat = None,
+            Setting::Heartbeat => self.heartbeat = Some(period(HEARTBEAT)?),
             Setting::RateLimit if value == "none" => self.rate_limit = None,
             Setting::RateLimit => self.rate_limit = Some(number(2, 1_000_000)? as u32),
             Setting::Queue => self.queue = number(16, 65_536)?,
@@ -160,6 +169,10 @@ impl fmt::Display for Settings {
             Some(period) => writeln!(f, "poll {period}")?,
             None => writeln!(f, "poll auto")?,
         }
+        match self.heartbeat {
+            Some(period) => writeln!(f, "heartbeat {period}")?,
+            None => writeln!(f, "heartbeat none")?,
+        }
         match self.rate_limit {
             Some(lines) => writeln!(f, "rate_limit {lines}")?,
             None => writeln!(f, "rate_limit none")?,
@@ -181,6 +194,7 @@ pub(super) enum Setting {
     OutputSpec,
     Grace,
     Poll,
+    Heartbeat,
     RateLimit,
     Queue,
     MaxLine,
@@ -190,11 +204,12 @@ pub(super) enum Setting {
 }
 
 impl Setting {
-    pub(super) const ALL: [Setting; 10] = [
+    pub(super) const ALL: [Setting; 11] = [
         Setting::Facility,
         Setting::OutputSpec,
         Setting::Grace,
         Setting::Poll,
+        Setting::Heartbeat,
         Setting::RateLimit,
         Setting::Queue,
         Setting::MaxLine,
@@ -209,6 +224,7 @@ impl Setting {
             Setting::OutputSpec => "output",
             Setting::Grace => "grace",
             Setting::Poll => "poll",
+            Setting::Heartbeat => "heartbeat",
             Setting::RateLimit => "rate_limit",
             Setting::Queue => "queue",
             Setting::MaxLine => "max_line",
@@ -227,6 +243,7 @@ impl Setting {
             Setting::OutputSpec => OUTPUT_HELP,
             Setting::Grace => "expected a duration after boot, e.g. 2m",
             Setting::Poll => "expected auto, or a duration from 2s to 1h",
+            Setting::Heartbeat => "expected none, or a duration from 10s to 24h",
             Setting::RateLimit => "expected 2 to 1000000 lines per rule and hour, or none",
             Setting::Queue => "expected 16 to 65536 lines",
             Setting::MaxLine => "expected 200 to 1000 bytes",

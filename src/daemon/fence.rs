@@ -86,7 +86,7 @@ impl Daemon {
             return Err(FenceError::User(user.clone(), error));
         }
         if settings.sandbox {
-            self.sandbox = Sandbox::enter(&self.source.file(), &self.roots);
+            self.sandbox = Sandbox::enter(&self.source.paths(), &self.roots);
         }
         Ok(())
     }
@@ -132,12 +132,12 @@ impl Sandbox {
         }
     }
 
-    /// Puts all in force that the kernel has: the configuration `file` can be read again,
-    /// and new cgroups be armed.
-    fn enter(file: &Path, roots: &Roots) -> Sandbox {
+    /// Puts all in force that the kernel has: the files of the configuration can be read
+    /// again, and new cgroups be armed.
+    fn enter(files: &[PathBuf], roots: &Roots) -> Sandbox {
         // the time zone is read once, before its file can't be
         sys::local(sys::wall());
-        let landlock = landlock(file, roots).ok();
+        let landlock = landlock(files, roots).ok();
         let version = landlock.as_ref().map(|landlock| landlock.version);
         let landlock_name = version.map(|version| format!("landlock{version}"));
         let seccomp = sys::seccomp().ok().map(|()| "seccomp".to_string());
@@ -158,7 +158,7 @@ impl Sandbox {
 }
 
 /// Allows what psilogd opens after the start.
-fn landlock(file: &Path, roots: &Roots) -> io::Result<Landlock> {
+fn landlock(files: &[PathBuf], roots: &Roots) -> io::Result<Landlock> {
     // A mount may follow at the usual place.
     let cgroups = roots.cgroup.as_deref();
     let cgroups = cgroups.unwrap_or(Path::new("/sys/fs/cgroup"));
@@ -175,7 +175,7 @@ fn landlock(file: &Path, roots: &Roots) -> io::Result<Landlock> {
         },
         writable(Path::new(KMSG)),
     ];
-    let configuration = configuration(file);
+    let configuration: Vec<_> = files.iter().flat_map(|file| configuration(file)).collect();
     allowed.extend(configuration.iter().map(|path| Allowed {
         write: false,
         ..both(path)
@@ -208,9 +208,9 @@ fn writable(path: &Path) -> Allowed<'_> {
     }
 }
 
-/// What a reload reads: the directory of the file, since an editor puts another file
+/// What a reload reads: the directory of a file, since an editor puts another file
 /// there, and that of the file behind a link. No directory of devices: /dev/null is an
-/// empty configuration.
+/// empty configuration. A directory is itself one, if it exists.
 fn configuration(file: &Path) -> Vec<PathBuf> {
     let target = file.canonicalize();
     if target

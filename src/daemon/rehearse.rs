@@ -39,6 +39,7 @@ impl Daemon {
                 walk(rule, evidence, sys::now());
             }
         }
+        self.rehearse_alive();
         self.top.rehearse(sys::now());
         self.rebuild_poll_set();
         // no signal was seen that could stop it

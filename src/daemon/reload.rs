@@ -2,8 +2,7 @@
 
 use super::arming::Failures;
 use super::{Daemon, close};
-use crate::config::ConfigError;
-use crate::options::LoadError;
+use crate::options::{LoadError, Mistake};
 use crate::report::{EndReason, Report};
 use crate::sys;
 
@@ -13,13 +12,13 @@ impl Daemon {
     pub(super) fn reload(&mut self) {
         // the one before is over, however far it was
         self.log_reload();
-        let checked = self.source.load().and_then(|config| {
-            let bad = |error| self.source.error(ConfigError { line: 0, error });
-            self.check_reload(&config).map_err(bad)?;
-            Ok(config)
+        let loaded = self.source.load().and_then(|loaded| {
+            let checked = self.check_reload(&loaded.config);
+            checked.map_err(|error| loaded.refuse(error))?;
+            Ok(loaded)
         });
-        match checked {
-            Ok(config) => self.config = config,
+        match loaded {
+            Ok(loaded) => self.config = loaded.config,
             Err(bad) => {
                 self.reject(&bad);
                 return self.notify_ready();
@@ -30,6 +29,7 @@ impl Daemon {
         self.sink.set(settings, now);
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
         self.monitors.set_poll(settings.poll);
+        self.heartbeat.set(settings.heartbeat, now);
         let changes = self.monitors.set_rules(&self.config.rules, max, lines, now);
         self.monitors.retire(now, EndReason::Reload);
         self.carry_out();
@@ -71,12 +71,12 @@ impl Daemon {
 
     /// The old configuration stays in force.
     fn reject(&mut self, bad: &LoadError) {
-        if let Some(first) = bad.lines.first() {
+        if let Some(Mistake { file, error }) = bad.0.first() {
             self.sink.log(&Report::ReloadFailed {
-                file: bad.file.as_os_str().as_encoded_bytes(),
-                line: first.line,
-                reason: first.error.reason.token(),
-                word: first.error.word.as_bytes(),
+                file: file.as_os_str().as_encoded_bytes(),
+                line: error.line,
+                reason: error.error.reason.token(),
+                word: error.error.word.as_bytes(),
             });
         }
     }

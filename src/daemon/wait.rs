@@ -40,6 +40,7 @@ impl Daemon {
             .into_iter()
             .chain(self.sink.deadline())
             .chain(self.notify.deadline())
+            .chain(self.heartbeat.deadline())
             .min();
         let timeout = match self.is_arming() {
             true => Some(Micros::ZERO),

@@ -23,7 +23,7 @@ pub use step::Task;
 
 use crate::alert::{Alert, FallbackPoll, Ids};
 use crate::pressure::Averages;
-use crate::report::{EndReason, Hint, Report};
+use crate::report::{Counts, EndReason, Hint, Report};
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
 use index::{Coverage, Index, key};
@@ -113,6 +113,8 @@ pub struct Monitors<T> {
     /// Lines per rule and hour.
     lines: Option<u32>,
     ids: Ids,
+    /// Crossings, and lines whose suppression was reported.
+    counts: Counts,
     fallback: FallbackPoll,
     /// Why no pattern's cgroups are seen, or not all of them.
     inotify_error: Option<Failure>,
@@ -137,6 +139,7 @@ impl<T> Monitors<T> {
             descriptors: None,
             lines: None,
             ids,
+            counts: Counts::default(),
             fallback,
             inotify_error: None,
             poll_error: None,

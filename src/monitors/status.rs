@@ -4,9 +4,21 @@ use std::rc::Rc;
 
 use super::{Monitor, Monitors};
 use crate::pressure::Averages;
-use crate::report::Report;
+use crate::report::{Counts, Report};
 
 impl<T> Monitors<T> {
+    /// What a sign of life shows of them.
+    pub fn counts(&self) -> Counts {
+        let pending = self.rules.iter().map(|rule| rule.limit.pending());
+        Counts {
+            triggers: self.len(),
+            failed: self.unarmed(),
+            episodes: self.ids.count(),
+            suppressed: self.counts.suppressed + pending.sum::<u64>(),
+            ..self.counts
+        }
+    }
+
     /// The state of everything (SIGUSR1): `read` reads a trigger's counter. Of a
     /// pattern, the quiet cgroups are one line.
     pub fn status(&self, read: &dyn Fn(&T) -> Option<Averages>, log: &mut dyn FnMut(&Report<'_>)) {

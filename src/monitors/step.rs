@@ -141,6 +141,7 @@ impl<T> Monitors<T> {
                 },
             ) => {
                 let since = self.step.now.since(since);
+                self.counts.suppressed += count;
                 let rule = &self.rules[at].rule;
                 Task::Log(Report::Suppressed {
                     rule,
@@ -167,6 +168,7 @@ impl<T> Monitors<T> {
 
     /// Takes what was read for a task; what there is to log of it.
     pub fn take(&mut self, index: usize, wake: Wake, reading: Reading) -> Option<Report<'_>> {
+        self.counts.crossings += u64::from(wake == Wake::Crossed);
         let alert = &mut self.armed[index].alert;
         let limit = limit_of(&mut self.rules, &self.by_address, alert.rule())?;
         alert.take(wake, reading, limit, &mut self.ids)

@@ -59,8 +59,9 @@ fn replay_all(what: &Replaying) -> Result<End, Failure> {
 fn load(what: &Replaying) -> Result<Config, Failure> {
     match &what.config {
         Some(file) => {
-            let source = Source::of(file.clone(), what.rules.clone());
-            source.load().map_err(Failure::Config)
+            let mut source = Source::of(file.clone(), what.rules.clone());
+            let loaded = source.load().map_err(Failure::Config)?;
+            Ok(loaded.config)
         }
         None => {
             let rules = what.rules.clone();

@@ -34,6 +34,7 @@ impl Report<'_> {
                 self.write_coverage(line);
             }
             Report::Status { .. } | Report::Tally { .. } => self.write_status(line),
+            Report::Alive(counts) => counts.write(line),
             Report::Crossing { .. } | Report::Reading { .. } => self.write_debug(line),
             Report::Reload { .. } | Report::ReloadFailed { .. } | Report::WindowConflict { .. } => {
                 self.write_configuration(line);

@@ -4,7 +4,7 @@
 
 /// Event, resource and id. Only a *begin* has one id for each resource, because what to
 /// look at depends on it.
-pub const MESSAGE_IDS: [(&str, Option<&str>, &str); 19] = [
+pub const MESSAGE_IDS: [(&str, Option<&str>, &str); 20] = [
     ("begin", Some("cpu"), "5b882bdbc98a4f8d9e56e28daeac6ecf"),
     ("begin", Some("memory"), "ee14a676f0f64ecab472bd83547ea491"),
     ("begin", Some("io"), "2d1be07705df4b058e6b516a8cbea6bb"),
@@ -20,6 +20,7 @@ pub const MESSAGE_IDS: [(&str, Option<&str>, &str); 19] = [
     ("suppressed", None, "e9af2583d884461e8eb470fdd50a6050"),
     ("window_conflict", None, "307fd332a3964bbf956fb101449d067e"),
     ("status", None, "aa95d28e814b443dbab41d71e0138c40"),
+    ("alive", None, "a8f388dfaec44bc9a0f58eec0ee228ff"),
     ("start", None, "6527fa145ae04913900840a360e5bd51"),
     ("stop", None, "b1a197b3a654432b9dc295b701a35449"),
     ("crossing", None, "4f027f4f2ee14fc182754f4a86336718"),

@@ -1,12 +1,14 @@
 //! A report: what happened, in the terms of a reader of the log. How it is written
 //! is the business of `format`.
 
+mod counts;
 mod format;
 mod message_id;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use counts::Counts;
 pub use message_id::{MESSAGE_IDS, message_id};
 pub use words::{EndReason, Hint, StopSignal};
 
@@ -214,6 +216,8 @@ pub enum Report<'a> {
         /// On which signal; None if every output is closed.
         signal: Option<StopSignal>,
     },
+    /// A sign of life.
+    Alive(Counts),
     /// A trigger fired (with -v).
     Crossing {
         /// Its rule.
@@ -239,7 +243,8 @@ pub enum Report<'a> {
 /// What a full queue gives up first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
-    /// *still* lines: the begin was logged, the end will be.
+    /// *still* lines: the begin was logged, the end will be. Signs of life: the next one
+    /// says the same.
     Still,
     /// Start, stop, reload, status and the like.
     Information,
@@ -322,6 +327,10 @@ impl Report<'_> {
             Report::Status { .. } | Report::Tally { .. } => fixed("status", "status", INFO),
             Report::Start { .. } => at_notice(fixed("start", "psilogd started", INFO)),
             Report::Stop { .. } => at_notice(fixed("stop", "psilogd stopping", INFO)),
+            Report::Alive(_) => Heading {
+                class: Class::Still,
+                ..at_notice(fixed("alive", "psilogd alive", INFO))
+            },
             Report::Crossing { .. } => fixed("crossing", "trigger fired", DEBUG),
             Report::Reading { .. } => fixed("reading", "counter read", DEBUG),
         }

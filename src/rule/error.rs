@@ -25,10 +25,14 @@ pub enum Reason {
     BadCount,
     /// Two rules have one name.
     DuplicateName,
+    /// The last rule is switched off.
+    NoRule,
     /// Bytes that are not text, CR LF, or a line that is too long.
     NotText,
     /// The file is empty, and was not before.
     Empty,
+    /// The file does not exist, and did before.
+    Removed,
     /// The file can't be read.
     Unreadable,
     /// The file can be written by users whom root does not trust.
@@ -50,8 +54,10 @@ impl Reason {
             Reason::BadValue => "bad_value",
             Reason::BadCount => "bad_count",
             Reason::DuplicateName => "duplicate_name",
+            Reason::NoRule => "no_rule",
             Reason::NotText => "not_text",
             Reason::Empty => "empty",
+            Reason::Removed => "removed",
             Reason::Unreadable => "unreadable",
             Reason::WritableByOthers => "writable_by_others",
             Reason::NeedsRestart => "needs_restart",

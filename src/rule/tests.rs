@@ -250,6 +250,9 @@ fn every_reason_has_a_token_of_its_own() {
         Reason::BadValue,
         Reason::BadCount,
         Reason::DuplicateName,
+        Reason::NoRule,
+        Reason::Empty,
+        Reason::Removed,
         Reason::NotText,
         Reason::Unreadable,
     ];

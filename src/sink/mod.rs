@@ -41,6 +41,8 @@ pub struct Sink {
     outputs: Vec<(OutputSpec, Output)>,
     /// What `auto` is.
     auto: OutputSpec,
+    /// Lines that outputs lost which are no more.
+    lost: u64,
 }
 
 impl Sink {
@@ -54,6 +56,7 @@ impl Sink {
         let mut sink = Sink {
             outputs: Vec::new(),
             auto,
+            lost: 0,
         };
         sink.set(settings, now);
         sink
@@ -81,12 +84,13 @@ impl Sink {
             self.outputs.push((spec.clone(), output));
         }
         if !before.is_empty() {
-            let auto = self.auto.clone();
-            let mut before = Sink {
+            let mut gone = Sink {
                 outputs: before,
-                auto,
+                auto: self.auto.clone(),
+                lost: self.lost,
             };
-            before.finish();
+            gone.finish();
+            self.lost = gone.dropped();
         }
     }
 
@@ -112,6 +116,12 @@ impl Sink {
         for (_, output) in &mut self.outputs {
             output.log(line.bytes(), entry, now);
         }
+    }
+
+    /// How many lines outputs have lost since the start.
+    pub fn dropped(&self) -> u64 {
+        let lost = self.outputs.iter().map(|(_, output)| output.lost());
+        self.lost + lost.sum::<u64>()
     }
 
     /// How many slots of the poll array the outputs take.

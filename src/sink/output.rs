@@ -151,6 +151,11 @@ impl Output {
         }
     }
 
+    /// How many lines were lost since it was set up.
+    pub fn lost(&self) -> u64 {
+        self.queue.lost()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

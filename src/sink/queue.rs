@@ -34,6 +34,8 @@ pub struct Queue {
     entries: VecDeque<Entry>,
     slots: usize,
     dropped: u64,
+    /// Those that [`Queue::take_dropped`] has returned.
+    reported: u64,
     /// Whether the first line is on its way and has to stay.
     pinned: bool,
 }
@@ -52,6 +54,7 @@ impl Queue {
             entries: VecDeque::with_capacity(slots),
             slots,
             dropped: 0,
+            reported: 0,
             pinned: false,
         }
     }
@@ -128,7 +131,13 @@ impl Queue {
 
     /// How many lines were lost since this was asked last.
     pub fn take_dropped(&mut self) -> u64 {
+        self.reported += self.dropped;
         std::mem::take(&mut self.dropped)
+    }
+
+    /// How many lines were ever lost.
+    pub fn lost(&self) -> u64 {
+        self.reported + self.dropped
     }
 
     /// The same lines in a queue of another size.
@@ -139,6 +148,7 @@ impl Queue {
             queue.pinned = self.pinned;
         }
         queue.dropped += self.dropped;
+        queue.reported = self.reported;
         queue
     }
 
@@ -252,8 +262,9 @@ mod tests {
             drain(&mut queue),
             ["alarm 2", "alarm 3", "alarm 4", "alarm 5"]
         );
+        assert_eq!(queue.lost(), 8);
         assert_eq!(queue.take_dropped(), 8);
-        assert_eq!(queue.take_dropped(), 0);
+        assert_eq!((queue.take_dropped(), queue.lost()), (0, 8));
     }
 
     #[test]
@@ -317,5 +328,6 @@ mod tests {
         assert_eq!(drain(&mut larger), drain(&mut queue));
         assert_eq!(drain(&mut smaller), ["12", "13", "14", "15"]);
         assert_eq!(smaller.take_dropped(), 12);
+        assert_eq!(smaller.resized(1).lost(), 12);
     }
 }

@@ -80,6 +80,7 @@ fn reload() -> Outcome {
         daemon.signal(name);
     }
     assert_eq!(daemon.next(DEADLINE).expect("a line").event(), "status");
+    assert_eq!(daemon.next(DEADLINE).expect("a line").event(), "alive");
     assert_eq!(daemon.next(DEADLINE).expect("a line").event(), "reload");
     done()
 }

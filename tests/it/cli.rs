@@ -207,8 +207,9 @@ fn long_names() -> Outcome {
         "-n", "-s", "-v", "-C", "/c", "-f", &file, "-o", "kmsg", "-u", "1:2",
     ]);
     assert_eq!(short.0, Some(0), "{short:?}");
+    let config = support::bare(&short.1);
     assert!(
-        short.1.contains("output kmsg\noutput stderr\ngrace 5m"),
+        config.contains("output kmsg\noutput stderr\ngrace 5m"),
         "{short:?}"
     );
     for check in ["-t", "--check"] {
@@ -262,7 +263,12 @@ fn check() -> Outcome {
     let file = scratch.file("psilogd.conf", &built_in);
     let (status, again, errors) = support::run(&["-n", "-f", &file]);
     assert_eq!((status, &*support::mistakes(&errors)), (Some(0), ""));
-    assert_eq!(again, built_in);
+    assert_eq!(support::bare(&again), support::bare(&built_in));
+    let origins = format!(" # {file}:1\n");
+    assert!(
+        again.contains(&origins) && !again.contains("built-in"),
+        "{again}"
+    );
     done()
 }
 
@@ -272,15 +278,30 @@ fn settings() -> Outcome {
         "facility local0\noutput stderr\ngrace 5m\nrate_limit 20\nio full 10%/2s name=file\n";
     let file = scratch.file("psilogd.conf", text);
     let (_, config, _) = support::run(&["-n", "-f", &file]);
-    assert!(config.starts_with(
-        "facility local0\noutput stderr\ngrace 5m\npoll auto\nrate_limit 20\nqueue 256\nmax_line 1000\nmax_triggers 256\nuser none\nsandbox on\nio full"
+    assert!(support::bare(&config).starts_with(
+        "facility local0\noutput stderr\ngrace 5m\npoll auto\nheartbeat none\nrate_limit 20\nqueue 256\nmax_line 1000\nmax_triggers 256\nuser none\nsandbox on\nio full"
     ));
     // operands stand in place of the file's rules, -o in place of its outputs
     let (_, config, _) = support::run(&["-ns", "-f", &file, "-o", "stdout", "cpu some 10%/2s"]);
+    let bare = support::bare(&config);
     assert!(
-        config.starts_with("facility local0\noutput stdout\noutput stderr\n"),
+        bare.starts_with("facility local0\noutput stdout\noutput stderr\n"),
         "{config}"
     );
+    for (start, origin) in [
+        ("facility ", &*format!("{file}:1")),
+        ("output stdout", "command line"),
+        ("output stderr", "command line"),
+        ("queue ", "default"),
+        ("cpu some ", "command line"),
+    ] {
+        let mut lines = config.lines().filter(|line| line.starts_with(start));
+        let origin = format!(" # {origin}");
+        assert!(
+            lines.all(|line| line.ends_with(&origin)),
+            "{start}: {config}"
+        );
+    }
     assert!(
         config.contains("\ncpu some") && !config.contains("\nio full"),
         "{config}"

@@ -252,7 +252,7 @@ fn signals() -> Outcome {
         };
         let ran = daemon.cpu_ticks();
         daemon.signal("USR1");
-        daemon.wait("status");
+        daemon.wait("alive");
         assert!(daemon.next(Duration::from_secs(2)).is_none());
         let ran = daemon.cpu_ticks() - ran;
         assert!(ran < 20, "{error}: {ran} ticks in 2 s");
@@ -505,6 +505,7 @@ fn fewer() -> Outcome {
     assert_eq!(whole.filter(|path| path.starts_with("/proc")).count(), 1);
     daemon.signal("USR1");
     while daemon.wait("status").key("rule") != "whole" {}
+    daemon.wait("alive");
     let (status, rest, errors) = daemon.end("TERM");
     assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
     assert_eq!(events(&rest), ["stop"]);

@@ -7,6 +7,7 @@ mod cgroups;
 mod cli;
 mod config;
 mod drill;
+mod dropins;
 mod evidence;
 mod faults;
 mod fence;
@@ -36,6 +37,7 @@ fn main() {
         cli::trials(),
         config::trials(),
         drill::trials(),
+        dropins::trials(),
         evidence::trials(),
         faults::trials(),
         fence::trials(),

@@ -161,7 +161,7 @@ fn packaged() -> Outcome {
     let defaults = defaults.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
     let defaults: Vec<&str> = defaults.collect();
     let (_, config, _) = run(&["-n", "-f", "/dev/null"]);
-    assert_eq!(defaults, config.lines().collect::<Vec<_>>());
+    assert_eq!(defaults, bare(&config).lines().collect::<Vec<_>>());
     // every line that is shown as an example is one
     let examples = text.lines().filter_map(|line| line.strip_prefix("#   "));
     let examples: Vec<&str> = examples.collect();

@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         ),
         trial("signals::what_comes_at_once_is_all_told", at_once),
         trial("signals::usr1_tells_where_every_rule_stands", status),
+        trial("signals::a_reload_sets_the_sign_of_life", heartbeat),
     ]
 }
 
@@ -210,6 +211,38 @@ fn status() -> Outcome {
     assert!(line.has("total_us") && !line.has("id"), "{}", line.text);
     let line = daemon.wait("status");
     assert_eq!((line.key("rule"), line.key("state")), ("lost", "lost"));
+    let line = daemon.next(DEADLINE).expect("a line");
+    let expected = "psilogd alive: event=alive level=info triggers=2 failed=1 crossings=";
+    assert!(line.text.contains(expected), "{}", line.text);
+    assert!(line.number("crossings") >= 1.0, "{}", line.text);
+    let rest = " episodes=1 suppressed=0 dropped=0";
+    assert!(line.text.ends_with(rest), "{}", line.text);
+    done()
+}
+
+/// Nothing but the sign of life is logged of a quiet host, and that at its time, which
+/// no rate limit delays.
+fn heartbeat() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let scratch = Scratch::new();
+    // nothing else wakes psilogd up
+    let others = "poll 1h\nrate_limit 2\nmemory full 100%/2s\n";
+    let text = |period| format!("heartbeat {period}\n{others}");
+    let file = scratch.file("psilogd.conf", text("24h"));
+    let mut daemon = Psilogd::start(&["-f", &file]);
+    scratch.file("psilogd.conf", text("10s"));
+    let sent = std::time::Instant::now();
+    daemon.signal("HUP");
+    daemon.wait("reload");
+    for seconds in [10, 20, 30] {
+        let line = daemon.next(DEADLINE).expect("a line");
+        assert_eq!(line.event(), "alive", "{}", line.text);
+        assert!(sent.elapsed().as_secs() >= seconds, "{:?}", daemon.seen);
+        let keys = (line.key("triggers"), line.key("episodes"));
+        assert_eq!(keys, ("1", "0"), "{}", line.text);
+    }
     done()
 }
 

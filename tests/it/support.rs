@@ -62,6 +62,12 @@ pub fn mistakes(errors: &str) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
+/// What `-n` prints, without the comments: the origin of each line.
+pub fn bare(config: &str) -> String {
+    let line = |line: &str| format!("{}\n", line.split(" # ").next().unwrap_or(line));
+    config.lines().map(line).collect()
+}
+
 /// Whether a line warns of a rule that can't be armed on this host.
 pub fn is_about_host(line: &str) -> bool {
     line.starts_with("psilogd: warning: rule ") && line.contains(" can't be armed here now: ")

@@ -89,6 +89,7 @@ holds() {
 		/usr/share/fish/vendor_completions.d/psilogd.fish /usr/share/fish/vendor_completions.d/psistat.fish; do
 		expect "$1 holds $file" test -f "$2$file"
 	done
+	expect "$1 holds /etc/psilogd.conf.d" test -d "$2/etc/psilogd.conf.d"
 	for page in man1/psistat.1 man5/psilogd.conf.5 man8/psilogd.8; do
 		expect "$1 holds $page" sh -c "ls '$2/usr/share/man/$page' '$2/usr/share/man/$page.gz' 2> /dev/null | grep -q ."
 	done

@@ -122,7 +122,7 @@ fn one_send() -> Outcome {
 /// The daemon itself, while rsyslogd is stopped: a status line per
 /// built-in rule and signal, seen at its other output.
 fn stopped() -> Outcome {
-    const ROUNDS: usize = 40;
+    const ROUNDS: usize = 36;
     if !can_trace() {
         return skip(NO_STRACE);
     }
@@ -142,12 +142,14 @@ fn stopped() -> Outcome {
     daemon.wait("start");
     receiver.signal("STOP");
     let rules = psilogd::config::BUILT_IN.lines().count();
-    let lines = rules * ROUNDS;
+    // and the sign of life
+    let lines = (rules + 1) * ROUNDS;
     for _ in 0..ROUNDS {
         daemon.signal("USR1");
         (0..rules).for_each(|_| {
             daemon.wait("status");
         });
+        daemon.wait("alive");
     }
     receiver.signal("CONT");
     // start, and all the others

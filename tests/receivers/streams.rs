@@ -142,14 +142,14 @@ impl Pressed {
         body
     }
 
-    /// Status lines, one per built-in rule and signal: more than the pipe holds, and no
+    /// Status lines, one per built-in rule and signal, and a sign of life: more than the pipe holds, and no
     /// more than the queue does behind it.
     fn fill(&mut self) {
         const LINES: usize = 520;
-        let rules = psilogd::config::BUILT_IN.lines().count();
-        for _ in 0..LINES / rules {
+        let lines = psilogd::config::BUILT_IN.lines().count() + 1;
+        for _ in 0..LINES / lines {
             signal(self.child.id(), "USR1");
-            (0..rules).for_each(|_| {
+            (0..lines).for_each(|_| {
                 self.next();
             });
         }
@@ -308,9 +308,7 @@ fn missing_receiver_overflow() -> Outcome {
     let mut daemon = Psilogd::start(&["-f", &file, "-o", &missing]);
     for _ in 0..ROUNDS {
         daemon.signal("USR1");
-        for _ in psilogd::config::BUILT_IN.lines() {
-            daemon.wait("status");
-        }
+        daemon.wait("alive");
     }
     let before = daemon.seen.len();
     let (_, rest, errors) = daemon.end("TERM");
@@ -350,6 +348,8 @@ fn full_file_system() -> Outcome {
     let status_lines = |lines: &mut Vec<String>| {
         signal(child.id(), "USR1");
         lines.extend(psilogd::config::BUILT_IN.lines().map(|_| receive(&socket)));
+        // the sign of life
+        lines.push(receive(&socket));
     };
     while fs::metadata(&file)?.len() < ROOM {
         status_lines(&mut lines);

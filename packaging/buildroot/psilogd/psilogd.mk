@@ -21,6 +21,7 @@ define PSILOGD_INSTALL_TARGET_CMDS
 		$(TARGET_DIR)/usr/bin/psistat
 	$(INSTALL) -D -m 0644 $(@D)/packaging/psilogd.conf \
 		$(TARGET_DIR)/etc/psilogd.conf
+	$(INSTALL) -d -m 0755 $(TARGET_DIR)/etc/psilogd.conf.d
 endef
 
 define PSILOGD_INSTALL_INIT_SYSV

@@ -91,3 +91,38 @@ fn ten_begins_of_a_pattern_suppress_no_warning_of_the_host() {
     // each of the four is still pressed, and its begin is late
     assert_eq!(sums, [(61, 4, 4)]);
 }
+
+/// However they came about, and when their rule is no more.
+#[test]
+fn a_sign_of_life_counts_crossings_episodes_and_suppressed_lines() {
+    let mut monitors = empty(Micros::secs(3600));
+    monitors.set_rules(&[rule("io full 10%/2s for=0 clear=0")], 9, Some(2), NOW);
+    armed(&mut monitors, true);
+    for (wake, seconds, total) in [
+        (Wake::Crossed, 1, 900_000),
+        (Wake::Expired, 3, 900_000),
+        (Wake::Crossed, 11, 1_800_000),
+        (Wake::Expired, 13, 1_800_000),
+    ] {
+        take(&mut monitors, wake, seconds, total);
+    }
+    let counts = |triggers, suppressed| Counts {
+        triggers,
+        crossings: 2,
+        episodes: 2,
+        suppressed,
+        ..Counts::default()
+    };
+    // the second begin and its end, not summed up yet, and then summed up
+    assert_eq!(monitors.counts(), counts(1, 2));
+    monitors.wake(at(11 + 60));
+    while monitors.next_task().is_some() {}
+    assert_eq!(monitors.counts(), counts(1, 2));
+    monitors.rules[0].limit.suppress(at(80), 3, 1);
+    assert_eq!(monitors.counts(), counts(1, 5));
+    monitors.set_rules(&[], 9, Some(2), at(90));
+    monitors.retire(at(90), EndReason::Reload);
+    while monitors.next_task().is_some() {}
+    monitors.remove_retired();
+    assert_eq!(monitors.counts(), counts(0, 5));
+}

@@ -34,6 +34,23 @@ fn what_is_armed_and_configured_as_documented() {
 }
 
 #[test]
+fn the_sign_of_life_as_documented() {
+    let counts = Counts {
+        triggers: 6,
+        failed: 1,
+        crossings: 12,
+        episodes: 3,
+        suppressed: 4,
+        dropped: 5,
+    };
+    assert_eq!(
+        written(Report::Alive(counts)),
+        "psilogd alive: event=alive level=info triggers=6 failed=1 crossings=12 episodes=3 \
+         suppressed=4 dropped=5"
+    );
+}
+
+#[test]
 fn start_stop_and_what_was_not_logged_as_documented() {
     let start = Report::Start {
         version: "1.2.3",
