@@ -1,8 +1,10 @@
 /* Keeps so many processes busy together: for ON milliseconds out of every ON + OFF,
- * COUNT times. More of them than CPUs is CPU pressure of exactly that length.
+ * COUNT times. More of them than CPUs is CPU pressure of exactly that length. With a
+ * PRIORITY they are real-time tasks (SCHED_FIFO).
  *
- * usage: spin PROCESSES ON OFF COUNT
+ * usage: spin PROCESSES ON OFF COUNT [PRIORITY]
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,8 +19,11 @@ static long long now(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 5)
+	if (argc != 5 && argc != 6)
 		return 2;
+	struct sched_param param = { .sched_priority = argc == 6 ? atoi(argv[5]) : 0 };
+	if (argc == 6 && sched_setscheduler(0, SCHED_FIFO, &param) != 0)
+		return 1;
 	int processes = atoi(argv[1]), on = atoi(argv[2]), off = atoi(argv[3]);
 	long long start = now() + 50;
 	while (processes-- > 0)
