@@ -10,7 +10,9 @@ use psilogd::config::Settings;
 use psilogd::episode::{Figures, Phase, Relapse};
 use psilogd::evidence::{DiskName, Io};
 use psilogd::pressure::{Averages, Percent};
-use psilogd::report::{EndReason, EpisodeReport, Findings, Hint, Id, Report, StopSignal, Top};
+use psilogd::report::{
+    Counts, EndReason, EpisodeReport, Findings, Hint, Id, Report, StopSignal, Top,
+};
 use psilogd::rule::{Rule, Scope};
 use psilogd::sink::Sink;
 use psilogd::sys;
@@ -237,6 +239,14 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             failed: 2,
         },
         Report::Dropped { count: u64::MAX },
+        Report::Alive(Counts {
+            triggers: usize::MAX,
+            failed: usize::MAX,
+            crossings: u64::MAX,
+            episodes: u64::MAX,
+            suppressed: u64::MAX,
+            dropped: u64::MAX,
+        }),
         Report::Stop {
             signal: Some(StopSignal::Term),
         },
@@ -387,7 +397,7 @@ fn levels() -> Outcome {
         .split(|c: char| !c.is_ascii_lowercase())
         .filter(|word| events.contains(&format!(".It Cm {word}\n")))
         .collect();
-    assert_eq!(notice.len(), 5, "{notice:?}");
+    assert_eq!(notice.len(), 6, "{notice:?}");
     for report in reports(&rules()) {
         let heading = report.heading();
         let (event, level) = (heading.event, heading.level.name());
