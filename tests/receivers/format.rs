@@ -11,7 +11,7 @@ use psilogd::episode::{Figures, Phase, Relapse};
 use psilogd::evidence::{DiskName, Io};
 use psilogd::pressure::{Averages, Percent};
 use psilogd::report::{
-    EndReason, EpisodeReport, Findings, Hint, Id, Report, StopSignal, Top, message_id,
+    Counts, EndReason, EpisodeReport, Findings, Hint, Id, Report, StopSignal, Top, message_id,
 };
 use psilogd::rule::{Rule, Scope};
 use psilogd::sink::Sink;
@@ -240,6 +240,14 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
             failed: 2,
         },
         Report::Dropped { count: u64::MAX },
+        Report::Alive(Counts {
+            triggers: usize::MAX,
+            failed: usize::MAX,
+            crossings: u64::MAX,
+            episodes: u64::MAX,
+            suppressed: u64::MAX,
+            dropped: u64::MAX,
+        }),
         Report::Stop {
             signal: Some(StopSignal::Term),
         },
@@ -390,7 +398,7 @@ fn levels() -> Outcome {
         .split(|c: char| !c.is_ascii_lowercase())
         .filter(|word| events.contains(&format!(".It Cm {word}\n")))
         .collect();
-    assert_eq!(notice.len(), 5, "{notice:?}");
+    assert_eq!(notice.len(), 6, "{notice:?}");
     for report in reports(&rules()) {
         let heading = report.heading();
         let (event, level) = (heading.event, heading.level.name());
