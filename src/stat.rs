@@ -40,8 +40,7 @@ pub fn select(resources: &[Resource], kinds: &[Kind]) -> Selection {
 
 /// The selected cells.
 pub fn cells(selection: Selection) -> impl Iterator<Item = (Resource, Kind)> {
-    let both = CELLS.into_iter().zip(selection);
-    both.filter_map(|(cell, shown)| shown.then_some(cell))
+    (0..CELLS.len()).filter_map(move |at| selection[at].then_some(CELLS[at]))
 }
 
 /// The selected kinds of one resource.
@@ -250,7 +249,7 @@ pub fn since_boot(now: &[Group]) -> Vec<Row> {
 impl Row {
     /// One cell's figure.
     pub fn figure(&self, resource: Resource, kind: Kind) -> Option<Figure> {
-        self.figures[resource as usize]?.of(kind)
+        self.figures[resource as usize].as_ref()?.of(kind)
     }
 
     /// What rows are ranked by: the largest share that is shown, then their sum.

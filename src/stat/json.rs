@@ -1,7 +1,7 @@
 //! Rows as JSON, one object a line. The keys are an API: psistat(1) lists them,
 //! new ones are only added.
 
-use super::{Figure, Figures, Row, Selection, hundredths, includes, kinds, number, quoted};
+use super::{Figure, Figures, Row, Selection, hundredths, kinds, number, quoted};
 use crate::pressure::{Kind, Percent, Resource};
 use crate::time::Micros;
 
@@ -16,12 +16,14 @@ pub fn object(out: &mut Vec<u8>, selection: Selection, time: u64, row: &Row) {
         Some(word) => quoted(out, word),
     }
     for resource in Resource::ALL {
-        if includes(selection, resource) {
-            key(out, resource.name());
-            match row.figures[resource as usize] {
-                None => out.extend_from_slice(b"null"),
-                Some(figures) => file(out, kinds(selection, resource), figures),
-            }
+        let mut kinds = kinds(selection, resource).peekable();
+        if kinds.peek().is_none() {
+            continue;
+        }
+        key(out, resource.name());
+        match &row.figures[resource as usize] {
+            None => out.extend_from_slice(b"null"),
+            Some(figures) => file(out, kinds, figures),
         }
     }
     key(out, "since_boot");
@@ -30,7 +32,7 @@ pub fn object(out: &mut Vec<u8>, selection: Selection, time: u64, row: &Row) {
 }
 
 /// One pressure file. Interrupts have no `some` on any kernel, so no key either.
-fn file(out: &mut Vec<u8>, kinds: impl Iterator<Item = Kind>, figures: Figures) {
+fn file(out: &mut Vec<u8>, kinds: impl Iterator<Item = Kind>, figures: &Figures) {
     out.extend_from_slice(b"{\"interval_us\":");
     micros(out, figures.interval);
     for kind in kinds {
