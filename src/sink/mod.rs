@@ -22,11 +22,11 @@ use crate::time::{Micros, Moment};
 
 use kmsg::Kmsg;
 use local::Local;
-use output::Output;
-use queue::Entry;
+pub use output::Output;
+pub use queue::{Entry, Queue};
 pub use reach::Delivery;
 use stdio::{Stdio, Stream};
-use transport::Transport;
+pub use transport::{Header, Transport};
 use udp::Udp;
 
 /// How long a stop waits for lines to go out.
