@@ -25,7 +25,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
 	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages tests/repeat \
-	  tests/bench-psistat.sh tests/lint-words tests/receivers/install packaging/completion/generate \
+	  tests/bench-psistat.sh tests/fuzz/run tests/lint-words tests/receivers/install packaging/completion/generate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
 	  packaging/recipes/journald/psilogd-alert packaging/recipes/journald/psilogd-alive \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
@@ -162,8 +162,13 @@ mutants:
 		-f 'src/report/*' -- -- $(addprefix --skip=,$(UNREACHED) stat::)
 	$(MUTANTS) -f 'src/stat/**' -f src/stat.rs -- -- $(addprefix --skip=,$(UNREACHED) $(SLOW))
 
+# Each fuzz target for MINUTES (1) under libFuzzer: tests/fuzz/README.md.
+fuzz:
+	tests/fuzz/run $(TARGETS)
+
 lint:
 	$(CARGO) fmt --check
+	rustfmt --check --edition 2024 tests/fuzz/libfuzzer/main.rs
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	mandoc -Tlint -Wwarning man/*
 	shellcheck $(SCRIPTS)
@@ -247,4 +252,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer mutants release
+.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer fuzz mutants release

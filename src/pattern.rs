@@ -7,6 +7,9 @@ use std::fmt;
 
 /// The states of a pattern are the bits of a u64: one per component, one for the end.
 const COMPONENTS_MAX: usize = 63;
+/// The longest pattern, without escapes: a path has 4095 bytes (PATH_MAX), and the mount
+/// is in front of it.
+const BYTES_MAX: usize = 4000;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Component {
@@ -14,6 +17,16 @@ enum Component {
     Glob(Vec<Option<u8>>),
     /// `**`: one component or more at the end of a pattern, else none or more.
     Deep,
+}
+
+impl Component {
+    /// Bytes with the slash before it, without escapes.
+    fn len(&self) -> usize {
+        match self {
+            Component::Glob(glob) => 1 + glob.len(),
+            Component::Deep => 3,
+        }
+    }
 }
 
 /// A pattern of absolute paths below the cgroup2 mount.
@@ -133,9 +146,6 @@ impl Pattern {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
-        if text.len() > 4000 {
-            return Err(PatternError::TooLong);
-        }
         let mut components = Vec::new();
         if text.first() != Some(&b'/') {
             components.push(Component::Deep);
@@ -143,7 +153,9 @@ impl Pattern {
         for part in text.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
             components.push(component(part)?);
         }
-        if components.len() > COMPONENTS_MAX {
+        // what it matches is not escaped, and its own text is not to be too long for it
+        let bytes: usize = components.iter().map(Component::len).sum();
+        if components.len() > COMPONENTS_MAX || bytes > BYTES_MAX {
             return Err(PatternError::TooLong);
         }
         Ok(Pattern::of(components))

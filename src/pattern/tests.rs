@@ -85,6 +85,19 @@ fn other_texts_are_refused_with_a_reason() {
     assert!(Pattern::parse("/a".repeat(63).as_bytes()).is_ok());
 }
 
+/// Escaped it is three times as long.
+#[test]
+fn a_long_pattern_reads_back_however_it_is_spelled() {
+    let name = "\u{e9}".repeat(127);
+    let long = |count| format!("/{name}").repeat(count);
+    let pattern = Pattern::parse(long(15).as_bytes()).unwrap();
+    assert_eq!(Pattern::parse(pattern.text().as_bytes()), Ok(pattern));
+    assert_eq!(
+        Pattern::parse(long(16).as_bytes()),
+        Err(PatternError::TooLong)
+    );
+}
+
 #[test]
 fn parse_and_text_are_inverse() {
     for (text, canonical) in [

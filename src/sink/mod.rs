@@ -26,11 +26,11 @@ use crate::time::{Micros, Moment};
 use journal::Journal;
 use kmsg::Kmsg;
 use local::Local;
-use output::Output;
-use queue::Entry;
+pub use output::Output;
+pub use queue::{Entry, Queue};
 pub use reach::Delivery;
 use stdio::{Stdio, Stream};
-use transport::{Header, Transport};
+pub use transport::{Header, Transport};
 use udp::Udp;
 
 /// How long a stop waits for lines to go out.

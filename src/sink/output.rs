@@ -370,7 +370,7 @@ impl Output {
         let mut line = Line::new(&mut text);
         report.write(&mut line);
         let entry = Entry::new(report.heading().severity, Class::Alarm, self.wall, now);
-        self.queue.push(line.bytes(), entry);
+        self.queue.push(line.bytes(), entry.of_dropped(count));
     }
 }
 

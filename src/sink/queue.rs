@@ -24,6 +24,8 @@ pub struct Entry {
     pub wall: Micros,
     /// When it was written.
     pub when: Moment,
+    /// How many lines are lost with it: itself, or those that it reports as dropped.
+    stands_for: u64,
 }
 
 /// The queue. Text lies in one piece of memory in the order of the lines; a gap
@@ -83,14 +85,14 @@ impl Queue {
         while self.entries.len() == self.slots || self.used() + text.len() > self.text.len() {
             match self.victim(entry.class) {
                 Some(index) => {
-                    self.entries.remove(index);
+                    let victim = self.entries.remove(index);
+                    self.dropped += victim.map_or(0, |victim| victim.stands_for);
                 }
                 None => {
-                    self.dropped += 1;
+                    self.dropped += entry.stands_for;
                     return;
                 }
             }
-            self.dropped += 1;
         }
         if self.end + text.len() > self.text.len() {
             self.close_gaps();
@@ -124,9 +126,10 @@ impl Queue {
         self.pinned = pinned;
     }
 
-    /// Counts a line that can't be sent.
+    /// Counts the oldest line as lost: it can't be sent.
     pub fn lose_one(&mut self) {
-        self.dropped += 1;
+        let front = self.entries.front();
+        self.dropped += front.map_or(0, |entry| entry.stands_for);
     }
 
     /// How many lines were lost since this was asked last.
@@ -207,6 +210,15 @@ impl Entry {
             class,
             wall,
             when,
+            stands_for: 1,
+        }
+    }
+
+    /// A report of so many dropped lines: if it is lost itself, they are counted again.
+    pub fn of_dropped(self, count: u64) -> Entry {
+        Entry {
+            stands_for: count,
+            ..self
         }
     }
 }
@@ -277,6 +289,18 @@ mod tests {
         let mut smaller = queue.resized(1);
         assert_eq!(drain(&mut smaller), ["still 1"]);
         assert_eq!(drain(&mut queue), ["still 1", "alarm 2"]);
+    }
+
+    #[test]
+    fn with_a_report_of_dropped_lines_those_are_dropped() {
+        let mut queue = Queue::new(1);
+        let entry = Entry::new(Severity::WARNING, Class::Alarm, Micros::ZERO, Moment(0));
+        queue.push(b"6 dropped", entry.of_dropped(6));
+        push(&mut queue, Class::Alarm, "alarm");
+        assert_eq!(queue.take_dropped(), 6);
+        queue.pin(true);
+        queue.push(b"7 dropped", entry.of_dropped(7));
+        assert_eq!(queue.take_dropped(), 7);
     }
 
     #[test]

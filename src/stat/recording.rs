@@ -31,11 +31,12 @@ impl Series {
             return;
         };
         let before = grown.wrapping_add(self.bases.last().map_or(0, |base| base.1));
-        let growth = total.checked_sub(before).filter(|_| !new);
-        if growth.is_none() {
+        let sum = |growth: u64| grown.checked_add(growth).filter(|_| !new);
+        let sum = total.checked_sub(before).and_then(sum);
+        if sum.is_none() {
             self.bases.push((at, total.wrapping_sub(grown)));
         }
-        let grown = grown.saturating_add(growth.unwrap_or(0));
+        let grown = sum.unwrap_or(grown);
         let rests = |knot: &(Moment, u64)| knot.1 == grown;
         match self.knots.as_mut_slice() {
             // a counter that rests needs no knot for every reading

@@ -327,6 +327,21 @@ fn what_a_full_queue_lost_is_told_once_behind_what_it_kept() {
     assert_eq!(t.received(), ["H 10"]);
 }
 
+/// A receiver that takes short lines only, for a while.
+#[test]
+fn what_a_lost_report_has_counted_is_counted_again() {
+    let mut t = test(4);
+    t.script.borrow_mut().limit = Some(10);
+    t.connects(&[NONE; 3]);
+    (0..10).for_each(|line| t.log(&line.to_string()));
+    t.pass(Micros::millis(700));
+    assert_eq!(t.received(), ["H 6", "H 7", "H 8", "H 9"]);
+    t.script.borrow_mut().limit = None;
+    t.log("10");
+    let dropped = "H lines dropped: event=dropped level=warning count=6";
+    assert_eq!(t.received(), ["H 10", dropped]);
+}
+
 #[test]
 fn what_a_full_queue_lost_is_the_last_of_what_is_spilled() {
     let mut t = test(4);

@@ -33,6 +33,16 @@ fn a_counter_that_falls_is_another_one() {
     assert_eq!(series.grown(moment(40)), 1_200);
 }
 
+/// No kernel counts so far, but a file may say anything.
+#[test]
+fn a_counter_that_has_grown_by_more_than_a_u64_holds_is_another_one() {
+    let most = u64::MAX - 1;
+    let series = series(&[(1, 0), (2, most), (3, 5), (4, most), (5, 7), (6, 9)]);
+    for (at, total) in [(2, most), (3, 5), (4, most), (5, 7), (6, 9)] {
+        assert_eq!(series.total(moment(at)), total, "{at}");
+    }
+}
+
 #[test]
 fn a_counter_that_rests_is_two_knots() {
     let mut rested = series(&[(1, 5), (2, 5), (3, 5), (4, 5), (5, 6)]);
