@@ -121,8 +121,8 @@ impl Source {
     ///
     /// # Errors
     /// What is wrong with the files; also that one is empty now and was not before, since
-    /// an editor truncates it and then writes, and a reload may come in between. That one
-    /// was removed is an error once: the next load does without it.
+    /// an editor truncates it and then writes, and a reload may come in between. That the
+    /// first one was removed is an error once: the next load does without it.
     pub fn load(&mut self) -> Result<Loaded, LoadError> {
         let mut mistakes = self.removed();
         let mut files = vec![self.file.clone()];
@@ -166,21 +166,17 @@ impl Source {
         named.chain(seen).collect()
     }
 
-    /// The files that are gone since the last load, which are forgotten. `-f` asks for
-    /// its file each time.
+    /// The first file if it is gone since the last load, which is forgotten then. `-f` asks
+    /// for its file each time, and to remove a drop-in is to do without it.
     fn removed(&mut self) -> Vec<Mistake> {
-        let mut removed = Vec::new();
-        if self.drop_ins.is_some() {
-            self.seen.retain(|(file, _)| {
-                let gone = matches!(file.try_exists(), Ok(false));
-                if gone {
-                    let (file, error) = (file.clone(), Unreadable::Removed.error("file"));
-                    removed.push(Mistake { file, error });
-                }
-                !gone
-            });
-        }
-        removed
+        let was_there = self.seen.iter().position(|(file, _)| *file == self.file);
+        let gone = || matches!(self.file.try_exists(), Ok(false));
+        let Some(index) = was_there.filter(|_| self.drop_ins.is_some() && gone()) else {
+            return Vec::new();
+        };
+        let (file, _) = self.seen.remove(index);
+        let error = Unreadable::Removed.error("file");
+        vec![Mistake { file, error }]
     }
 
     fn read(&self, file: &PathBuf) -> Result<Vec<u8>, Unreadable> {
