@@ -1,6 +1,7 @@
 //! psistat's figures, pure: readings of pressure files become the rows of an
 //! interval; [`table`], [`json`] and [`openmetrics`] write them, [`check`] judges one,
-//! [`record`] keeps counters, [`suggest`] turns them into rules. Nothing here reads a file or a clock.
+//! [`record`] keeps counters, [`picture`] draws those, [`suggest`] turns them into rules.
+//! Nothing here reads a file or a clock.
 
 use std::cmp::Reverse;
 
@@ -12,6 +13,7 @@ use crate::time::{Micros, Moment};
 pub mod check;
 pub mod json;
 pub mod openmetrics;
+pub mod picture;
 pub mod record;
 pub mod recording;
 pub mod replay;

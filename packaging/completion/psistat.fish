@@ -20,5 +20,6 @@ complete -c psistat -l suggest -x -a "'1h' '24h'" -d 'measure, then print rules 
 complete -c psistat -l record -rF -d 'write counters to FILE, ten times per second'
 complete -c psistat -l replay -rF -d 'print what psilogd would have logged over FILE'
 complete -c psistat -s f -l config -rF -d 'with --replay: read this psilogd.conf'
+complete -c psistat -l svg -rF -d 'with --replay: draw a picture into FILE (- is stdout)'
 complete -c psistat -s h -l help -d 'print this help'
 complete -c psistat -s V -l version -d 'print the version'

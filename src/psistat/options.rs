@@ -108,7 +108,7 @@ use Takes::{Argument, Arguments, Nothing, Perhaps};
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
-const OPTIONS: [Known; 22] = [
+const OPTIONS: [Known; 23] = [
     ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
     ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
     ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
@@ -129,6 +129,7 @@ const OPTIONS: [Known; 22] = [
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
     ("", "replay", Argument("FILE"), "print what psilogd would have logged over FILE"),
     ("f", "config", Argument("FILE"), "with --replay: read this psilogd.conf"),
+    ("", "svg", Argument("FILE"), "with --replay: draw a picture into FILE (- is stdout)"),
     ("h", "help", Nothing, "print this help"),
     ("V", "version", Nothing, "print the version"),
 ];
@@ -179,7 +180,7 @@ pub fn usage() -> String {
                  \u{20}              [interval]\n\
                  \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
                  \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\
-                 \u{20}      psistat --replay FILE [-f FILE] [RULE ...]\n\
+                 \u{20}      psistat --replay FILE [-f FILE] [--svg FILE] [RULE ...]\n\
                  \u{20}      psistat --replay FILE --suggest\n\n\
                  Shows CPU, memory and I/O pressure: once, or every interval (1, 0.5, 500ms, 1m).";
     options().usage(brief)
@@ -253,6 +254,7 @@ fn without(matches: &Matches) -> Result<(), String> {
         ("f", "replay", "psistat has no configuration"),
         ("warn", "check", "the limits of colours are those of -c"),
         ("crit", "check", "the limits of colours are those of -c"),
+        ("svg", "replay", "the picture is of a recording"),
     ] {
         if matches.opt_present(name) && !matches.opt_present(other) {
             return Err(format!("option {} needs --{other}: {why}", named(name)));

@@ -100,6 +100,7 @@ fn a_replay_takes_rules_or_suggests() {
             file: "x".into(),
             config: config.map(PathBuf::from),
             rules: rules.iter().map(rule).collect(),
+            svg: None,
         }))
     };
     let parse = |words: &[&str]| Action::parse(words.iter().map(OsString::from));
@@ -140,6 +141,11 @@ fn wrong_arguments_are_refused() {
         ("--suggest", "option --suggest: the argument is missing"),
         ("--suggest 1h 5", "--suggest takes no interval"),
         ("-f x", "-f, --config needs --replay"),
+        ("--svg x", "option --svg needs --replay"),
+        (
+            "--replay x --suggest --svg y",
+            "--svg can't be used with --suggest",
+        ),
         ("--replay", "option --replay: the argument is missing"),
         (
             "--replay x -g /a",
