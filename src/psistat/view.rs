@@ -1,17 +1,21 @@
 //! What psistat shows on standard output: rows below each other, one page at a time, or
-//! JSON.
+//! JSON. A terminal gets what is worth looking at; a pipe gets everything, always in the
+//! same columns.
 
 use std::io;
 
-use crate::pattern::Pattern;
+use crate::pattern::{CgroupPath, Pattern};
 use crate::stat::table::{Form, Look};
-use crate::stat::{self, Row, json};
+use crate::stat::{self, CELLS, Row, Selection, json};
 use crate::sys;
 use crate::time::{Micros, Moment};
 
 use super::options::Settings;
 use super::screen::{Mode, Screen, Wake};
 use super::{FRACTION, STAMP, stamp_of};
+
+/// `2026-11-22 `
+const DATE: usize = 11;
 
 /// What is on standard output, and how it looks.
 pub(super) struct View<'a> {
@@ -25,9 +29,23 @@ pub(super) struct View<'a> {
     lines: usize,
     /// Rows until the next header.
     until_header: usize,
+    /// Whether columns without figures and idle cgroups are left out.
+    tidy: bool,
+    /// Columns that had a figure at any reading.
+    filled: Selection,
+    /// Cgroups that were named by their paths; these are never left out.
+    named: Vec<Vec<u8>>,
     /// The last page, for a new layout when the size changes.
-    last: Option<(String, Vec<Row>)>,
+    last: Option<Page>,
     shown: u64,
+}
+
+/// Rows, and how many there were.
+struct Page {
+    wall: Micros,
+    rows: Vec<Row>,
+    idle: usize,
+    all: usize,
 }
 
 impl<'a> View<'a> {
@@ -49,10 +67,14 @@ impl<'a> View<'a> {
             colours: (screen.takes_colours() && !settings.plain).then_some(settings.limits),
             width: None,
             cut: screen.is_terminal(),
+            utf8: screen.is_utf8(),
             mark: None,
         };
         let mut view = View {
             settings,
+            tidy: screen.is_terminal() && !settings.wide && !settings.json,
+            filled: [false; CELLS.len()],
+            named: named(&settings.patterns),
             screen,
             look,
             many: is_many(&settings.patterns),
@@ -78,7 +100,7 @@ impl<'a> View<'a> {
         self.lines = lines;
         // Pages and tables of many rows have the time once, above.
         self.look.time = 0;
-        let once = self.screen.has_pages() || self.many && self.look.form() == Form::Row;
+        let once = self.screen.has_pages() || self.many && self.look.form() != Form::Block;
         if self.settings.time && !once {
             self.look.time = self.stamp;
         }
@@ -87,24 +109,71 @@ impl<'a> View<'a> {
     /// Shows one reading.
     pub(super) fn show(&mut self, rows: &[Row]) -> io::Result<()> {
         let wall = sys::wall();
+        if self.tidy {
+            self.notice(rows);
+        }
+        let chosen = self.chosen(rows);
+        if self.screen.has_pages() {
+            let (shown, idle) = chosen.unwrap_or_else(|| (rows.to_vec(), 0));
+            self.last = Some(Page {
+                wall,
+                rows: shown,
+                idle,
+                all: rows.len(),
+            });
+            self.shown += 1;
+            return self.page();
+        }
+        let shown = chosen.as_ref().map_or(rows, |(shown, _)| shown);
         let mut out = Vec::with_capacity(1024);
-        let most = |n| stat::most_stalled(rows.to_vec(), self.settings.selection, n);
-        let chosen = self.settings.top.map(most);
-        let shown = chosen.as_deref().unwrap_or(rows);
         if self.settings.json {
             for row in shown {
                 json::object(&mut out, self.settings.selection, wall.0, row);
             }
-        } else if self.screen.has_pages() {
-            let title = self.title(wall, shown.len(), rows.len());
-            self.last = chosen.map(|rows| (title, rows));
-            self.shown += 1;
-            return self.page();
         } else {
             self.table(&mut out, wall, shown);
         }
+        if let Some((_, idle @ 1..)) = chosen {
+            left_out(&mut out, idle);
+        }
         self.shown += 1;
         self.screen.write(&out)
+    }
+
+    /// Shows the columns that have a figure; once shown, they stay.
+    fn notice(&mut self, rows: &[Row]) {
+        let now = stat::filled(rows);
+        let filled = both(self.filled, now, |before, now| before | now);
+        if filled == self.filled {
+            return;
+        }
+        self.filled = filled;
+        let all = self.settings.selection;
+        let shown = both(all, filled, |all, filled| all & filled);
+        self.look.selection = if shown.contains(&true) { shown } else { all };
+        self.until_header = 0;
+        self.measure();
+    }
+
+    /// The rows to show if they are not all of them in their order, and how many idle
+    /// ones were left out.
+    fn chosen(&self, rows: &[Row]) -> Option<(Vec<Row>, usize)> {
+        let selection = self.settings.selection;
+        let list = self.many || self.settings.top.is_some();
+        if !self.tidy || !list {
+            let top = self.settings.top?;
+            return Some((stat::most_stalled(rows.to_vec(), selection, top), 0));
+        }
+        let is_named = |row: &Row| {
+            row.cgroup
+                .as_ref()
+                .is_some_and(|name| self.named.contains(name))
+        };
+        let kept = |row: &&Row| !row.is_idle(selection, self.settings.averages) || is_named(row);
+        let busy: Vec<Row> = rows.iter().filter(kept).cloned().collect();
+        let idle = rows.len() - busy.len();
+        let top = self.settings.top.unwrap_or(usize::MAX);
+        Some((stat::most_stalled(busy, selection, top), idle))
     }
 
     /// Rows below those of the last reading.
@@ -114,7 +183,7 @@ impl<'a> View<'a> {
             true => stamp_of(wall, &mut stamp),
             false => "",
         };
-        if self.many && self.look.form() == Form::Row {
+        if self.many && self.look.form() != Form::Block {
             if self.shown > 0 {
                 out.push(b'\n');
             }
@@ -147,37 +216,50 @@ impl<'a> View<'a> {
         }
     }
 
-    fn title(&self, wall: Micros, shown: usize, all: usize) -> String {
+    /// `2026-11-22 18:58:46  every 1s  3 of 7 cgroups, 4 idle  q quits`. The date and what
+    /// is at the end are left out where there is no room.
+    fn title(&self, page: &Page, columns: usize) -> String {
         let mut stamp = [0; STAMP + FRACTION];
-        let stamp = stamp_of(wall, &mut stamp);
+        let stamp = stamp_of(page.wall, &mut stamp);
         let span = match (self.shown, self.settings.interval) {
-            (1.., Some(interval)) => format!("every {interval}"),
+            (2.., Some(interval)) => format!("every {interval}"),
             _ => "since boot".into(),
         };
-        let quit = if self.screen.takes_keys() {
-            "  q quits"
-        } else {
-            ""
+        let quit = match self.screen.takes_keys() {
+            true => "  q quits",
+            false => "",
         };
-        format!(
-            "{}  {span}  {shown} of {all} cgroups{quit}",
-            stamp.get(..STAMP).unwrap_or_default()
-        )
+        let idle = match page.idle {
+            0 => String::new(),
+            idle => format!(", {idle} idle"),
+        };
+        let (shown, all) = (page.rows.len(), page.all);
+        let stamp = stamp.get(..STAMP).unwrap_or_default();
+        let (date, time) = stamp.split_at(DATE.min(stamp.len()));
+        let least = format!("{time}  {span}  {shown} of {all} cgroups");
+        let mut title = format!("{date}{least}{idle}{quit}");
+        for end in [&format!("{idle}{quit}"), &idle, ""] {
+            if title.len() > columns {
+                title = format!("{least}{end}");
+            }
+        }
+        title.truncate(columns);
+        title
     }
 
     /// The last reading on one screen.
     fn page(&mut self) -> io::Result<()> {
-        let Some((title, rows)) = &self.last else {
+        let Some(page) = &self.last else {
             return Ok(());
         };
         let (columns, _) = self.screen.size();
         let mut out = Vec::with_capacity(4096);
-        out.extend_from_slice(title.get(..columns).unwrap_or(title).as_bytes());
+        out.extend_from_slice(self.title(page, columns).as_bytes());
         out.push(b'\n');
         self.look.header(&mut out);
         // The last line is left empty, or the screen would scroll.
         let room = self.lines.saturating_sub(2 + self.look.header_lines());
-        for row in rows.iter().take((room / self.look.row_lines()).max(1)) {
+        for row in page.rows.iter().take((room / self.look.row_lines()).max(1)) {
             self.look.row(&mut out, "", row);
         }
         let mut ends = out.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -193,6 +275,24 @@ impl<'a> View<'a> {
         self.until_header = 0;
         self.page()
     }
+}
+
+/// Column by column.
+fn both(one: Selection, other: Selection, with: fn(bool, bool) -> bool) -> Selection {
+    std::array::from_fn(|cell| with(one[cell], other[cell]))
+}
+
+/// The line below a table that shows only some cgroups.
+fn left_out(out: &mut Vec<u8>, idle: usize) {
+    let cgroups = if idle == 1 { "cgroup" } else { "cgroups" };
+    out.extend_from_slice(format!("{idle} idle {cgroups}\n").as_bytes());
+}
+
+/// The cgroups that are named by their paths, as words.
+fn named(patterns: &[Pattern]) -> Vec<Vec<u8>> {
+    let word = |path| CgroupPath::of(path).to_string().into_bytes();
+    let plain = patterns.iter().filter_map(Pattern::plain);
+    plain.map(word).collect()
 }
 
 /// Whether a reading may be several rows. One row is written under the last one, as in
