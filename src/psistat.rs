@@ -69,6 +69,9 @@ fn show_all(settings: &Settings) -> Result<End, Failure> {
     // Before the screen is touched, where an error message would be lost.
     let mut before = reader.read_first()?;
     let mut view = View::new(settings)?;
+    if settings.graph && !view.has_pages() {
+        return Err(Failure::NoScreen);
+    }
     view.show(&stat::since_boot(&before))?;
     let mut shown = 1;
     while settings.count.is_none_or(|count| shown < count) {

@@ -1,7 +1,7 @@
 //! psistat's figures, pure: readings of pressure files become the rows of an
-//! interval; [`table`], [`json`] and [`openmetrics`] write them, [`check`] judges one,
-//! [`record`] keeps counters, [`picture`] draws those, [`suggest`] turns them into rules.
-//! Nothing here reads a file or a clock.
+//! interval; [`table`], [`json`] and [`openmetrics`] write them, [`graph`] draws their
+//! history, [`check`] judges one, [`record`] keeps counters, [`picture`] draws those,
+//! [`suggest`] turns them into rules. Nothing here reads a file or a clock.
 
 use std::cmp::Reverse;
 
@@ -11,6 +11,7 @@ use crate::rule::CgroupPath;
 use crate::time::{Micros, Moment};
 
 pub mod check;
+pub mod graph;
 pub mod json;
 pub mod openmetrics;
 pub mod picture;

@@ -19,7 +19,7 @@ _psistat() {
 	--replay) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	-f|--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	--svg) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	*) words=(-a --averages -c --color -g --cgroup -j --json -k --kind -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --openmetrics --check --warn --crit --suggest --record --replay -f --config --svg -h --help -V --version) ;;
+	*) words=(-a --averages -c --color -g --cgroup -j --json -k --kind -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --openmetrics --check --warn --crit --graph --suggest --record --replay -f --config --svg -h --help -V --version) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

@@ -16,6 +16,7 @@ complete -c psistat -l openmetrics -d 'print totals in seconds as OpenMetrics te
 complete -c psistat -l check -x -d 'check a figure, \'memory full\', for Nagios and others'
 complete -c psistat -l warn -x -a "'10%' '40%'" -d 'with --check: above it, the state is WARNING'
 complete -c psistat -l crit -x -a "'10%' '40%'" -d 'with --check: above it, the state is CRITICAL'
+complete -c psistat -l graph -d 'draw a history on the terminal, one column per interval'
 complete -c psistat -l suggest -x -a "'1h' '24h'" -d 'measure, then print rules for psilogd.conf'
 complete -c psistat -l record -rF -d 'write counters to FILE, ten times per second'
 complete -c psistat -l replay -rF -d 'print what psilogd would have logged over FILE'

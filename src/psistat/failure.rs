@@ -20,6 +20,8 @@ pub enum Failure {
     Read(ReadError),
     /// Standard output can't be written, or the system refuses something basic.
     Io(io::Error),
+    /// `--graph` has no terminal to draw on.
+    NoScreen,
     /// The record or the picture can't be written to this file.
     Write(PathBuf, io::Error),
     /// This file can't be replayed.
@@ -59,6 +61,9 @@ impl fmt::Display for Failure {
         match self {
             Failure::Read(error) => error.fmt(f),
             Failure::Io(error) => write!(f, "cannot write to standard output: {}", Why(error)),
+            Failure::NoScreen => f.write_str(
+                "--graph draws on a terminal: standard output is none, or TERM is dumb or unset",
+            ),
             Failure::Write(file, error) => {
                 write!(f, "cannot write {}: {}", file.display(), Why(error))?;
                 match error.kind() {
@@ -87,7 +92,10 @@ impl Error for Failure {
             Failure::BadRecord(_, BadRecord::Io(error)) => Some(error),
             Failure::BadRecord(_, BadRecord::Line(error)) => Some(error),
             Failure::Config(error) => Some(error),
-            Failure::BadRecord(..) | Failure::NotJudged(_) | Failure::NotMeasured(..) => None,
+            Failure::NoScreen
+            | Failure::BadRecord(..)
+            | Failure::NotJudged(_)
+            | Failure::NotMeasured(..) => None,
         }
     }
 }

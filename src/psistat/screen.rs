@@ -108,6 +108,12 @@ impl Screen {
         self.terminal && (locale.ends_with("utf-8") || locale.ends_with("utf8"))
     }
 
+    /// Whether it has the block characters ▁ to █. The font of the kernel's console has
+    /// two of the eight.
+    pub fn has_blocks(&self) -> bool {
+        self.is_utf8() && std::env::var_os("TERM").is_none_or(|term| term != "linux")
+    }
+
     /// Whether it is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.terminal

@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::pattern::{CgroupPath, Pattern};
+use crate::stat::graph::{Canvas, Graph};
 use crate::stat::table::{Form, Look};
 use crate::stat::{self, CELLS, Row, Selection, json};
 use crate::sys;
@@ -37,6 +38,8 @@ pub(super) struct View<'a> {
     named: Vec<Vec<u8>>,
     /// The last page, for a new layout when the size changes.
     last: Option<Page>,
+    /// What `--graph` has seen.
+    graph: Graph,
     shown: u64,
 }
 
@@ -51,6 +54,7 @@ struct Page {
 impl<'a> View<'a> {
     pub(super) fn new(settings: &'a Settings) -> io::Result<View<'a>> {
         let mode = match settings.top {
+            _ if settings.graph => Mode::Pages,
             Some(_) if settings.interval.is_some() && !settings.json => Mode::Pages,
             _ => Mode::Lines,
         };
@@ -82,10 +86,16 @@ impl<'a> View<'a> {
             lines: 0,
             until_header: 0,
             last: None,
+            graph: Graph::default(),
             shown: 0,
         };
         view.measure();
         Ok(view)
+    }
+
+    /// Whether it shows one page at a time.
+    pub(super) fn has_pages(&self) -> bool {
+        self.screen.has_pages()
     }
 
     /// Waits until `due`, or until something else is to be done.
@@ -113,6 +123,11 @@ impl<'a> View<'a> {
             self.notice(rows);
         }
         let chosen = self.chosen(rows);
+        if self.settings.graph {
+            // what was before is no interval
+            let row = rows.first().filter(|row| !row.since_boot);
+            row.inspect(|row| self.graph.add(row, self.step()));
+        }
         if self.screen.has_pages() {
             let (shown, idle) = chosen.unwrap_or_else(|| (rows.to_vec(), 0));
             self.last = Some(Page {
@@ -236,7 +251,12 @@ impl<'a> View<'a> {
         let (shown, all) = (page.rows.len(), page.all);
         let stamp = stamp.get(..STAMP).unwrap_or_default();
         let (date, time) = stamp.split_at(DATE.min(stamp.len()));
-        let least = format!("{time}  {span}  {shown} of {all} cgroups");
+        let what = match (self.settings.graph, self.named.first()) {
+            (true, None) => String::new(),
+            (true, Some(name)) => format!("  {}", String::from_utf8_lossy(name)),
+            (false, _) => format!("  {shown} of {all} cgroups"),
+        };
+        let least = format!("{time}  {span}{what}");
         let mut title = format!("{date}{least}{idle}{quit}");
         for end in [&format!("{idle}{quit}"), &idle, ""] {
             if title.len() > columns {
@@ -245,6 +265,10 @@ impl<'a> View<'a> {
         }
         title.truncate(columns);
         title
+    }
+
+    fn step(&self) -> Micros {
+        self.settings.interval.unwrap_or_default()
     }
 
     /// The last reading on one screen.
@@ -256,6 +280,17 @@ impl<'a> View<'a> {
         let mut out = Vec::with_capacity(4096);
         out.extend_from_slice(self.title(page, columns).as_bytes());
         out.push(b'\n');
+        if self.settings.graph {
+            let canvas = Canvas {
+                columns,
+                lines: self.lines.saturating_sub(2),
+                colours: self.look.colours,
+                blocks: self.screen.has_blocks(),
+            };
+            let selection = self.look.selection;
+            self.graph.draw(&mut out, selection, self.step(), canvas);
+            return self.screen.page(&out);
+        }
         self.look.header(&mut out);
         // The last line is left empty, or the screen would scroll.
         let room = self.lines.saturating_sub(2 + self.look.header_lines());

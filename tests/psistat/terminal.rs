@@ -24,6 +24,9 @@ pub fn trials() -> Vec<Trial> {
         trial("terminal::narrow_screens_fold_nothing", narrow),
         trial("terminal::columns_without_figures_are_hidden", hidden),
         trial("terminal::idle_cgroups_are_left_out", idle),
+        trial("terminal::a_graph_is_drawn_and_the_terminal_back", graph),
+        trial("terminal::a_graph_without_blocks_is_ascii", graph_ascii),
+        trial("terminal::a_graph_needs_a_terminal", graph_nowhere),
     ]
 }
 
@@ -520,5 +523,141 @@ fn idle() -> Outcome {
         text.contains("1 of 9 cgroups, 8 idle") && text.contains(" /user.slice/idle\n")
     });
     terminal.key("q");
+    DONE
+}
+
+/// Pressure files of a system that is always stalled: each look adds an hour.
+struct Stalled(Scratch, Cell<u64>);
+
+impl Stalled {
+    fn new() -> Stalled {
+        let stalled = Stalled(Scratch::new(), Cell::new(0));
+        stalled.add();
+        stalled
+    }
+
+    /// In place and of one length, as psistat keeps the files open.
+    fn add(&self) {
+        use std::os::unix::fs::FileExt;
+        self.1.set(self.1.get() + 3_600_000_000);
+        let stall = format!(
+            "avg10=0.00 avg60=0.00 avg300=0.00 total={:020}",
+            self.1.get()
+        );
+        let text = format!("some {stall}\nfull {stall}\n");
+        for name in ["cpu", "memory", "io"] {
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.create(true).truncate(false).write(true);
+            let file = file.open(self.0.0.join(name)).expect("a pressure file");
+            file.write_all_at(text.as_bytes(), 0)
+                .expect("a pressure file");
+        }
+    }
+
+    fn path(&self) -> String {
+        self.0.0.display().to_string()
+    }
+}
+
+/// q and ^C, two sizes, and nothing is left on the screen.
+fn graph() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let system = Stalled::new();
+    let (terminal, modes) = with_modes("graph", 80);
+    for (key, code) in [("q", 0), ("C-c", 130)] {
+        terminal.enter(&format!(
+            "clear; env LC_ALL=C.UTF-8 {PSISTAT} --graph -c 10,50 -P {} 0.1",
+            system.path()
+        ));
+        let text = terminal.see("bars", |text| {
+            system.add();
+            text.lines().filter(|line| line.contains('█')).count() == 3 * 5
+        });
+        assert!(
+            text.starts_with("20") && text.contains("every 100ms  q quits\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nmemory some") && text.contains("\n 100.00 max "),
+            "{text}"
+        );
+        assert!(
+            !text.contains("cpu    full") && text.contains("|2s ago"),
+            "{text}"
+        );
+        assert!(terminal.coloured().contains("38;5;160m"), "{text}");
+        terminal.tmux(&["resize-window", "-x", "40", "-y", "8"]);
+        terminal.see("one line for each", |text| {
+            system.add();
+            let bars = text.lines().filter(|line| line.contains('█'));
+            bars.count() == 5 && text.trim_end().ends_with("now")
+        });
+        terminal.tmux(&["resize-window", "-x", "80", "-y", "24"]);
+        terminal.see("the times", |text| text.contains("|6s ago"));
+        terminal.key(key);
+        until("the old screen", || {
+            (terminal.state().trim() == "0 1").then_some(())
+        });
+        terminal.enter("echo co''de $?; modes");
+        let code = format!("code {code}");
+        let after = terminal.see("its end", |text| {
+            text.contains(&code) && text.contains(&modes)
+        });
+        assert!(!after.contains('█') && !after.contains("memory"), "{after}");
+    }
+    DONE
+}
+
+fn graph_ascii() -> Outcome {
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let system = Stalled::new();
+    let terminal = Terminal::new("ascii", 80, 24);
+    for (environment, coloured) in [
+        ("LC_ALL=C", true),
+        ("LC_ALL=C.UTF-8 TERM=linux", true),
+        ("LC_ALL=C NO_COLOR=1", false),
+    ] {
+        let path = system.path();
+        terminal.enter(&format!(
+            "clear; env {environment} {PSISTAT} --graph -P {path} 0.1"
+        ));
+        let text = terminal.see("bars", |text| {
+            system.add();
+            text.lines().filter(|line| line.contains('#')).count() == 3 * 5
+        });
+        assert!(text.is_ascii(), "{text}");
+        let colours = terminal.coloured();
+        assert_eq!(
+            colours.contains("38;5;160m"),
+            coloured,
+            "{environment}: {colours}"
+        );
+        terminal.key("q");
+        until("the old screen", || {
+            (terminal.state().trim() == "0 1").then_some(())
+        });
+    }
+    DONE
+}
+
+/// Nothing is drawn where a screen can't be.
+fn graph_nowhere() -> Outcome {
+    let sentence = "psistat: --graph draws on a terminal: standard output is none, or TERM is \
+                    dumb or unset";
+    let system = Stalled::new();
+    let output = run(&["--graph", "-P", &system.path(), "0.01", "2"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr).trim_end(), sentence);
+    if let Some(why) = lacking() {
+        return skip(&why);
+    }
+    let terminal = Terminal::new("dumb", 100, 24);
+    let text = terminal.show(&format!("TERM=dumb {PSISTAT} --graph -P {}", system.path()));
+    assert!(text.starts_with(sentence), "{text}");
     DONE
 }

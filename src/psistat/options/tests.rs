@@ -321,3 +321,31 @@ fn suggestions_take_any_duration() {
         }
     }
 }
+
+#[test]
+fn a_graph_is_of_one_group_every_second() {
+    for (line, interval, count) in [
+        ("--graph", 1_000, None),
+        (
+            "--graph -m -c 1,2 -r io -k full -g /a 0.5 20",
+            500,
+            Some(20),
+        ),
+    ] {
+        let settings = settings(line);
+        assert!(settings.graph);
+        assert_eq!(settings.interval, Some(Micros::millis(interval)), "{line}");
+        assert_eq!(settings.count, count, "{line}");
+    }
+    for line in ["-a", "-j", "-n 3", "-t", "-w", "-g **", "-g /a -g /b"] {
+        let why = parse(&format!("--graph {line}")).err().unwrap_or_default();
+        let word = line.split(' ').next().unwrap_or_default();
+        assert!(
+            why.contains(word) && why.contains("--graph"),
+            "{line}: {why}"
+        );
+    }
+    for line in ["--record f", "--replay f", "--suggest 1h"] {
+        assert!(parse(&format!("{line} --graph")).is_err(), "{line}");
+    }
+}
