@@ -32,7 +32,7 @@
 //! | [`cgroup`] | how cgroups are created and removed, which is stalled most | time, sys, pressure |
 //! | [`trigger`] | a rule and a pressure file: an armed descriptor | time, sys, pressure, roots, rule, line, report |
 //! | [`sink`] | outputs | time, sys, pattern, severity, line, config, report |
-//! | [`stat`] | psistat's rows, tables, JSON, records, replays and suggestions | time, pressure, pattern, evidence, rule, line, config, episode, report, alert, monitors |
+//! | [`stat`] | psistat's rows, tables, JSON, records, replays, pictures and suggestions | time, pressure, pattern, severity, evidence, rule, line, config, episode, report, alert, monitors |
 //! | [`greeting`] | what a person at a terminal reads, but for the lines | printable, config, sink |
 //! | [`options`] | psilogd's command line, and the files that it names | sys, printable, rule, config |
 //! | [`daemon`] | moves descriptors: signals, triggers, outputs | time, sys, pressure, evidence, roots, rule, line, config, episode, listen, notify, report, alert, monitors, cgroup, trigger, sink, greeting, options |

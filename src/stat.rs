@@ -1,6 +1,7 @@
 //! psistat's figures, pure: readings of pressure files become the rows of an
-//! interval; [`table`], [`json`] and [`openmetrics`] write them, [`check`] judges one,
-//! [`record`] keeps counters, [`suggest`] turns them into rules. Nothing here reads a file or a clock.
+//! interval; [`table`], [`json`] and [`openmetrics`] write them, [`graph`] draws their
+//! history, [`check`] judges one, [`record`] keeps counters, [`picture`] draws those,
+//! [`suggest`] turns them into rules. Nothing here reads a file or a clock.
 
 use std::cmp::Reverse;
 
@@ -10,8 +11,10 @@ use crate::rule::CgroupPath;
 use crate::time::{Micros, Moment};
 
 pub mod check;
+pub mod graph;
 pub mod json;
 pub mod openmetrics;
+pub mod picture;
 pub mod record;
 pub mod recording;
 pub mod replay;
@@ -252,6 +255,17 @@ impl Row {
         self.figures[resource as usize].as_ref()?.of(kind)
     }
 
+    /// Whether nothing that is shown is more than 0.00.
+    pub fn is_idle(&self, selection: Selection, averages: bool) -> bool {
+        let mut figures = cells(selection).filter_map(|(of, kind)| self.figure(of, kind));
+        figures.all(|figure| {
+            let stall = figure.stall;
+            let shown = [stall.avg10, stall.avg60, stall.avg300];
+            figure.share.unwrap_or_default() == Percent(0)
+                && (!averages || shown == [Percent(0); 3])
+        })
+    }
+
     /// What rows are ranked by: the largest share that is shown, then their sum.
     fn weight(&self, selection: Selection) -> Option<(Percent, u32)> {
         let shares = || {
@@ -262,6 +276,16 @@ impl Row {
         let largest = shares().max()?;
         Some((Percent(largest), shares().sum()))
     }
+}
+
+/// Columns that have a figure in some row. An `irq full` that never grew since boot is
+/// none: that kernel could record it, and does not.
+pub fn filled(rows: &[Row]) -> Selection {
+    let is_filled = |row: &Row, (resource, kind): (Resource, Kind)| {
+        let figure = row.figure(resource, kind);
+        figure.is_some_and(|figure| resource != Resource::Irq || figure.stall.total > 0)
+    };
+    CELLS.map(|cell| rows.iter().any(|row| is_filled(row, cell)))
 }
 
 /// The `n` most-stalled rows, most first; those of equal weight keep their order.

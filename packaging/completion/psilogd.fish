@@ -1,7 +1,7 @@
 # fish completion for psilogd. Written by packaging/completion/generate.
 complete -c psilogd -f
 complete -c psilogd -s C -l cgroup-root -x -a '(__fish_complete_directories)' -d 'root of the cgroup2 hierarchy'
-complete -c psilogd -s f -l config -rF -d 'read FILE instead of /etc/psilogd.conf'
+complete -c psilogd -s f -l config -rF -d 'read FILE instead of /etc/psilogd.conf and its drop-ins'
 complete -c psilogd -s o -l output -x -a "'auto' 'journal' 'journal:' 'syslog' 'syslog:' 'udp:' 'kmsg' 'stdout' 'stderr'" -d 'write to OUTPUT: auto, journal[:PATH], syslog[:PATH], udp:ADDRESS[:PORT], kmsg, stdout or stderr'
 complete -c psilogd -s n -l check -d 'check the configuration, print it and exit'
 complete -c psilogd -s t -d 'same as -n'

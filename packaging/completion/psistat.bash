@@ -18,7 +18,8 @@ _psistat() {
 	--record) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	--replay) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	-f|--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	*) words=(-a --averages -c --color -g --cgroup -j --json -k --kind -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --openmetrics --check --warn --crit --suggest --record --replay -f --config -h --help -V --version) ;;
+	--svg) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	*) words=(-a --averages -c --color -g --cgroup -j --json -k --kind -m --no-color -n --top -r --resource -t --timestamp -w --wide -C --cgroup-root -P --pressure --openmetrics --check --warn --crit --graph --suggest --record --replay -f --config --svg -h --help -V --version) ;;
 	esac
 	for word in "${words[@]}"; do
 		[[ $word == "$cur"* ]] && COMPREPLY+=("$word")

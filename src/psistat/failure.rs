@@ -20,8 +20,10 @@ pub enum Failure {
     Read(ReadError),
     /// Standard output can't be written, or the system refuses something basic.
     Io(io::Error),
-    /// The record can't be written to this file.
-    Record(PathBuf, io::Error),
+    /// `--graph` has no terminal to draw on.
+    NoScreen,
+    /// The record or the picture can't be written to this file.
+    Write(PathBuf, io::Error),
     /// This file can't be replayed.
     BadRecord(PathBuf, BadRecord),
     /// The configuration has mistakes.
@@ -59,11 +61,14 @@ impl fmt::Display for Failure {
         match self {
             Failure::Read(error) => error.fmt(f),
             Failure::Io(error) => write!(f, "cannot write to standard output: {}", Why(error)),
-            Failure::Record(file, error) => {
+            Failure::NoScreen => f.write_str(
+                "--graph draws on a terminal: standard output is none, or TERM is dumb or unset",
+            ),
+            Failure::Write(file, error) => {
                 write!(f, "cannot write {}: {}", file.display(), Why(error))?;
                 match error.kind() {
                     io::ErrorKind::NotFound => f.write_str("; create its directory first"),
-                    io::ErrorKind::IsADirectory => f.write_str("; --record takes a file"),
+                    io::ErrorKind::IsADirectory => f.write_str("; expected the name of a file"),
                     _ => Ok(()),
                 }
             }
@@ -83,11 +88,14 @@ impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Failure::Read(error) => Some(error),
-            Failure::Io(error) | Failure::Record(_, error) => Some(error),
+            Failure::Io(error) | Failure::Write(_, error) => Some(error),
             Failure::BadRecord(_, BadRecord::Io(error)) => Some(error),
             Failure::BadRecord(_, BadRecord::Line(error)) => Some(error),
             Failure::Config(error) => Some(error),
-            Failure::BadRecord(..) | Failure::NotJudged(_) | Failure::NotMeasured(..) => None,
+            Failure::NoScreen
+            | Failure::BadRecord(..)
+            | Failure::NotJudged(_)
+            | Failure::NotMeasured(..) => None,
         }
     }
 }

@@ -16,11 +16,13 @@ use crate::time::Micros;
 
 use super::replay::Replaying;
 
+mod graph;
 mod past;
 mod select;
 mod source;
 mod words;
 
+use graph::graph;
 use past::{replay, suggested_length};
 use select::selection;
 use source::{check, openmetrics};
@@ -29,7 +31,7 @@ use words::{count, duration, interval, limits, top};
 /// The interval of `--record` if none is given.
 const RECORD_INTERVAL: Micros = Micros::millis(100);
 /// What rows and columns look like, and which of them are shown.
-const LOOKS: [&str; 8] = ["a", "c", "j", "k", "m", "n", "t", "w"];
+const LOOKS: [&str; 9] = ["a", "c", "j", "k", "m", "n", "t", "w", "graph"];
 /// What `-n` shows without `-g`.
 const EVERY_CGROUP: &[u8] = b"**";
 
@@ -84,6 +86,8 @@ pub struct Settings {
     pub selection: Selection,
     /// `-g`: which cgroups; none is the whole system.
     pub patterns: Vec<Pattern>,
+    /// `--graph`: the history as bars.
+    pub graph: bool,
     /// `-n`: how many of the most-stalled cgroups.
     pub top: Option<usize>,
     /// `-P`: the directory of the system's pressure files.
@@ -108,7 +112,7 @@ use Takes::{Argument, Arguments, Nothing, Perhaps};
 type Known = (&'static str, &'static str, Takes, &'static str);
 
 #[rustfmt::skip]
-const OPTIONS: [Known; 22] = [
+const OPTIONS: [Known; 24] = [
     ("a", "averages", Nothing, "also show the kernel's averages (10, 60, 300 s)"),
     ("c", "color", Argument("YELLOW,RED"), "limits of the colours in percent (10,50)"),
     ("g", "cgroup", Arguments("CGROUP"), "show this cgroup, or all that match * and **"),
@@ -125,10 +129,12 @@ const OPTIONS: [Known; 22] = [
     ("", "check", Argument("FIGURE"), "check a figure, 'memory full', for Nagios and others"),
     ("", "warn", Argument("PERCENT"), "with --check: above it, the state is WARNING"),
     ("", "crit", Argument("PERCENT"), "with --check: above it, the state is CRITICAL"),
+    ("", "graph", Nothing, "draw a history on the terminal, one column per interval"),
     ("", "suggest", Perhaps("DURATION"), "measure, then print rules for psilogd.conf"),
     ("", "record", Argument("FILE"), "write counters to FILE, ten times per second"),
     ("", "replay", Argument("FILE"), "print what psilogd would have logged over FILE"),
     ("f", "config", Argument("FILE"), "with --replay: read this psilogd.conf"),
+    ("", "svg", Argument("FILE"), "with --replay: draw a picture into FILE (- is stdout)"),
     ("h", "help", Nothing, "print this help"),
     ("V", "version", Nothing, "print the version"),
 ];
@@ -177,9 +183,11 @@ pub fn usage() -> String {
                  \u{20}      psistat --openmetrics [-g CGROUP] [-k KIND,...] [-r RESOURCE,...]\n\
                  \u{20}      psistat --check FIGURE [--warn PERCENT] [--crit PERCENT] [-g CGROUP]\n\
                  \u{20}              [interval]\n\
+                 \u{20}      psistat --graph [-m] [-c YELLOW,RED] [-g CGROUP] [-k KIND,...]\n\
+                 \u{20}              [-r RESOURCE,...] [interval [count]]\n\
                  \u{20}      psistat --suggest DURATION [-g CGROUP] [-r RESOURCE,...]\n\
                  \u{20}      psistat --record FILE [-g CGROUP] [-r RESOURCE,...] [interval]\n\
-                 \u{20}      psistat --replay FILE [-f FILE] [RULE ...]\n\
+                 \u{20}      psistat --replay FILE [-f FILE] [--svg FILE] [RULE ...]\n\
                  \u{20}      psistat --replay FILE --suggest\n\n\
                  Shows CPU, memory and I/O pressure: once, or every interval (1, 0.5, 500ms, 1m).";
     options().usage(brief)
@@ -224,6 +232,7 @@ impl Action {
             record(&mut settings, &matches)?;
             return Ok(Action::Record(settings, file.into()));
         }
+        graph(&mut settings, &matches)?;
         match length {
             None => Ok(Action::Show(settings)),
             Some(length) => {
@@ -253,6 +262,7 @@ fn without(matches: &Matches) -> Result<(), String> {
         ("f", "replay", "psistat has no configuration"),
         ("warn", "check", "the limits of colours are those of -c"),
         ("crit", "check", "the limits of colours are those of -c"),
+        ("svg", "replay", "the picture is of a recording"),
     ] {
         if matches.opt_present(name) && !matches.opt_present(other) {
             return Err(format!("option {} needs --{other}: {why}", named(name)));
@@ -317,6 +327,7 @@ impl Settings {
             limits: option(matches, "c", limits)?.unwrap_or(LIMITS),
             selection: selection(matches)?,
             patterns: patterns(matches, top.is_some())?,
+            graph: matches.opt_present("graph"),
             top,
             pressure: matches.opt_str("P").map(PathBuf::from),
             cgroups: matches.opt_str("C").map(PathBuf::from),

@@ -30,7 +30,7 @@ const TICK: u64 = 10_000;
 pub fn record(settings: &Settings, file: &Path) -> Result<End, Failure> {
     let mut reader = open(settings)?;
     let first = reader.read_first()?;
-    let refused = |error| Failure::Record(file.into(), error);
+    let refused = |error| Failure::Write(file.into(), error);
     let mut record = File::create(file).map_err(refused)?;
     let mut screen = Screen::new(Mode::Last)?;
     // A closed standard error is no reason to fail.

@@ -1,4 +1,5 @@
-//! `--replay`: what psilogd would have logged over a recording.
+//! `--replay`: what psilogd would have logged over a recording, in lines or as a
+//! picture.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,8 +8,9 @@ use crate::config::Config;
 use crate::options::Source;
 use crate::report::Report;
 use crate::rule::Rule;
+use crate::stat::picture::{Drawn, Episodes, draw};
 use crate::stat::recording::Recording;
-use crate::stat::replay::{Ideal, NotJudged, Replay, Tally, judged, line};
+use crate::stat::replay::{Ideal, Log, NotJudged, Replay, Tally, judged, line};
 use crate::time::{Micros, Moment};
 
 use super::failure::{BadRecord, Failure};
@@ -23,9 +25,11 @@ pub struct Replaying {
     pub config: Option<PathBuf>,
     /// Operands; they replace the rules of the file.
     pub rules: Vec<Rule>,
+    /// `--svg`: where a picture goes in place of the lines.
+    pub svg: Option<PathBuf>,
 }
 
-/// Writes the lines and a summary.
+/// Writes the lines and a summary, or the picture.
 pub fn replay(what: &Replaying) -> Result<End, Failure> {
     quietly(replay_all(what))
 }
@@ -42,13 +46,16 @@ fn replay_all(what: &Replaying) -> Result<End, Failure> {
         return Err(Failure::BadRecord(what.file.clone(), BadRecord::Empty));
     };
     let config = Config { rules, ..config };
+    if let Some(svg) = &what.svg {
+        return picture(recording, &config, span, svg);
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let summary = Summary {
         span,
         readings: recording.readings,
         groups: recording.groups.len(),
         grace: config.settings.grace,
-        tally: run(recording, &config, span, &mut out)?,
+        tally: lines(recording, &config, span, &mut out)?,
         others,
     };
     summary.write(&mut out)?;
@@ -89,25 +96,67 @@ pub(super) fn read(file: &Path) -> Result<Recording, Failure> {
     Recording::parse(text).map_err(|why| refused(BadRecord::Line(why)))
 }
 
-/// Writes what is logged from the beginning of the recording to its end.
-fn run(
+/// Logs from the beginning of a recording to its end.
+fn run<'a>(
     recording: Recording,
     config: &Config,
     (start, end): (Moment, Moment),
+    log: &mut Log<'a>,
+) -> Replay<Ideal> {
+    let mut replay = Replay::new(Ideal::new(recording), config, start, log);
+    replay.run(end, log);
+    replay
+}
+
+/// Writes what is logged.
+fn lines(
+    recording: Recording,
+    config: &Config,
+    span: (Moment, Moment),
     out: &mut dyn Write,
 ) -> io::Result<Tally> {
     let (mut tally, mut text, mut written) = (Tally::default(), Vec::new(), Ok(()));
-    let mut log = |at: Moment, report: &Report<'_>| {
+    run(recording, config, span, &mut |at, report| {
         tally.add(report);
         if written.is_ok() {
             text.clear();
-            line(&mut text, at.since(start), report);
+            line(&mut text, at.since(span.0), report);
             written = out.write_all(&text);
         }
-    };
-    let mut replay = Replay::new(Ideal::new(recording), config, start, &mut log);
-    replay.run(end, &mut log);
+    });
     written.map(|()| tally)
+}
+
+/// Writes the picture. The file is opened once the picture is complete.
+fn picture(
+    recording: Recording,
+    config: &Config,
+    span: (Moment, Moment),
+    svg: &Path,
+) -> Result<End, Failure> {
+    let mut episodes = Episodes::default();
+    let log = &mut |at: Moment, report: &Report<'_>| episodes.add(at, report);
+    let mut replay = run(recording, config, span, log);
+    let drawn = Drawn {
+        recording: replay.source().recording(),
+        rules: &config.rules,
+        episodes: &episodes,
+        ignored: ignored(config.settings.grace, span),
+    };
+    let mut out = Vec::new();
+    draw(&mut out, drawn)?;
+    if svg == Path::new("-") {
+        io::stdout().write_all(&out)?;
+    } else {
+        let refused = |error| Failure::Write(svg.into(), error);
+        std::fs::write(svg, &out).map_err(refused)?;
+    }
+    Ok(End::Done)
+}
+
+/// How much of a recording is within the grace after boot.
+fn ignored(grace: Micros, (start, end): (Moment, Moment)) -> Micros {
+    Moment(grace.0).since(start).min(end.since(start))
 }
 
 /// What follows the lines.
@@ -158,11 +207,9 @@ impl Summary {
 
     /// How much of the recording is within the grace after boot.
     fn ignored(&self, out: &mut dyn Write) -> io::Result<()> {
-        let (start, end) = self.span;
-        let ignored = Moment(self.grace.0).since(start).min(end.since(start));
-        match ignored {
+        match ignored(self.grace, self.span) {
             Micros::ZERO => Ok(()),
-            _ => writeln!(
+            ignored => writeln!(
                 out,
                 "ignored: the first {} s, within the grace of {} after boot",
                 tenths(ignored.0 / 100_000),

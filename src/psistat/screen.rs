@@ -100,6 +100,20 @@ impl Screen {
         self.terminal && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
     }
 
+    /// Whether text is UTF-8 here, by the environment as setlocale(3) reads it.
+    pub fn is_utf8(&self) -> bool {
+        let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
+        let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        self.terminal && (locale.ends_with("utf-8") || locale.ends_with("utf8"))
+    }
+
+    /// Whether it has the block characters ▁ to █. The font of the kernel's console has
+    /// two of the eight.
+    pub fn has_blocks(&self) -> bool {
+        self.is_utf8() && std::env::var_os("TERM").is_none_or(|term| term != "linux")
+    }
+
     /// Whether it is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.terminal

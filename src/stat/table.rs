@@ -1,17 +1,25 @@
 //! Rows as a table for people. Numbers are right-aligned in columns of fixed width,
 //! and names are last, so that awk(1) finds every column by its number.
 
-use super::{Figure, Row, Selection, cells};
+use super::{Figure, Row, Selection, cells, kinds};
 use crate::pressure::{Kind, Percent, Resource};
+
+use name::{Mark, shortened};
+
+mod name;
 
 /// The width of a column of percentages: a space and `100.00`.
 const COLUMN: usize = 7;
+/// That on a narrow terminal: a space and `12.3`, or `100`.
+const NARROW: usize = 5;
 /// The width of a block's first column: `memory some`.
 const LABEL: usize = 11;
 /// The spaces between a header and its mark.
 const MARK_GAP: usize = 2;
+/// A name that has less room beside the figures is above them.
+const NAME_MIN: usize = 16;
 /// A name is not cut shorter than this, however narrow the terminal.
-const NAME_MIN: usize = 8;
+const NAME_LEAST: usize = 8;
 
 /// The percentages from which numbers are yellow, and red.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,11 +30,25 @@ pub struct Limits {
     pub red: Percent,
 }
 
+impl Limits {
+    /// Black on yellow, or white on red: readable on light and on dark backgrounds, whatever
+    /// shades a terminal has for these colours.
+    fn colour(self, percent: Percent) -> Option<&'static [u8]> {
+        match percent {
+            percent if percent >= self.red => Some(b"\x1b[1;37;41m"),
+            percent if percent >= self.yellow => Some(b"\x1b[30;43m"),
+            _ => None,
+        }
+    }
+}
+
 /// How a group is laid out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
     /// One line per group.
     Row,
+    /// One line per group, and its name in a line above.
+    Titled,
     /// One line per resource and kind.
     Block,
 }
@@ -46,29 +68,43 @@ pub struct Look {
     pub colours: Option<Limits>,
     /// Characters in a line; None is no limit.
     pub width: Option<usize>,
-    /// Whether lines must fit into `width`: names are truncated, and a row that doesn't
-    /// fit becomes a block.
+    /// Whether lines must fit into `width`: names are shortened, and a row that doesn't
+    /// fit has narrow columns, a line of its own for the name, or becomes a block.
     pub cut: bool,
+    /// Whether the terminal shows UTF-8.
+    pub utf8: bool,
     /// What the next header says besides its columns: the time of the figures below it.
     pub mark: Option<&'static str>,
 }
 
 impl Look {
-    /// The form of each group: a row if it fits, else a block.
-    pub fn form(&self) -> Form {
+    /// The form of each group, and the width of a column: what fits, or a block.
+    fn layout(&self) -> (Form, usize) {
+        let must_fit = self.averages || self.cut;
+        let Some(width) = self.width.filter(|_| must_fit) else {
+            return (Form::Row, COLUMN);
+        };
         let name = if self.names { 1 + NAME_MIN } else { 0 };
-        match self.width {
-            Some(width) if self.before_name() + name > width && (self.averages || self.cut) => {
-                Form::Block
-            }
-            _ => Form::Row,
+        let fits = |column, name| self.before_name(column) + name <= width;
+        let narrow = self.cut && !self.averages;
+        match narrow {
+            _ if fits(COLUMN, name) => (Form::Row, COLUMN),
+            true if fits(NARROW, name) => (Form::Row, NARROW),
+            true if self.names && self.time == 0 && fits(COLUMN, 0) => (Form::Titled, COLUMN),
+            true if self.names && self.time == 0 && fits(NARROW, 0) => (Form::Titled, NARROW),
+            _ => (Form::Block, COLUMN),
         }
+    }
+
+    /// The form of each group.
+    pub fn form(&self) -> Form {
+        self.layout().0
     }
 
     /// Lines above the rows.
     pub fn header_lines(&self) -> usize {
         match self.form() {
-            Form::Row => 2,
+            Form::Row | Form::Titled => 2,
             Form::Block => 0,
         }
     }
@@ -77,6 +113,7 @@ impl Look {
     pub fn row_lines(&self) -> usize {
         match self.form() {
             Form::Row => 1,
+            Form::Titled => 2,
             Form::Block => 2 + cells(self.selection).count() + usize::from(self.has_title()),
         }
     }
@@ -91,8 +128,8 @@ impl Look {
     }
 
     /// The characters in front of a row's name.
-    fn before_name(&self) -> usize {
-        self.time + COLUMN * self.values() * cells(self.selection).count()
+    fn before_name(&self, column: usize) -> usize {
+        self.time + column * self.values() * cells(self.selection).count()
     }
 
     /// The mark behind a header of `head` characters. If there is no room for it, it is
@@ -112,19 +149,22 @@ impl Look {
     /// The mark is behind the first, so that the lines and columns in a pipe are the
     /// same with it and without it.
     pub fn header(&self, out: &mut Vec<u8>) {
-        if self.form() == Form::Block {
+        let (form, column) = self.layout();
+        if form == Form::Block {
             return;
         }
-        let mark = self.mark_above(out, self.before_name());
+        let mark = self.mark_above(out, self.before_name(column));
         pad(out, self.time, b' ');
         for resource in Resource::ALL {
-            let kinds = cells(self.selection).filter(|(other, _)| *other == resource);
-            let width = COLUMN * self.values() * kinds.count();
+            let width = column * self.values() * kinds(self.selection, resource).count();
             if width > 0 {
-                let dashes = width - 1 - resource.name().len();
+                // one narrow column has no room for a long name
+                let name = resource.name();
+                let name = name.get(..width - 1).unwrap_or(name);
+                let dashes = width - 1 - name.len();
                 out.push(b' ');
                 pad(out, dashes / 2, b'-');
-                out.extend_from_slice(resource.name().as_bytes());
+                out.extend_from_slice(name.as_bytes());
                 pad(out, dashes - dashes / 2, b'-');
             }
         }
@@ -134,12 +174,12 @@ impl Look {
             left(out, "time", self.time);
         }
         for (_, kind) in cells(self.selection) {
-            right(out, kind.name(), COLUMN);
+            right(out, kind.name(), column);
             if self.averages {
                 self.average_heads(out);
             }
         }
-        if self.names {
+        if self.names && form == Form::Row {
             out.extend_from_slice(b" cgroup");
         }
         out.push(b'\n');
@@ -153,20 +193,23 @@ impl Look {
 
     /// One group. `time` is [`Look::time`] characters long.
     pub fn row(&self, out: &mut Vec<u8>, time: &str, row: &Row) {
-        match self.form() {
-            Form::Row => self.line(out, time, row),
-            Form::Block => self.block(out, time, row),
+        let (form, column) = self.layout();
+        match form {
+            Form::Block => return self.block(out, time, row),
+            Form::Titled => {
+                let name = row.cgroup.as_deref();
+                self.name(out, name.unwrap_or_default(), 0);
+                out.push(b'\n');
+            }
+            Form::Row => {}
         }
-    }
-
-    fn line(&self, out: &mut Vec<u8>, time: &str, row: &Row) {
         out.extend_from_slice(time.as_bytes());
         for (resource, kind) in cells(self.selection) {
-            self.figure(out, row.figure(resource, kind));
+            self.figure(out, row.figure(resource, kind), column);
         }
-        if let Some(name) = &row.cgroup {
+        if let (Form::Row, Some(name)) = (form, &row.cgroup) {
             out.push(b' ');
-            self.name(out, name, self.before_name() + 1);
+            self.name(out, name, self.before_name(column) + 1);
         }
         out.push(b'\n');
     }
@@ -193,59 +236,73 @@ impl Look {
         for (resource, kind) in cells(self.selection) {
             left(out, resource.name(), LABEL - Kind::Some.name().len());
             out.extend_from_slice(kind.name().as_bytes());
-            self.figure(out, row.figure(resource, kind));
+            self.figure(out, row.figure(resource, kind), COLUMN);
             out.push(b'\n');
         }
         out.push(b'\n');
     }
 
-    fn figure(&self, out: &mut Vec<u8>, figure: Option<Figure>) {
-        self.percent(out, figure.and_then(|figure| figure.share));
+    fn figure(&self, out: &mut Vec<u8>, figure: Option<Figure>, column: usize) {
+        self.percent(out, figure.and_then(|figure| figure.share), column);
         if self.averages {
             let stall = figure.map(|figure| figure.stall);
-            self.percent(out, stall.map(|stall| stall.avg10));
-            self.percent(out, stall.map(|stall| stall.avg60));
-            self.percent(out, stall.map(|stall| stall.avg300));
+            self.percent(out, stall.map(|stall| stall.avg10), COLUMN);
+            self.percent(out, stall.map(|stall| stall.avg60), COLUMN);
+            self.percent(out, stall.map(|stall| stall.avg300), COLUMN);
         }
     }
 
-    /// One column; an unknown percentage is `-`.
-    fn percent(&self, out: &mut Vec<u8>, percent: Option<Percent>) {
-        let Some(percent) = percent else {
-            right(out, "-", COLUMN);
-            return;
+    fn percent(&self, out: &mut Vec<u8>, percent: Option<Percent>, column: usize) {
+        write_percent(out, percent, column, self.colours);
+    }
+
+    /// A name at the column `at`.
+    fn name(&self, out: &mut Vec<u8>, name: &[u8], at: usize) {
+        let mark = if self.utf8 {
+            Mark("…", 1)
+        } else {
+            Mark("...", 3)
         };
-        let colour = match self.colours {
-            Some(limits) if percent >= limits.red => Some(&b"\x1b[1;31m"[..]),
-            Some(limits) if percent >= limits.yellow => Some(&b"\x1b[33m"[..]),
-            _ => None,
-        };
-        let Some(colour) = colour else {
-            super::hundredths(out, percent, COLUMN);
-            return;
-        };
+        match self.width.filter(|_| self.cut) {
+            Some(width) => {
+                let room = width.saturating_sub(at).max(NAME_LEAST);
+                out.extend_from_slice(&shortened(name, room, mark));
+            }
+            None => out.extend_from_slice(name),
+        }
+    }
+}
+
+/// One column; an unknown percentage is `-`.
+pub(super) fn write_percent(
+    out: &mut Vec<u8>,
+    percent: Option<Percent>,
+    column: usize,
+    colours: Option<Limits>,
+) {
+    let Some(percent) = percent else {
+        right(out, "-", column);
+        return;
+    };
+    let start = out.len();
+    match column {
+        NARROW => tenths(out, percent),
+        _ => super::hundredths(out, percent, column),
+    }
+    if let Some(colour) = colours.and_then(|limits| limits.colour(percent)) {
         // The spaces in front are not coloured.
-        let start = out.len();
-        super::hundredths(out, percent, COLUMN);
         let blanks = out[start..].iter().take_while(|b| **b == b' ').count();
         let digits = start + blanks;
         out.splice(digits..digits, colour.iter().copied());
         out.extend_from_slice(b"\x1b[0m");
     }
+}
 
-    /// A name at the column `at`. A long one is truncated on the left: names differ
-    /// at their ends.
-    fn name(&self, out: &mut Vec<u8>, name: &[u8], at: usize) {
-        const CUT: &[u8] = b"...";
-        let width = self.width.filter(|_| self.cut);
-        let room = width.map(|width| width.saturating_sub(at));
-        match room.map(|room| room.max(NAME_MIN)) {
-            Some(room) if name.len() > room => {
-                out.extend_from_slice(CUT);
-                out.extend_from_slice(&name[name.len() - (room - CUT.len())..]);
-            }
-            _ => out.extend_from_slice(name),
-        }
+/// A percentage in [`NARROW`] columns: `12.3`, or `100`.
+fn tenths(out: &mut Vec<u8>, Percent(hundredths): Percent) {
+    match (hundredths + 5) / 10 {
+        1_000.. => right(out, "100", NARROW),
+        tenths => right(out, &format!("{}.{}", tenths / 10, tenths % 10), NARROW),
     }
 }
 

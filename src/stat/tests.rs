@@ -204,3 +204,30 @@ fn a_name_is_one_printable_word() {
         Some(b"/a%20b%0A%FF%1B%2A".to_vec())
     );
 }
+
+#[test]
+fn columns_without_figures_are_known() {
+    let mut group = group(None, 0, 1_000_000, 0);
+    let all = filled(&since_boot(std::slice::from_ref(&group)));
+    // cpu full of the whole system, and an irq full that has never grown
+    assert_eq!(all, [true, false, true, true, true, true, false]);
+    group.readings[Resource::Irq as usize] = reading(1_000_000, None, Some(1));
+    group.readings[Resource::Io as usize] = None;
+    let some = filled(&since_boot(std::slice::from_ref(&group)));
+    assert_eq!(some, [true, false, true, true, false, false, true]);
+    assert_eq!(filled(&[]), [false; CELLS.len()]);
+}
+
+#[test]
+fn a_row_is_idle_if_it_shows_nothing_but_zero() {
+    let idle = |total, averages| {
+        let groups = [group(Some("/a"), 0, 1_000_000_000, total)];
+        since_boot(&groups)[0].is_idle(ALL, averages)
+    };
+    assert!(idle(0, false) && idle(49_999, false));
+    assert!(!idle(50_000, false), "0.01 is shown");
+    // the kernel's averages of that group are not 0
+    assert!(!idle(0, true));
+    let gone = interval(&[group(Some("/a"), 0, 1, 0)], &[]);
+    assert!(gone[0].is_idle(ALL, true));
+}

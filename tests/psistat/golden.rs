@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         })
         .collect();
     trials.push(trial("golden::cgroups", cgroups));
+    trials.push(trial("golden::screens", screens));
     trials.push(trial("golden::bad_files_get_a_sentence", bad_files));
     trials.push(trial("golden::the_binary_reads_the_same", binary));
     trials
@@ -39,6 +40,7 @@ const LOOK: Look = Look {
     colours: None,
     width: Some(80),
     cut: false,
+    utf8: false,
     mark: None,
 };
 
@@ -135,6 +137,46 @@ fn cgroups() -> Outcome {
         }
     }
     compare("cgroups.txt", &out);
+    DONE
+}
+
+/// What terminals of four widths show, in colours, of the system and of cgroups.
+fn screens() -> Outcome {
+    let all = fixtures().join("all");
+    let at = |reading: &str, time| read(Some(&all.join(reading)), None, &[], time);
+    let [_, system] = rows(&at("1", 100_000_000), &at("2", 102_000_000));
+    let patterns = [Pattern::parse(b"**").expect("a pattern")];
+    let tree = fixtures().join("cgroups");
+    let at = |reading: &str, time| read(None, Some(&tree.join(reading)), &patterns, time);
+    let [_, cgroups] = rows(&at("1", 100_000_000), &at("2", 102_000_000));
+    let mut out = Vec::new();
+    for width in [40, 80, 120, 200] {
+        let look = |rows: &[Row]| Look {
+            selection: stat::filled(rows),
+            width: Some(width),
+            cut: true,
+            utf8: true,
+            colours: Some(Limits {
+                yellow: psilogd::pressure::Percent(1_000),
+                red: psilogd::pressure::Percent(5_000),
+            }),
+            ..LOOK
+        };
+        let shown = std::slice::from_ref(&system);
+        write(&mut out, &format!("{width} columns"), look(&system), shown);
+        let averages = Look {
+            averages: true,
+            ..look(&system)
+        };
+        write(&mut out, &format!("-a, {width} columns"), averages, shown);
+        let names = Look {
+            names: true,
+            ..look(&cgroups)
+        };
+        let shown = std::slice::from_ref(&cgroups);
+        write(&mut out, &format!("-g '**', {width} columns"), names, shown);
+    }
+    compare("screens.txt", &out);
     DONE
 }
 

@@ -47,7 +47,7 @@ fn complete() -> Outcome {
             .any(|line| line == item || line.starts_with(&format!("{item} ")));
         assert!(found, "{item} is not in the page");
     }
-    assert_eq!(options, 22);
+    assert_eq!(options, 24);
     for key in [
         "time_us",
         "cgroup",

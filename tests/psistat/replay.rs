@@ -23,6 +23,9 @@ pub fn trials() -> Vec<Trial> {
         ),
         trial("replay::a_recording_suggests_rules", suggested),
         trial("replay::a_closed_pipe_is_no_error", closed),
+        trial("replay::the_picture_of_the_readme_is_current", picture),
+        trial("replay::pictures_are_xml_that_refers_to_nothing", xml),
+        trial("replay::a_picture_replaces_a_file", picture_file),
     ]
 }
 
@@ -285,5 +288,105 @@ fn closed() -> Outcome {
     let mut running = Running::new(&["--replay", &kept("thrash")]);
     drop(running.lines.take());
     assert_eq!(running.ended().code(), Some(0));
+    DONE
+}
+
+fn picture_conf() -> String {
+    fixtures()
+        .join("../golden/picture.conf")
+        .display()
+        .to_string()
+}
+
+/// The command that README.md names beside the picture, to standard output.
+fn picture() -> Outcome {
+    let thrash = kept("thrash");
+    let svg = stdout(&["--replay", &thrash, "-f", &picture_conf(), "--svg", "-"]);
+    compare("picture.svg", svg.as_bytes());
+    DONE
+}
+
+/// Parses a picture; prints its root, then each piece of text, then whatever could refer
+/// to something else.
+const PARSED: &str = r#"
+import sys, xml.etree.ElementTree as tree
+root = tree.fromstring(sys.stdin.buffer.read())
+print(root.tag)
+for element in root.iter():
+    if element.text and element.text.strip() and not element.tag.endswith("}style"):
+        print("text", element.text)
+    for name, value in element.attrib.items():
+        if "href" in name or "src" in name or "url(" in value:
+            print("refers", name, value)
+    if element.tag.endswith("}style") and ("url" in element.text or "import" in element.text):
+        print("refers", element.text)
+"#;
+
+/// Of every record that is kept, and of one whose cgroup has a name that XML would read as
+/// its own.
+fn xml() -> Outcome {
+    if let Err(why) = works("python3", &["-c", "import xml.etree.ElementTree"]) {
+        return skip(why);
+    }
+    let scratch = Scratch::new();
+    let record = CGROUPS.replace("group /a", "group /<a&");
+    let named = scratch.file("record", record);
+    let parsed = |args: &[&str]| filter("python3", &["-c", PARSED], &stdout(args));
+    for name in RECORDS {
+        let text = parsed(&["--replay", &kept(name), "-f", &picture_conf(), "--svg", "-"]);
+        assert!(
+            text.starts_with("{http://www.w3.org/2000/svg}svg\n"),
+            "{text}"
+        );
+        for word in [
+            "text memory",
+            "text io",
+            "text some 20 % io",
+            "text threshold",
+        ] {
+            assert!(text.lines().any(|line| line == word), "{word}: {text}");
+        }
+        assert!(!text.contains("refers"), "{text}");
+    }
+    let rule = "memory full 50%/2s for=0 clear=4s name=m cgroup=/*";
+    let text = parsed(&["--replay", &named, rule, "--svg", "-"]);
+    assert!(text.contains("text memory of /<a&\n"), "{text}");
+    DONE
+}
+
+/// Like `--record`; and one that can't be written is said to be so.
+fn picture_file() -> Outcome {
+    let scratch = Scratch::new();
+    let (idle, old) = (kept("idle"), "old\n".repeat(10_000));
+    let file = scratch.file("picture", &old);
+    let text = stdout(&["--replay", &idle, "--svg", &file]);
+    assert!(text.is_empty(), "{text}");
+    let svg = fs::read_to_string(&file).expect("a picture");
+    assert!(
+        svg.starts_with("<svg ") && svg.ends_with("</svg>\n"),
+        "{svg}"
+    );
+    // whatever is wrong is found before the file is touched
+    let file = scratch.file("picture", &old);
+    let output = run(&["--replay", "/nonexistent", "--svg", &file]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(fs::read_to_string(&file).ok(), Some(old));
+    let directory = scratch.0.display().to_string();
+    for (file, sentence) in [
+        (
+            "/nowhere/at/all",
+            "No such file or directory; create its directory first",
+        ),
+        (&*directory, "Is a directory; expected the name of a file"),
+        ("/dev/full", "No space left on device"),
+    ] {
+        let output = run(&["--replay", &idle, "--svg", file]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(
+            said.contains(&format!("cannot write {file}: {sentence}")),
+            "{said}"
+        );
+    }
     DONE
 }

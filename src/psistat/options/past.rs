@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use getopts::{Fail, Matches};
 
-use super::{Action, LOOKS, misuse, named, refuse};
+use super::{Action, LOOKS, misuse, refuse};
 use crate::options::rules;
 use crate::psistat::replay::Replaying;
 
@@ -27,12 +27,14 @@ pub(super) fn replay(matches: &Matches, file: PathBuf) -> Result<Action, String>
         refuse(matches, unused, "--replay, which reads a record")?;
     }
     let config = matches.opt_str("f").map(PathBuf::from);
+    let svg = matches.opt_str("svg").map(PathBuf::from);
     if !matches.opt_present("suggest") {
         let rules = rules(&matches.free)?;
         return Ok(Action::Replay(Replaying {
             file,
             config,
             rules,
+            svg,
         }));
     }
     let operand = matches.opt_str("suggest");
@@ -42,11 +44,6 @@ pub(super) fn replay(matches: &Matches, file: PathBuf) -> Result<Action, String>
              of the recording"
         ));
     }
-    match config {
-        Some(_) => Err(format!(
-            "option {} can't be used with --suggest",
-            named("f")
-        )),
-        None => Ok(Action::SuggestFrom(file)),
-    }
+    refuse(matches, &["f", "svg"], "--suggest")?;
+    Ok(Action::SuggestFrom(file))
 }

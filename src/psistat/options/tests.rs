@@ -100,6 +100,7 @@ fn a_replay_takes_rules_or_suggests() {
             file: "x".into(),
             config: config.map(PathBuf::from),
             rules: rules.iter().map(rule).collect(),
+            svg: None,
         }))
     };
     let parse = |words: &[&str]| Action::parse(words.iter().map(OsString::from));
@@ -140,6 +141,11 @@ fn wrong_arguments_are_refused() {
         ("--suggest", "option --suggest: the argument is missing"),
         ("--suggest 1h 5", "--suggest takes no interval"),
         ("-f x", "-f, --config needs --replay"),
+        ("--svg x", "option --svg needs --replay"),
+        (
+            "--replay x --suggest --svg y",
+            "--svg can't be used with --suggest",
+        ),
         ("--replay", "option --replay: the argument is missing"),
         (
             "--replay x -g /a",
@@ -313,5 +319,33 @@ fn suggestions_take_any_duration() {
             Ok(Action::Suggest(_, found)) => assert_eq!(found, length, "{line}"),
             other => panic!("{line}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_graph_is_of_one_group_every_second() {
+    for (line, interval, count) in [
+        ("--graph", 1_000, None),
+        (
+            "--graph -m -c 1,2 -r io -k full -g /a 0.5 20",
+            500,
+            Some(20),
+        ),
+    ] {
+        let settings = settings(line);
+        assert!(settings.graph);
+        assert_eq!(settings.interval, Some(Micros::millis(interval)), "{line}");
+        assert_eq!(settings.count, count, "{line}");
+    }
+    for line in ["-a", "-j", "-n 3", "-t", "-w", "-g **", "-g /a -g /b"] {
+        let why = parse(&format!("--graph {line}")).err().unwrap_or_default();
+        let word = line.split(' ').next().unwrap_or_default();
+        assert!(
+            why.contains(word) && why.contains("--graph"),
+            "{line}: {why}"
+        );
+    }
+    for line in ["--record f", "--replay f", "--suggest 1h"] {
+        assert!(parse(&format!("{line} --graph")).is_err(), "{line}");
     }
 }

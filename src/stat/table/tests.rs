@@ -10,6 +10,7 @@ const LOOK: Look = Look {
     colours: None,
     width: Some(80),
     cut: true,
+    utf8: false,
     mark: None,
 };
 
@@ -118,24 +119,46 @@ fn a_mark_is_behind_the_first_head() {
 
 /// On a terminal nothing is folded; a pipe's columns depend on options alone.
 #[test]
-fn a_row_that_does_not_fit_a_terminal_is_a_block() {
-    for (width, cut, form) in [
-        (49, true, Form::Row),
-        (48, true, Form::Block),
-        (48, false, Form::Row),
+fn a_row_that_does_not_fit_a_terminal_has_narrow_columns_or_is_a_block() {
+    for (width, cut, form, column) in [
+        (49, true, Form::Row, COLUMN),
+        (48, true, Form::Row, NARROW),
+        (35, true, Form::Row, NARROW),
+        (34, true, Form::Block, COLUMN),
+        (34, false, Form::Row, COLUMN),
     ] {
         let width = Some(width);
-        assert_eq!(Look { width, cut, ..LOOK }.form(), form, "{width:?} {cut}");
+        let layout = Look { width, cut, ..LOOK }.layout();
+        assert_eq!(layout, (form, column), "{width:?} {cut}");
     }
-    let look = Look {
-        width: Some(40),
+    let look = |width| Look {
+        width: Some(width),
         ..LOOK
     };
-    let text = table(look, "", &[system()]);
+    let expected = " ---cpu--- -memory-- ---io---- irq-
+ some full some full some full full
+ 12.3    - 12.3 12.3  100  0.0    -
+";
+    assert_eq!(table(look(40), "", &[system()]), expected);
+    let text = table(look(34), "", &[system()]);
     assert!(
         text.starts_with("               pct\ncpu    some  12.34\n"),
         "{text}"
     );
+}
+
+#[test]
+fn narrow_columns_round_and_shorten_what_is_above_them() {
+    let look = Look {
+        width: Some(6),
+        selection: select(&[Resource::Memory], &[Kind::Full]),
+        ..LOOK
+    };
+    for (hundredths, text) in [(4, "0.0"), (5, "0.1"), (9_994, "99.9"), (9_995, "100")] {
+        let group = group(None, 0, 1_000_000, hundredths * 100);
+        let expected = format!(" memo\n full\n{text:>5}\n");
+        assert_eq!(table(look, "", &[group]), expected);
+    }
 }
 
 #[test]
@@ -198,10 +221,10 @@ fn colours_begin_at_the_limits() {
     };
     for (total, expected) in [
         (123_300, "  12.33"),
-        (123_400, "  \x1b[33m12.34\x1b[0m"),
-        (499_900, "  \x1b[33m49.99\x1b[0m"),
-        (500_000, "  \x1b[1;31m50.00\x1b[0m"),
-        (1_000_000, " \x1b[1;31m100.00\x1b[0m"),
+        (123_400, "  \x1b[30;43m12.34\x1b[0m"),
+        (499_900, "  \x1b[30;43m49.99\x1b[0m"),
+        (500_000, "  \x1b[1;37;41m50.00\x1b[0m"),
+        (1_000_000, " \x1b[1;37;41m100.00\x1b[0m"),
     ] {
         let text = table(look, "", &[group(None, 0, 1_000_000, total)]);
         let last = text.lines().last().unwrap_or_default();
@@ -209,24 +232,27 @@ fn colours_begin_at_the_limits() {
     }
 }
 
-/// No line is longer than the terminal, unless only the end of a name would be left.
+/// No line is longer than the terminal.
 #[test]
-fn a_long_name_is_truncated_on_the_left() {
+fn a_long_name_is_shortened() {
     let name = format!("/{}/end.service", "x".repeat(300));
     let group = group(Some(&name), 0, 1_000_000, 0);
-    for width in [63, 80, 200] {
+    for (width, utf8) in [(63, false), (80, false), (80, true), (200, true)] {
         let look = Look {
             names: true,
             width: Some(width),
+            utf8,
             ..LOOK
         };
         let text = table(look, "", std::slice::from_ref(&group));
         let last = text.lines().last().unwrap_or_default();
-        assert_eq!(last.len(), width);
-        assert!(
-            last.ends_with("d.service") && last.contains(" ..."),
-            "{last}"
-        );
+        assert_eq!(last.chars().count(), width);
+        let mark = if utf8 {
+            "x…/end.service"
+        } else {
+            "x.../end.service"
+        };
+        assert!(last.ends_with(mark), "{last}");
     }
     for (width, cut) in [(None, true), (Some(80), false)] {
         let look = Look {
@@ -240,20 +266,34 @@ fn a_long_name_is_truncated_on_the_left() {
 }
 
 #[test]
-fn a_row_has_room_for_the_least_of_a_name() {
-    for (width, form) in [(58, Form::Row), (57, Form::Block)] {
+fn a_name_without_room_beside_the_figures_is_above_them() {
+    for (width, form, column) in [
+        (66, Form::Row, COLUMN),
+        (65, Form::Row, NARROW),
+        (52, Form::Row, NARROW),
+        (51, Form::Titled, COLUMN),
+        (48, Form::Titled, NARROW),
+        (34, Form::Block, COLUMN),
+    ] {
         let look = Look {
             names: true,
             width: Some(width),
             ..LOOK
         };
-        assert_eq!(look.form(), form, "{width}");
+        assert_eq!(look.layout(), (form, column), "{width}");
+        let group = group(Some("/system.slice/a.service"), 0, 1_000_000, 0);
+        let text = table(look, "", &[group]);
+        assert!(text.lines().all(|line| line.len() <= width), "{text}");
+        let lines = look.header_lines() + look.row_lines();
+        assert_eq!(text.lines().count(), lines, "{text}");
+        let above = text.lines().any(|line| line == "/system.slice/a.service");
+        assert_eq!(above, form != Form::Row, "{text}");
     }
 }
 
 #[test]
 fn lines_are_counted_as_they_are_written() {
-    for (width, time) in [(80, 0), (80, 8), (40, 0), (40, 8)] {
+    for (width, time) in [(80, 0), (80, 8), (40, 0), (40, 8), (30, 0)] {
         let look = Look {
             width: Some(width),
             time,
@@ -282,7 +322,7 @@ fn the_time_is_a_blocks_title() {
 
 #[test]
 fn a_name_that_fits_is_whole() {
-    for (length, cut) in [(13, false), (14, true)] {
+    for (length, cut) in [(27, false), (28, true)] {
         let name = format!("/{}", "x".repeat(length - 1));
         let group = group(Some(&name), 0, 1_000_000, 0);
         let look = Look {
@@ -311,5 +351,5 @@ fn the_title_of_a_block_fits_the_terminal() {
     };
     let text = table(look, "12:34:56", &[group]);
     let title = text.lines().next();
-    assert_eq!(title, Some("12:34:56 ...ng/enough/for/this"));
+    assert_eq!(title, Some("12:34:56 .../enough/for/this"));
 }
