@@ -26,6 +26,7 @@ BUILT   = target/$(TARGET)/release
 SCRIPTS = .ci/run tests/vm/run tests/vm/boot tests/vm/kernels tests/vm/image tests/vm/init \
 	  tests/vm/verdict tests/vm/verdicts tests/vm/breakages tests/repeat \
 	  tests/bench-psistat.sh tests/fuzz/run tests/lint-words tests/receivers/install packaging/completion/generate \
+	  tests/fleet/install packaging/recipes/fleet/certificate \
 	  packaging/dist packaging/deb packaging/audit packaging/recipes/psilogd-mail packaging/recipes/journald/psilogd-journal \
 	  packaging/recipes/journald/psilogd-alert packaging/recipes/journald/psilogd-alive \
 	  packaging/init/sysv/psilogd packaging/init/busybox/psilogd packaging/init/openrc/psilogd packaging/init/runit/run packaging/init/s6/run \
@@ -231,6 +232,11 @@ check-packaging: all
 	tests/packaging/install
 	tests/packaging/run
 
+# A thousand hosts and a central one on loopback, by packaging/recipes/fleet.
+check-fleet: all
+	tests/fleet/install
+	tests/fleet/run
+
 # Everything that a release consists of but its signature, from a commit that passed.
 release:
 	@test -z "$$(git status --porcelain)" || { echo "make: commit first" >&2; exit 1; }
@@ -252,4 +258,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer fuzz mutants release
+.PHONY: all target check bench bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer check-fleet fuzz mutants release
