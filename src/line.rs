@@ -67,12 +67,23 @@ impl<'a> Line<'a> {
         let _ = self.write_fmt(arguments);
     }
 
-    /// A decimal number, padded to `width` with zeros (`b'0'`) or else spaces.
+    /// A decimal number, padded to `width` with zeros (`b'0'`) or else spaces. By hand:
+    /// with core::fmt a refresh of psistat takes a tenth more instructions.
     pub fn decimal(&mut self, number: u64, width: usize, pad: u8) -> &mut Self {
-        match pad {
-            b'0' => self.format(format_args!("{number:0width$}")),
-            _ => self.format(format_args!("{number:width$}")),
+        /// Of u64::MAX.
+        const DIGITS: usize = 20;
+        let mut digits = [b'0'; DIGITS];
+        let (mut first, mut rest) = (DIGITS, number);
+        while rest > 0 || first == DIGITS {
+            first -= 1;
+            digits[first] = b'0' + (rest % 10) as u8;
+            rest /= 10;
         }
+        let pad = if pad == b'0' { b"0" } else { b" " };
+        for _ in DIGITS - first..width {
+            self.raw(pad);
+        }
+        self.raw(&digits[first..]);
         self
     }
 
