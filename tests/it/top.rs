@@ -149,6 +149,9 @@ fn process() -> Outcome {
     // a daemon that is killed leaves none behind either
     let daemon = Psilogd::start(&["-f", "/dev/null", "-C", &root, "memory full 90%/2s"]);
     let child = one_child(&daemon);
+    // stopped before it has asked for a signal at that end, it would get none
+    let fds = || fs::read_dir(format!("/proc/{child}/fd"));
+    until("one descriptor", || fds().is_ok_and(|fds| fds.count() == 1));
     signal(child, "STOP");
     drop(daemon);
     until("the search ends with psilogd", || is_gone(child));
