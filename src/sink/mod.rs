@@ -84,13 +84,10 @@ impl Sink {
             self.outputs.push((spec.clone(), output));
         }
         if !before.is_empty() {
-            let mut gone = Sink {
-                outputs: before,
-                auto: self.auto.clone(),
-                lost: self.lost,
-            };
-            gone.finish();
-            self.lost = gone.dropped();
+            let kept = std::mem::replace(&mut self.outputs, before);
+            self.finish();
+            self.lost = self.dropped();
+            self.outputs = kept;
         }
     }
 
