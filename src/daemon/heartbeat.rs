@@ -1,7 +1,6 @@
 //! The sign of life, by which a receiver distinguishes silence from death.
 
 use super::Daemon;
-use crate::line::{LINE_MAX, Line};
 use crate::report::{Counts, Report};
 use crate::time::{Micros, Moment};
 
@@ -45,15 +44,7 @@ impl Daemon {
         self.sink.log(&Report::Alive(self.counts()));
     }
 
-    /// Writes the line to nowhere, before memory is locked: a host that is short of
-    /// memory must not wait for the code of its sign of life.
-    pub(super) fn rehearse_alive(&self) {
-        let mut buffer = [0; LINE_MAX];
-        Report::Alive(self.counts()).write(&mut Line::new(&mut buffer));
-        std::hint::black_box(buffer);
-    }
-
-    fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> Counts {
         Counts {
             dropped: self.sink.dropped(),
             ..self.monitors.counts()
