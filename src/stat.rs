@@ -184,7 +184,7 @@ impl Group {
 }
 
 /// A path as one printable word, as rules and log lines write it.
-fn word(path: Vec<u8>) -> Vec<u8> {
+pub fn word(path: Vec<u8>) -> Vec<u8> {
     CgroupPath::of(path).to_string().into_bytes()
 }
 

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::pattern::{CgroupPath, Pattern};
+use crate::pattern::Pattern;
 use crate::stat::graph::{Canvas, Graph};
 use crate::stat::table::{Form, Look};
 use crate::stat::{self, CELLS, Row, Selection, json};
@@ -325,9 +325,8 @@ fn left_out(out: &mut Vec<u8>, idle: usize) {
 
 /// The cgroups that are named by their paths, as words.
 fn named(patterns: &[Pattern]) -> Vec<Vec<u8>> {
-    let word = |path| CgroupPath::of(path).to_string().into_bytes();
     let plain = patterns.iter().filter_map(Pattern::plain);
-    plain.map(word).collect()
+    plain.map(stat::word).collect()
 }
 
 /// Whether a reading may be several rows. One row is written under the last one, as in

@@ -70,12 +70,15 @@ impl Graph {
         let room = canvas.lines.saturating_sub(1).max(1);
         let label = if high == 1 { LABEL + BESIDE } else { LABEL };
         let wide = canvas.columns.saturating_sub(label);
-        for (resource, kind) in cells(selection).take(room) {
-            let cell = CELLS.iter().position(|cell| *cell == (resource, kind));
+        let shown = CELLS
+            .into_iter()
+            .enumerate()
+            .filter(|(cell, _)| selection[*cell]);
+        for (cell, (resource, kind)) in shown.take(room) {
             let strip = Strip {
                 name: format!("{:<7}{}", resource.name(), kind.name()),
-                now: self.newest(cell.unwrap_or_default(), 1).pop().flatten(),
-                values: self.newest(cell.unwrap_or_default(), wide),
+                now: self.columns.back().and_then(|column| column[cell]),
+                values: self.newest(cell, wide),
                 wide,
                 canvas,
             };

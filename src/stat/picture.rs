@@ -357,16 +357,11 @@ fn percent(Percent(hundredths): Percent) -> String {
 
 /// A name beside a plot.
 fn shortened(name: &str) -> String {
-    match name.char_indices().nth(NAME) {
-        Some(_) => {
-            let end = name
-                .char_indices()
-                .nth(NAME - 1)
-                .map_or(name.len(), |end| end.0);
-            escaped(&format!("{}…", &name[..end]))
-        }
-        None => escaped(name),
+    if name.chars().count() <= NAME {
+        return escaped(name);
     }
+    let start: String = name.chars().take(NAME - 1).collect();
+    escaped(&(start + "…"))
 }
 
 /// Text as XML 1.0 has it. A control character, which no escape of XML allows, is

@@ -2,7 +2,7 @@
 
 use getopts::Matches;
 
-use super::words::decimal;
+use super::words::percent;
 use super::{Action, LOOKS, Settings, one_cgroup, option, refuse, wrong};
 use crate::pressure::{Kind, Percent, Resource};
 use crate::stat::check::Check;
@@ -89,10 +89,9 @@ fn cell(word: &str) -> Result<(Resource, Kind), String> {
 
 /// `10%`; also `10` and `0.5`.
 fn threshold(word: &str) -> Result<Percent, String> {
-    match decimal(word.strip_suffix('%').unwrap_or(word), 2) {
-        Some(hundredths @ 0..10_000) => Ok(Percent(hundredths as u32)),
-        _ => {
-            Err("expected a percentage from 0 to below 100, e.g. 10%: nothing is above 100%".into())
-        }
-    }
+    let threshold = percent(word.strip_suffix('%').unwrap_or(word));
+    let below = threshold.filter(|threshold| *threshold < Percent(10_000));
+    below.ok_or_else(|| {
+        "expected a percentage from 0 to below 100, e.g. 10%: nothing is above 100%".into()
+    })
 }

@@ -56,11 +56,15 @@ pub(super) fn top(word: &str) -> Result<usize, String> {
     }
 }
 
-pub(super) fn limits(word: &str) -> Result<Limits, String> {
-    let percent = |text: &str| match decimal(text, 2) {
-        Some(hundredths @ 0..=10_000) => Some(Percent(hundredths as u32)),
+/// `10`, `0.5`: 0 to 100.
+pub(super) fn percent(text: &str) -> Option<Percent> {
+    match decimal(text, 2)? {
+        hundredths @ 0..=10_000 => Some(Percent(hundredths as u32)),
         _ => None,
-    };
+    }
+}
+
+pub(super) fn limits(word: &str) -> Result<Limits, String> {
     let both = word
         .split_once(',')
         .and_then(|(yellow, red)| Some((percent(yellow)?, percent(red)?)));
