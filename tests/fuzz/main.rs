@@ -12,9 +12,11 @@ use std::time::{Duration, Instant, SystemTime};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 mod mutate;
+#[path = "../replay/random.rs"]
+mod random;
 mod targets;
 
-use mutate::Random;
+use random::Random;
 use targets::Target;
 
 /// How long each target is run on random changes, unless PSILOGD_FUZZ_MILLIS says
@@ -53,7 +55,7 @@ fn fuzz(name: &str, target: Target, seed: u64, time: Duration) -> Result<(), Fai
     }
     let (mut random, end) = (Random(seed), Instant::now() + time);
     while Instant::now() < end {
-        let mut input = corpus[random.below(corpus.len())].clone();
+        let mut input = corpus[mutate::below(&mut random, corpus.len())].clone();
         mutate::change(&mut random, &mut input, &corpus);
         input.truncate(LONGEST);
         try_one(name, target, &input);

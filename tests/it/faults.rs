@@ -294,24 +294,33 @@ fn unread_changes() -> Outcome {
     done()
 }
 
-/// A filter that forbids what arming a cgroup needs is named, with what allows it. In a user
-/// namespace, where every process has CAP_SYS_RESOURCE; a rule with a short window keeps it.
+/// In a user namespace, where every process has CAP_SYS_RESOURCE: a psilogd with a rule that
+/// needs it, and its first line. Why it can't be, if so.
+fn capable(args: &[&str]) -> Result<(Psilogd, Line), String> {
+    works("unshare", &["-Ur", "true"])
+        .map_err(|why| format!("no user namespace can be created: {why}"))?;
+    let mut command = Command::new("unshare");
+    command.args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-o", "stdout"]);
+    let mut daemon = Psilogd::spawn(command.args(args));
+    let line = daemon.next(DEADLINE).expect("a line");
+    match line.event() {
+        "lost" => Err(format!("no capability in a user namespace: {}", line.text)),
+        _ => Ok((daemon, line)),
+    }
+}
+
+/// A filter that forbids what arming a cgroup needs is named, with what allows it. A rule
+/// with a short window keeps the capability.
 fn capset() -> Outcome {
     let Some(subtree) = Subtree::new() else {
         return skip(NO_CGROUP);
     };
-    if let Err(why) = works("unshare", &["-Ur", "true"]) {
-        return skip(format!("no user namespace can be created: {why}"));
-    }
     let rule = subtree.rule("cpu full 99%/2s name=many", "*");
     let short = "memory full 99%/500ms name=short";
-    let mut command = Command::new("unshare");
-    command.args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-o", "stdout"]);
-    let mut daemon = Psilogd::spawn(command.args(QUIET).args([&rule, short]));
-    let line = daemon.next(DEADLINE).expect("a line");
-    if line.event() == "lost" {
-        return skip(format!("no capability in a user namespace: {}", line.text));
-    }
+    let mut daemon = match capable(&[QUIET[0], QUIET[1], &rule, short]) {
+        Ok((daemon, _)) => daemon,
+        Err(why) => return skip(why),
+    };
     let fault = match Fault::start(&daemon, "capset", "error=EPERM") {
         Ok(fault) => fault,
         Err(why) => return skip(why),
@@ -422,29 +431,22 @@ fn mountinfo() -> Outcome {
     done()
 }
 
-/// In a user namespace, where every process has CAP_SYS_RESOURCE.
 fn asked() -> Outcome {
     if let Some(why) = no_trigger() {
         return skip(why);
     }
-    if let Err(why) = works("unshare", &["-Ur", "true"]) {
-        return skip(format!("no user namespace can be created: {why}"));
-    }
     let scratch = Scratch::new();
     let start = |text: &str| {
         let file = scratch.file("psilogd.conf", format!("{text}\nmemory full 90%/1s\n"));
-        let mut command = Command::new("unshare");
-        command.args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-v", "-o", "stdout"]);
-        Psilogd::spawn(command.args(["-f", &file]))
+        capable(&["-v", "-f", &file])
     };
-    let mut daemon = start("poll auto");
-    let line = daemon.next(DEADLINE).expect("a line");
-    if line.event() == "lost" {
-        return skip(format!("no capability in a user namespace: {}", line.text));
-    }
+    let line = match start("poll auto") {
+        Ok((_, line)) => line,
+        Err(why) => return skip(why),
+    };
     assert!(!line.has("poll_s"), "{}", line.text);
-    let mut daemon = start("poll 2s");
-    assert_eq!(daemon.wait("start").key("poll_s"), "2.0");
+    let (mut daemon, line) = start("poll 2s")?;
+    assert_eq!((line.event(), line.key("poll_s")), ("start", "2.0"));
     for _ in 0..3 {
         assert_eq!(daemon.wait("reading").key("state"), "quiet");
     }

@@ -9,6 +9,7 @@ mod kernel;
 mod lab;
 mod picture;
 mod properties;
+mod random;
 mod recorded;
 mod situations;
 mod trace;

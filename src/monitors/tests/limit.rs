@@ -40,8 +40,8 @@ fn the_noise_of_one_rule_silences_no_other() {
     assert_eq!(tasks(&mut monitors), ["Expired 1", "suppressed"]);
 }
 
-#[test]
-fn the_end_sums_up_what_was_suppressed() {
+/// Two episodes of a rule whose limit has room for the first one.
+fn two_episodes() -> Monitors<u32> {
     let mut monitors = empty(Micros::secs(3600));
     monitors.set_rules(&[rule("io full 10%/2s for=0 clear=0")], 9, Some(2), NOW);
     armed(&mut monitors, true);
@@ -53,6 +53,12 @@ fn the_end_sums_up_what_was_suppressed() {
     ] {
         take(&mut monitors, wake, seconds, total);
     }
+    monitors
+}
+
+#[test]
+fn the_end_sums_up_what_was_suppressed() {
+    let mut monitors = two_episodes();
     monitors.stop(at(20));
     assert_eq!(tasks(&mut monitors), ["close 0 stop", "suppressed"]);
     assert_eq!(tasks(&mut monitors), [""; 0]);
@@ -95,17 +101,7 @@ fn ten_begins_of_a_pattern_suppress_no_warning_of_the_host() {
 /// However they came about, and when their rule is no more.
 #[test]
 fn a_sign_of_life_counts_crossings_episodes_and_suppressed_lines() {
-    let mut monitors = empty(Micros::secs(3600));
-    monitors.set_rules(&[rule("io full 10%/2s for=0 clear=0")], 9, Some(2), NOW);
-    armed(&mut monitors, true);
-    for (wake, seconds, total) in [
-        (Wake::Crossed, 1, 900_000),
-        (Wake::Expired, 3, 900_000),
-        (Wake::Crossed, 11, 1_800_000),
-        (Wake::Expired, 13, 1_800_000),
-    ] {
-        take(&mut monitors, wake, seconds, total);
-    }
+    let mut monitors = two_episodes();
     let counts = |triggers, suppressed| Counts {
         triggers,
         crossings: 2,
