@@ -15,6 +15,8 @@
 //! from        on                  when                                 to          event
 //! Quiet       crossing            long for=, mean under the threshold  Quiet
 //!                                 for>0 otherwise                      Verifying
+//!                                 for=0, first behind an end, growth
+//!                                 under the threshold                  Rechecking
 //!                                 for=0, the counter confirms it       Pressed     Begin
 //!                                 for=0, it doesn't                    Rechecking
 //!             fallback reading    growth under the stall               Quiet
@@ -107,6 +109,8 @@ enum State {
     Verifying(Verifying),
     Rechecking {
         due: Moment,
+        /// What had stalled before, and counts as well.
+        before: Micros,
     },
     Pressed(Pressed),
 }
@@ -185,7 +189,7 @@ impl Episode {
     pub fn deadline(&self) -> Option<Moment> {
         match self.state {
             State::Quiet { .. } => None,
-            State::Rechecking { due } => Some(due),
+            State::Rechecking { due, .. } => Some(due),
             State::Verifying(Verifying { due, .. }) => Some(due),
             State::Pressed(_) => Some(self.last.at + self.rule.window),
         }
@@ -240,14 +244,15 @@ impl Episode {
         match self.state {
             State::Quiet { .. } => None,
             State::Verifying(verifying) => self.verifying_expired(verifying, now, verdict),
-            State::Rechecking { due } => self.rechecking_expired(due, now),
+            State::Rechecking { due, before } => self.rechecking_expired(due, before, now),
             State::Pressed(_) => self.pressed_expired(now, verdict),
         }
     }
 
     /// With `for=0` the counter confirms an event if it has grown by the threshold
     /// since the trigger was armed (or last found quiet), or by a quarter of it where
-    /// the trigger is privileged.
+    /// the trigger is privileged. But the first event behind an end may be one that the
+    /// kernel kept from the episode, and delivers at the first small stall.
     fn quiet_crossed(&mut self, older: Sample, now: Sample, verdict: Verdict) -> Option<Event> {
         let params = self.params();
         let base = match now.at.since(self.last.at) < params.window {
@@ -266,8 +271,14 @@ impl Episode {
             self.verify(now, Run::reached(now.at, backdate, &params), due);
             return None;
         }
+        let is_first = NonZeroU64::new(self.last.at.0) == self.ended;
+        let grown = Micros(now.total.saturating_sub(base.total));
+        if is_first && self.privileged && grown < params.stall {
+            self.recheck(now, grown);
+            return None;
+        }
         if !params.confirms(base, now) {
-            self.recheck(now);
+            self.recheck(now, Micros::ZERO);
             return None;
         }
         Some(self.begin_confirmed(base, now, &params))
@@ -298,7 +309,7 @@ impl Episode {
             return None;
         }
         if !reached {
-            self.recheck(now);
+            self.recheck(now, Micros::ZERO);
             return None;
         }
         let run = Run::reached(now.at, params.assume_one_window(), &params);
@@ -344,17 +355,21 @@ impl Episode {
 
     /// Until the window is over the threshold's stall is enough, however short the
     /// time; then the mean decides.
-    fn rechecking_expired(&mut self, due: Moment, now: Sample) -> Option<Event> {
+    fn rechecking_expired(&mut self, due: Moment, led: Micros, now: Sample) -> Option<Event> {
         let (params, before) = (self.params(), self.last);
         let growth = plausible_growth(before, now, params.window);
         let over = growth.elapsed >= params.window;
         let confirmed = match over {
             true => params.reached(growth),
             false if now.at < due => return None,
-            false => growth.stalled >= params.stall,
+            false => growth.stalled + led >= params.stall,
         };
         if confirmed {
-            let mut run = Run::new(before.at, Backdate::default());
+            let backdate = Backdate {
+                lasted: led,
+                stalled: led,
+            };
+            let mut run = Run::new(before.at, backdate);
             run.add(growth, &params);
             let newest = if over { growth } else { Growth::default() };
             return Some(self.begin(now, run, newest));
@@ -364,7 +379,7 @@ impl Episode {
             self.state = State::Quiet { older: before };
         } else {
             let due = now.at + growth.elapsed;
-            self.state = State::Rechecking { due };
+            self.state = State::Rechecking { due, before: led };
         }
         None
     }
@@ -402,10 +417,10 @@ impl Episode {
         self.state = State::Verifying(Verifying::new(run, due));
     }
 
-    fn recheck(&mut self, now: Sample) {
+    fn recheck(&mut self, now: Sample, before: Micros) {
         self.last = now;
         let due = now.at + Micros(self.rule.window.0 / FIRST_RECHECK);
-        self.state = State::Rechecking { due };
+        self.state = State::Rechecking { due, before };
     }
 
     fn begin_confirmed(&mut self, base: Sample, now: Sample, params: &Params) -> Event {

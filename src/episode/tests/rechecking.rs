@@ -94,3 +94,33 @@ fn an_early_recheck_is_no_reading() {
     assert_eq!(early, None);
     assert!(m.episode.expire(due, m.total, Verdict::AGREED).is_some());
 }
+
+/// Seen on 6.12: 68 ms of stall behind an end brought an event of the episode before,
+/// and a quarter of the threshold confirmed it.
+#[test]
+fn the_first_event_behind_an_end_has_to_bring_the_whole_threshold() {
+    let ended = || {
+        let mut m = armed("memory full 10%/2s for=0 clear=4s", true);
+        m.pass(Micros::secs(60), 0);
+        m.pass(Micros::millis(200), 100);
+        assert!(m.cross().is_some());
+        only(&m.secs(6, 0));
+        assert_eq!(m.episode.phase(), Phase::Quiet);
+        m.pass(Micros::secs(20), 0);
+        m.pass(Micros::millis(68), 100);
+        assert_eq!(m.cross(), None);
+        m
+    };
+    let mut m = ended();
+    assert_eq!(m.secs(10, 0), []);
+    // the one behind it is as any other
+    m.pass(Micros::millis(68), 100);
+    assert!(m.cross().is_some());
+    // a true one is there as soon as the file has the rest of it
+    let mut m = ended();
+    let Event::Begin(figures) = only(&m.run(Micros::millis(300), 100)) else {
+        panic!("no begin");
+    };
+    assert!((200..=320).contains(&(figures.stalled.0 / 1000)), "{figures:?}");
+    assert_eq!(figures.duration, figures.stalled);
+}
