@@ -50,6 +50,7 @@
 //! Pure: no I/O, no clock; every call takes the time and the counter.
 
 mod growth;
+mod lead;
 mod params;
 mod phase;
 mod pressed;
@@ -65,6 +66,7 @@ use crate::time::{Micros, Moment};
 
 use growth::plausible_growth;
 pub use growth::{Growth, Mean, Sample, share};
+use lead::Lead;
 use params::{Backdate, Params};
 pub use phase::Phase;
 use pressed::Pressed;
@@ -266,9 +268,9 @@ impl Episode {
             return self.turn_quiet(now);
         }
         if params.verifies() {
-            let backdate = params.backdate_verified(older, base, now);
+            let lead = params.lead(older, base, now).within(verdict.began);
             let due = params.first_due(now.at, verdict);
-            self.verify(now, Run::reached(now.at, backdate, &params), due);
+            self.verify(now, Run::reached(now.at, lead.backdate, &params), lead, due);
             return None;
         }
         let is_first = NonZeroU64::new(self.last.at.0) == self.ended;
@@ -300,12 +302,12 @@ impl Episode {
             return None;
         }
         if params.verifies() {
-            let backdate = params.backdate_verified(older, last, now);
+            let lead = params.lead(older, last, now);
             let run = match reached {
-                true => Run::reached(now.at, backdate, &params),
-                false => Run::new(now.at, backdate),
+                true => Run::reached(now.at, lead.backdate, &params),
+                false => Run::new(now.at, lead.backdate),
             };
-            self.verify(now, run, now.at + params.window);
+            self.verify(now, run, lead, now.at + params.window);
             return None;
         }
         if !reached {
@@ -365,11 +367,7 @@ impl Episode {
             false => growth.stalled + led >= params.stall,
         };
         if confirmed {
-            let backdate = Backdate {
-                lasted: led,
-                stalled: led,
-            };
-            let mut run = Run::new(before.at, backdate);
+            let mut run = Run::new(before.at, Backdate::new(led, led));
             run.add(growth, &params);
             let newest = if over { growth } else { Growth::default() };
             return Some(self.begin(now, run, newest));
@@ -412,9 +410,9 @@ impl Episode {
         Some(plausible_growth(before, now, self.rule.window))
     }
 
-    fn verify(&mut self, now: Sample, run: Run, due: Moment) {
+    fn verify(&mut self, now: Sample, run: Run, lead: Lead, due: Moment) {
         self.last = now;
-        self.state = State::Verifying(Verifying::new(run, due));
+        self.state = State::Verifying(Verifying::new(run, lead, due));
     }
 
     fn recheck(&mut self, now: Sample, before: Micros) {

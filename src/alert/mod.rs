@@ -2,6 +2,7 @@
 //! goes in, a report comes out, or none. It is numbered and paid for, or counted as
 //! suppressed. Pure like the episode itself.
 
+mod cpus;
 mod fallback;
 mod proof;
 mod rate_limit;

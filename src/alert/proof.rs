@@ -1,8 +1,9 @@
 //! What the host's other counters say of one alert: whether they bear the alarm out,
 //! and what a line shows of them. Pure.
 
-use crate::episode::{Growth, Mean, Verdict, share};
-use crate::evidence::{Cpu, Evidence, Io, Memory, Throttled};
+use super::cpus::{Cpus, busy_enough, cpu_share};
+use crate::episode::Verdict;
+use crate::evidence::{Cpu, Evidence, Io, Memory};
 use crate::pressure::Percent;
 use crate::report::Findings;
 use crate::rule::Rule;
@@ -27,30 +28,19 @@ pub(super) enum Proof {
     Io { iops: Option<u64> },
     /// Of CPUs.
     Cpu(Cpus),
-}
-
-/// What CPUs did: the newest counters, and how long they were idle over the last
-/// `for=`, summed over all of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Cpus {
-    at: Moment,
-    idle: Micros,
-    steal: Micros,
-    quota: Throttled,
-    mean: Mean,
-}
-
-/// What has grown between two readings.
-struct Grown {
-    idle: Growth,
-    steal: Growth,
-    throttled: Option<Percent>,
+    /// Of CPUs that were idle when pressure was last there: nothing but since when it
+    /// can be there again.
+    Idle(Cpus),
 }
 
 impl Proof {
-    /// Pressure was noticed: what came before says nothing.
+    /// Pressure was noticed: what came before says nothing, but for how long CPUs can
+    /// have been busy.
     pub fn restart(&mut self) {
-        *self = Proof::None;
+        *self = match *self {
+            Proof::Cpu(cpus) | Proof::Idle(cpus) if cpus.were_idle() => Proof::Idle(cpus),
+            _ => Proof::None,
+        };
     }
 
     /// Takes what was read with a counter.
@@ -85,16 +75,19 @@ impl Proof {
         let Some(stuck) = rule.stuck else {
             return Verdict::AGREED;
         };
-        let before = match *self {
-            Proof::Io { iops } => iops,
-            _ => None,
+        let (known, before) = match *self {
+            Proof::Io { iops } => (true, iops),
+            _ => (false, None),
         };
         *self = Proof::Io { iops: io.iops };
         let fell = |(before, now): (u64, u64)| now < before / 2;
         let wait = stuck - io.stuck;
+        let absent = io.stuck == Micros::ZERO;
         Verdict {
             agrees: wait == Micros::ZERO,
-            absent: io.stuck == Micros::ZERO,
+            absent,
+            // the first look at a disk doesn't show whether it is stuck
+            began: (absent && known).then_some(Micros::ZERO),
             doubt: before.zip(io.iops).is_some_and(fell),
             wait,
             ..Verdict::AGREED
@@ -131,99 +124,42 @@ impl Proof {
     }
 
     fn cpu(&mut self, rule: &Rule, cgroup: bool, at: Moment, cpu: Cpu) -> (Verdict, Findings) {
-        let mut cpus = match *self {
-            Proof::Cpu(cpus) => cpus,
-            _ => Cpus::new(at, cpu),
+        let (mut cpus, is_first) = match *self {
+            Proof::Cpu(cpus) => (cpus, false),
+            Proof::Idle(cpus) if cpus.is_near(at) => (cpus, true),
+            _ => (Cpus::new(at, cpu), true),
         };
         let grown = cpus.take(at, cpu, rule.sustain);
+        if is_first {
+            cpus.restart();
+        }
+        let max = rule.busy.map(|busy| Percent(10_000 - busy.0));
+        let began = max.zip(grown.as_ref());
+        let began = began.and_then(|(max, grown)| cpus.busy_for(grown.idle, cpu.cpus, max));
         *self = Proof::Cpu(cpus);
-        let Some(Grown {
-            idle,
-            steal,
-            throttled,
-        }) = grown
-        else {
+        let Some(grown) = grown.filter(|_| !is_first) else {
             // one reading shows no growth
-            let agrees = rule.busy.is_none();
-            return (
-                Verdict {
-                    agrees,
-                    ..Verdict::AGREED
-                },
-                Findings::None,
-            );
+            let verdict = Verdict {
+                agrees: max.is_none(),
+                began,
+                ..Verdict::AGREED
+            };
+            return (verdict, Findings::None);
         };
-        let mean = cpu_share(cpus.mean.over(rule.sustain), cpu.cpus);
-        let verdict = rule.busy.map_or(Verdict::AGREED, |busy| {
-            busy_enough(rule.sustain, mean, Percent(10_000 - busy.0))
+        let mean = cpus.mean(rule.sustain, cpu.cpus);
+        let verdict = max.map_or(Verdict::AGREED, |max| Verdict {
+            began,
+            ..busy_enough(rule.sustain, mean, max)
         });
         let shown = !cgroup || rule.busy.is_some();
         let of_cpus = |time| shown.then(|| cpu_share(time, cpu.cpus));
         let findings = Findings::Cpu {
-            idle: of_cpus(idle),
-            steal: of_cpus(steal),
-            throttled,
+            idle: of_cpus(grown.idle),
+            steal: of_cpus(grown.steal),
+            throttled: grown.throttled,
         };
         (verdict, findings)
     }
-}
-
-impl Cpus {
-    fn new(at: Moment, cpu: Cpu) -> Cpus {
-        Cpus {
-            at,
-            idle: cpu.idle,
-            steal: cpu.steal,
-            quota: cpu.throttled.unwrap_or_default(),
-            mean: Mean::default(),
-        }
-    }
-
-    /// Takes another reading; None if it is of the same moment.
-    fn take(&mut self, at: Moment, cpu: Cpu, length: Micros) -> Option<Grown> {
-        let before = std::mem::replace(self, Cpus::new(at, cpu));
-        self.mean = before.mean;
-        let grown = |stalled| Growth {
-            stalled,
-            elapsed: at.since(before.at),
-        };
-        let idle = grown(cpu.idle - before.idle);
-        self.mean.add(idle, length);
-        (before.at < at).then(|| Grown {
-            idle,
-            steal: grown(cpu.steal - before.steal),
-            throttled: throttled(before.quota, self.quota),
-        })
-    }
-}
-
-/// Whether CPUs were idle for no more than a share of `length`; if not, how long they
-/// must be busy until they were, taken that they were idle evenly so far.
-fn busy_enough(length: Micros, idle: Percent, idle_max: Percent) -> Verdict {
-    let surplus = u128::from(idle.0.saturating_sub(idle_max.0));
-    let wait = u128::from(length.0) * surplus / u128::from(idle.0.max(1));
-    Verdict {
-        agrees: surplus == 0,
-        // no longer than the length
-        wait: Micros(wait as u64),
-        ..Verdict::AGREED
-    }
-}
-
-/// A time that is summed over CPUs as a share of theirs: of wall time, since a starved
-/// guest loses ticks in every column.
-fn cpu_share(time: Growth, cpus: u32) -> Percent {
-    share(
-        time.stalled,
-        Micros(time.elapsed.0.saturating_mul(u64::from(cpus))),
-    )
-}
-
-/// The share of its quota's periods in which a cgroup was stopped, between two readings.
-fn throttled(before: Throttled, now: Throttled) -> Option<Percent> {
-    let periods = now.periods.checked_sub(before.periods)?;
-    let stopped = now.throttled.checked_sub(before.throttled)?;
-    (periods > 0).then(|| share(Micros(stopped), Micros(periods)))
 }
 
 #[cfg(test)]
@@ -329,6 +265,34 @@ mod tests {
         }
     }
 
+    /// At the reading that notices pressure, and two seconds later.
+    fn began(seconds: u64, idle: [u64; 2]) -> [Option<Micros>; 2] {
+        let (rule, mut proof) = (rule("cpu some 10%/2s busy=90%"), Proof::None);
+        proof.take(&rule, false, START, cpu(0));
+        proof.take(&rule, false, START + Micros::secs(40), cpu(36));
+        proof.restart();
+        let at = START + Micros::secs(40 + seconds);
+        let first = proof.take(&rule, false, at, cpu(36 + idle[0]));
+        let second = proof.take(
+            &rule,
+            false,
+            at + Micros::secs(2),
+            cpu(36 + idle[0] + idle[1]),
+        );
+        [first.0.began, second.0.began]
+    }
+
+    #[test]
+    fn cpus_that_were_idle_when_it_went_cannot_have_been_busy_for_long() {
+        assert_eq!(
+            began(60, [45, 0]),
+            [Some(Micros::secs(10)), Some(Micros::secs(2))]
+        );
+        assert_eq!(began(60, [9, 0]), [Some(Micros::secs(50)), None]);
+        // an hour says nothing of its last minute
+        assert_eq!(began(61, [45, 0]), [None, None]);
+    }
+
     #[test]
     fn one_reading_of_cpus_agrees_with_no_busy() {
         for (text, agrees) in [
@@ -342,14 +306,5 @@ mod tests {
                 assert_eq!((verdict.agrees, findings), (agrees, Findings::None));
             }
         }
-    }
-
-    #[test]
-    fn cpus_that_were_idle_too_long_have_to_be_busy_for_a_while() {
-        let verdict = busy_enough(Micros::secs(60), Percent(5000), Percent(2500));
-        assert!(!verdict.agrees);
-        assert_eq!(verdict.wait, Micros::secs(30));
-        let verdict = busy_enough(Micros::secs(60), Percent(2500), Percent(2500));
-        assert_eq!(verdict, Verdict::AGREED);
     }
 }

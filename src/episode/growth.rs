@@ -81,6 +81,13 @@ impl Mean {
 }
 
 impl Growth {
+    /// What stalls within a length of time at this rate; nothing where it is none.
+    pub(super) fn at_its_rate(self, length: Micros) -> Micros {
+        let product = u128::from(self.stalled.0) * u128::from(length.0);
+        let stalled = product.checked_div(u128::from(self.elapsed.0));
+        Micros(stalled.map_or(0, |us| us.try_into().unwrap_or(u64::MAX)))
+    }
+
     /// The part of it that lies within a length of time, if it was even.
     pub(super) fn part(self, length: Micros) -> Growth {
         if self.elapsed <= length {

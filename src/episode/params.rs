@@ -1,7 +1,8 @@
 //! What a rule asks of its episodes, and what was hidden before their onset.
 
 use super::Verdict;
-use super::growth::{Growth, Mean, Sample, plausible_growth, time_to_stall};
+use super::growth::{Growth, Mean, Sample, plausible_growth};
+use super::lead::Lead;
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
 
@@ -178,10 +179,7 @@ impl Params {
 
     /// Without a near reading: the window that fired held the threshold.
     pub(super) fn assume_one_window(&self) -> Backdate {
-        Backdate {
-            lasted: self.window,
-            stalled: self.stall,
-        }
+        Backdate::new(self.window, self.stall)
     }
 
     /// With `for=0`: growth since a near reading, and no longer ago than it takes to
@@ -189,49 +187,48 @@ impl Params {
     pub(super) fn backdate_confirmed(&self, base: Sample, now: Sample) -> Backdate {
         let Growth { stalled, elapsed } = plausible_growth(base, now, self.window);
         match elapsed <= Micros(NEAR_WINDOWS * self.window.0) {
-            true => Backdate {
-                lasted: stalled.min(elapsed),
-                stalled,
-            },
+            true => Backdate::new(stalled.min(elapsed), stalled),
             false => self.assume_one_window(),
         }
     }
 
     /// With `for=` above 0: all growth since `older`, or since `last` where that is
     /// too long ago; where both are, no more than fires a trigger. `lasted` is an
-    /// upper bound until [`Backdate::limit`] knows a rate.
-    pub(super) fn backdate_verified(&self, older: Sample, last: Sample, now: Sample) -> Backdate {
+    /// upper bound until [`Lead::onset`] knows a rate.
+    pub(super) fn lead(&self, older: Sample, last: Sample, now: Sample) -> Lead {
         let near = Micros(FALLBACK_WINDOWS * self.window.0);
-        let base = match now.at.since(older.at) <= near {
-            true => older,
-            false => last,
-        };
+        let earlier = plausible_growth(older, last, self.window);
+        let counted = now.at.since(older.at) <= near;
+        let base = if counted { older } else { last };
         let Growth { stalled, elapsed } = plausible_growth(base, now, self.window);
-        match elapsed <= near {
-            true => Backdate {
-                lasted: elapsed,
-                stalled,
+        if elapsed > near {
+            let two = self.window + self.window;
+            return Backdate::new(two, stalled.min(self.stall)).into();
+        }
+        Lead {
+            backdate: Backdate::new(elapsed, stalled),
+            // where it was pressure as well, it doesn't show what is usual
+            earlier: match self.reached(earlier) {
+                true => Growth::default(),
+                false => earlier,
             },
-            false => Backdate {
-                lasted: self.window + self.window,
-                stalled: stalled.min(self.stall),
-            },
+            counted,
         }
     }
 }
 
 impl Backdate {
+    /// So long, with so much stalled.
+    pub(super) const fn new(lasted: Micros, stalled: Micros) -> Backdate {
+        Backdate { lasted, stalled }
+    }
+
     /// As a window; no more of it was stalled than it lasted.
     pub(super) fn growth(self) -> Growth {
         Growth {
             stalled: self.stalled.min(self.lasted),
             elapsed: self.lasted,
         }
-    }
-
-    /// Limits the length to what its stall takes at the rate of the first window.
-    pub(super) fn limit(&mut self, first: Growth) {
-        self.lasted = self.lasted.min(time_to_stall(self.stalled, first));
     }
 }
 
@@ -258,26 +255,14 @@ mod tests {
     fn what_is_hidden_is_two_windows_and_half_of_for_at_most() {
         for (rule, millis) in [("for=4s", 2000), ("for=20s", 4000)] {
             let params = params(&format!("memory full 10%/2s {rule}"), false);
-            let backdate = |lasted, stalled| Backdate {
-                lasted: Micros::secs(lasted),
-                stalled: Micros::millis(stalled),
-            };
+            let backdate =
+                |lasted, stalled| Backdate::new(Micros::secs(lasted), Micros::millis(stalled));
             assert_eq!(
                 params.hidden(backdate(30, 9000)),
                 growth(millis * 3 / 10, millis)
             );
             assert_eq!(params.hidden(backdate(1, 300)), growth(300, 1000));
         }
-    }
-
-    #[test]
-    fn the_first_window_limits_how_long_ago_the_onset_was() {
-        let (lasted, stalled) = (Micros::secs(30), Micros::millis(500));
-        let mut backdate = Backdate { lasted, stalled };
-        backdate.limit(growth(1000, 2000));
-        assert_eq!(backdate.lasted, Micros::secs(1));
-        backdate.limit(growth(0, 2000));
-        assert_eq!(backdate.lasted, Micros::secs(1));
     }
 
     /// A fallback reading, then an event up to three windows behind it.
@@ -289,20 +274,14 @@ mod tests {
             total: Micros::millis(millis).0,
         };
         let (older, last, now) = (sample(0, 0), sample(30, 100), sample(36, 900));
-        let backdate = params.backdate_verified(older, last, now);
-        let expected = Backdate {
-            lasted: Micros::secs(36),
-            stalled: Micros::millis(900),
-        };
+        let backdate = params.lead(older, last, now).backdate;
+        let expected = Backdate::new(Micros::secs(36), Micros::millis(900));
         assert_eq!(backdate, expected);
         let now = sample(37, 900);
-        let backdate = params.backdate_verified(older, last, now);
+        let backdate = params.lead(older, last, now).backdate;
         assert_eq!(backdate.lasted, Micros::secs(7));
-        let backdate = params.backdate_verified(older, older, now);
-        let expected = Backdate {
-            lasted: Micros::secs(4),
-            stalled: Micros::millis(200),
-        };
+        let backdate = params.lead(older, older, now).backdate;
+        let expected = Backdate::new(Micros::secs(4), Micros::millis(200));
         assert_eq!(backdate, expected);
     }
 
@@ -335,7 +314,7 @@ mod tests {
         let backdate = |us| params.backdate_confirmed(sample(0, 0), sample(us, 500_000));
         let lasted = Micros(500_000);
         let stalled = Micros(500_000);
-        assert_eq!(backdate(6_000_000), Backdate { lasted, stalled });
+        assert_eq!(backdate(6_000_000), Backdate::new(lasted, stalled));
         assert_eq!(backdate(6_000_001), params.assume_one_window());
     }
 

@@ -69,6 +69,15 @@ impl Run {
         }
     }
 
+    /// As it is if it began so long ago at most: what stalled before was something else.
+    pub(super) fn since(self, at: Moment, length: Micros) -> Run {
+        if length >= at.since(self.onset) + self.backdate.lasted {
+            return self;
+        }
+        let stalled = self.stalled + self.backdate.stalled;
+        Run::new(at, Backdate::new(length, stalled.min(length)))
+    }
+
     /// Counts the windows before the onset, once their length is known: each has the
     /// rate of the first one, and one of them was counted if it is known that it reached
     /// the threshold.

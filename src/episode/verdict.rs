@@ -13,6 +13,9 @@ pub struct Verdict {
     pub absent: bool,
     /// Whether it may be about to begin nevertheless.
     pub doubt: bool,
+    /// Where they were not as asked before: for how long they have been at most, since
+    /// the reading before this one. None where that is not known.
+    pub began: Option<Micros>,
     /// They will disagree for so long at least; zero if they agree, or if it is unknown.
     pub wait: Micros,
 }
@@ -24,6 +27,7 @@ impl Verdict {
         killed: false,
         absent: false,
         doubt: false,
+        began: None,
         wait: Micros::ZERO,
     };
 }

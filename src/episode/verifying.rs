@@ -2,7 +2,8 @@
 
 use super::Verdict;
 use super::growth::{Growth, Mean};
-use super::params::{Backdate, Params};
+use super::lead::Lead;
+use super::params::Params;
 use super::run::Run;
 use crate::time::{Micros, Moment};
 
@@ -10,6 +11,7 @@ use crate::time::{Micros, Moment};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Verifying {
     run: Run,
+    lead: Lead,
     /// Over the last `for=`.
     mean: Mean,
     /// When to look again.
@@ -28,9 +30,10 @@ pub(super) enum Outcome {
 
 impl Verifying {
     /// Nothing was measured yet.
-    pub(super) fn new(run: Run, due: Moment) -> Verifying {
+    pub(super) fn new(run: Run, lead: Lead, due: Moment) -> Verifying {
         Verifying {
             run,
+            lead,
             mean: Mean::default(),
             due,
         }
@@ -38,21 +41,20 @@ impl Verifying {
 
     /// Takes the window between two readings.
     pub(super) fn take(
-        self,
+        mut self,
         window: Growth,
         before: Moment,
         at: Moment,
         verdict: Verdict,
         params: &Params,
     ) -> Outcome {
-        let (mut run, mut mean) = (self.run, self.mean);
-        if run.onset == before {
-            run.backdate.limit(window);
-            run.add_hidden(params);
-            mean.add(params.hidden(run.backdate), params.sustain);
+        if self.run.onset == before {
+            self.lead_up(window, params);
         }
-        run.add(window, params);
-        mean.add(window, params.sustain);
+        self.run.add(window, params);
+        self.mean.add(window, params.sustain);
+        self.onset_by_the_mean_rate(at);
+        let Verifying { run, mean, .. } = self;
         if verdict.killed {
             return Outcome::Begin(run);
         }
@@ -69,11 +71,32 @@ impl Verifying {
         if missing == Micros::ZERO && verdict.agrees && params.reached(window) {
             return Outcome::Begin(run);
         }
-        let due = params.due(at, missing, verdict);
-        if verdict.absent {
-            // what stalled so far was something else
-            run = Run::new(at, Backdate::default());
+        self.due = params.due(at, missing, verdict);
+        if let Some(length) = verdict.began {
+            self.run = run.since(at, length);
+            self.lead = self.run.backdate.into();
         }
-        Outcome::Verifying(Verifying { run, mean, due })
+        Outcome::Verifying(self)
+    }
+
+    /// What came before counts by the rate of the first window, and for a begin but once.
+    fn lead_up(&mut self, first: Growth, params: &Params) {
+        self.run.backdate = self.lead.onset(first);
+        self.run.add_hidden(params);
+        if self.mean == Mean::default() {
+            let hidden = params.hidden(self.run.backdate);
+            self.mean.add(hidden, params.sustain);
+        }
+    }
+
+    /// A first window may have been a calm one.
+    fn onset_by_the_mean_rate(&mut self, at: Moment) {
+        let onset = self.lead.onset(Growth {
+            stalled: self.run.stalled,
+            elapsed: at.since(self.run.onset),
+        });
+        if onset.lasted < self.run.backdate.lasted {
+            self.run.backdate = onset;
+        }
     }
 }

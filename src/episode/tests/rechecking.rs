@@ -121,6 +121,9 @@ fn the_first_event_behind_an_end_has_to_bring_the_whole_threshold() {
     let Event::Begin(figures) = only(&m.run(Micros::millis(300), 100)) else {
         panic!("no begin");
     };
-    assert!((200..=320).contains(&(figures.stalled.0 / 1000)), "{figures:?}");
+    assert!(
+        (200..=320).contains(&(figures.stalled.0 / 1000)),
+        "{figures:?}"
+    );
     assert_eq!(figures.duration, figures.stalled);
 }

@@ -52,6 +52,7 @@ fn evidence_that_disagrees_is_waited_for() {
     m.verdict = Verdict {
         agrees: false,
         absent: true,
+        began: Some(Micros::ZERO),
         wait: Micros::secs(20),
         ..Verdict::AGREED
     };
@@ -195,4 +196,52 @@ fn a_counter_that_leaps_is_not_pressure() {
     m.total += 3_600_000_000;
     assert_eq!(m.secs(120, 0), []);
     assert_eq!(m.episode.phase(), Phase::Quiet);
+}
+
+/// A cgroup at its quota for minutes, then CPUs that are really busy: what the idle time
+/// between two readings shows of that.
+#[test]
+fn what_stalled_before_the_evidence_began_is_no_part_of_it() {
+    let mut m = armed("cpu some 90%/2s for=30s busy=90% clear=10s", true);
+    let idle = Verdict {
+        agrees: false,
+        began: Some(Micros::ZERO),
+        wait: Micros::secs(30),
+        ..Verdict::AGREED
+    };
+    m.verdict = idle;
+    m.cross();
+    assert_eq!(m.secs(180, 95), []);
+    let due = m.episode.deadline().expect("verifying");
+    m.run(due.since(m.now) - Micros::secs(12), 95);
+    m.verdict = Verdict {
+        began: Some(Micros::secs(12)),
+        wait: Micros::secs(18),
+        ..idle
+    };
+    assert_eq!(m.run(Micros::secs(12), 100), []);
+    m.verdict = Verdict::AGREED;
+    let Event::Begin(figures) = only(&m.secs(18, 100)) else {
+        panic!("no begin");
+    };
+    assert_eq!(figures.duration, Micros::secs(30));
+    assert_eq!(figures.stalled, figures.duration);
+}
+
+/// CPUs that were idle 5 s ago, and an event after a minute of stall.
+#[test]
+fn an_event_is_no_older_than_the_evidence() {
+    for (began, seconds) in [(None, 30), (Some(Micros::secs(5)), 5)] {
+        let mut m = machine("cpu some 50%/2s for=4s busy=90%");
+        m.pass(Micros::secs(30), 0);
+        assert_eq!(m.episode.checked(m.now, m.total), None);
+        m.pass(Micros::secs(30), 100);
+        m.verdict.began = began;
+        m.cross();
+        m.verdict = Verdict::AGREED;
+        let Event::Begin(figures) = only(&m.secs(2, 100)) else {
+            panic!("no begin");
+        };
+        assert_eq!(figures.duration, Micros::secs(seconds + 2), "{began:?}");
+    }
 }

@@ -1,0 +1,122 @@
+//! What led up to the reading that noticed pressure: when it began, by the readings on
+//! either side.
+
+use super::growth::{Growth, time_to_stall};
+use super::params::Backdate;
+use crate::time::Micros;
+
+/// The growth between the last readings before pressure was noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Lead {
+    /// All that may have been pressure.
+    pub(super) backdate: Backdate,
+    /// Between the two readings before: too little for pressure in all of it.
+    pub(super) earlier: Growth,
+    /// Whether `backdate` has it, too, as pressure may have begun within.
+    pub(super) counted: bool,
+}
+
+impl From<Backdate> for Lead {
+    fn from(backdate: Backdate) -> Lead {
+        Lead {
+            backdate,
+            ..Lead::default()
+        }
+    }
+}
+
+impl Lead {
+    /// No more than evidence allows: what was stalled before was something else.
+    pub(super) fn within(self, began: Option<Micros>) -> Lead {
+        let Backdate { lasted, stalled } = self.backdate;
+        match began {
+            Some(most) if most < lasted => Backdate::new(most, stalled.min(most)).into(),
+            _ => self,
+        }
+    }
+
+    /// How long it had lasted, if it stalled at the rate of the first window from its
+    /// onset on, and until then as much as between the two readings before. Where its
+    /// onset may lie before the newer one of them, until then nothing.
+    pub(super) fn onset(self, first: Growth) -> Backdate {
+        let all = self.backdate;
+        let newer = match self.counted {
+            true => Backdate::new(
+                all.lasted - self.earlier.elapsed,
+                all.stalled - self.earlier.stalled,
+            ),
+            false => all,
+        };
+        let usual = |length| self.earlier.at_its_rate(length);
+        let rate = Growth {
+            stalled: first.stalled - usual(first.elapsed),
+            ..first
+        };
+        let lasted = time_to_stall(newer.stalled - usual(newer.lasted), rate);
+        // a tenth of it is not known so exactly
+        if self.counted && lasted >= Micros(newer.lasted.0 / 10 * 9) {
+            let lasted = time_to_stall(all.stalled, first).min(all.lasted);
+            return Backdate { lasted, ..all };
+        }
+        let lasted = lasted.min(newer.lasted);
+        Backdate::new(lasted, newer.stalled - usual(newer.lasted - lasted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::episode::tests::growth;
+
+    /// Milliseconds since the older reading, and of stall within.
+    fn lead(lasted: u64, stalled: u64, earlier: Growth, counted: bool) -> Lead {
+        Lead {
+            backdate: Backdate::new(Micros::millis(lasted), Micros::millis(stalled)),
+            earlier,
+            counted,
+        }
+    }
+
+    fn onset(lead: Lead, first: Growth) -> (u64, u64) {
+        let Backdate { lasted, stalled } = lead.onset(first);
+        (lasted.0 / 1000, stalled.0 / 1000)
+    }
+
+    #[test]
+    fn the_first_window_limits_how_long_ago_the_onset_was() {
+        let lead = lead(30_000, 500, Growth::default(), false);
+        assert_eq!(onset(lead, growth(1000, 2000)), (1000, 500));
+        assert_eq!(onset(lead, growth(0, 2000)), (30_000, 500));
+    }
+
+    /// 5 % for 30 s, then for 3 s, then 2 s of pressure.
+    #[test]
+    fn what_stalls_usually_is_no_part_of_it() {
+        let first = growth(2000, 2000);
+        for counted in [true, false] {
+            let (lasted, stalled) = match counted {
+                true => (35_000, 3650),
+                false => (5000, 2150),
+            };
+            let lead = lead(lasted, stalled, growth(1500, 30_000), counted);
+            assert_eq!(onset(lead, first), (2000, 2000), "{counted}");
+        }
+    }
+
+    /// 25 s of nothing, then 10 s of pressure, in the middle of which it was looked at.
+    #[test]
+    fn an_onset_before_the_newer_reading_is_found() {
+        let lead = lead(35_000, 10_000, growth(5000, 30_000), true);
+        assert_eq!(onset(lead, growth(2000, 2000)), (10_000, 10_000));
+        assert_eq!(onset(lead, growth(1000, 2000)), (20_000, 10_000));
+    }
+
+    #[test]
+    fn evidence_limits_it() {
+        let lead = lead(35_000, 10_000, growth(5000, 30_000), true);
+        assert_eq!(lead.within(None), lead);
+        assert_eq!(lead.within(Some(Micros::secs(36))), lead);
+        let within = lead.within(Some(Micros::secs(3)));
+        assert_eq!(onset(within, growth(2000, 2000)), (3000, 3000));
+    }
+}
