@@ -1,8 +1,9 @@
 //! What led up to the reading that noticed pressure: when it began, by the readings on
 //! either side.
 
-use super::growth::{Growth, time_to_stall};
+use super::growth::{Growth, share, time_to_stall};
 use super::params::Backdate;
+use crate::pressure::Percent;
 use crate::time::Micros;
 
 /// The growth between the last readings before pressure was noticed.
@@ -39,14 +40,7 @@ impl Lead {
     /// onset on, and until then as much as between the two readings before. Where its
     /// onset may lie before the newer one of them, until then nothing.
     pub(super) fn onset(self, first: Growth) -> Backdate {
-        let all = self.backdate;
-        let newer = match self.counted {
-            true => Backdate::new(
-                all.lasted - self.earlier.elapsed,
-                all.stalled - self.earlier.stalled,
-            ),
-            false => all,
-        };
+        let (all, newer) = (self.backdate, self.newer());
         let usual = |length| self.earlier.at_its_rate(length);
         let rate = Growth {
             stalled: first.stalled - usual(first.elapsed),
@@ -60,6 +54,27 @@ impl Lead {
         }
         let lasted = lasted.min(newer.lasted);
         Backdate::new(lasted, newer.stalled - usual(newer.lasted - lasted))
+    }
+
+    /// What was stalled from the newer reading on, if it had begun by then.
+    pub(super) fn worst(self, onset: Backdate) -> Percent {
+        let newer = self.newer();
+        match onset.lasted >= newer.lasted {
+            true => share(newer.stalled, newer.lasted),
+            false => Percent(0),
+        }
+    }
+
+    /// From the newer of the two readings before to the one that noticed it.
+    fn newer(self) -> Backdate {
+        let Backdate { lasted, stalled } = self.backdate;
+        match self.counted {
+            true => Backdate::new(
+                lasted - self.earlier.elapsed,
+                stalled - self.earlier.stalled,
+            ),
+            false => self.backdate,
+        }
     }
 }
 
@@ -109,6 +124,14 @@ mod tests {
         let lead = lead(35_000, 10_000, growth(5000, 30_000), true);
         assert_eq!(onset(lead, growth(2000, 2000)), (10_000, 10_000));
         assert_eq!(onset(lead, growth(1000, 2000)), (20_000, 10_000));
+    }
+
+    #[test]
+    fn what_it_was_part_of_may_be_the_worst() {
+        let lead = lead(35_000, 7500, growth(5000, 30_000), true);
+        let worst = |lasted| lead.worst(Backdate::new(Micros::millis(lasted), Micros::ZERO));
+        assert_eq!(worst(5000), Percent(5000));
+        assert_eq!(worst(4999), Percent(0));
     }
 
     #[test]

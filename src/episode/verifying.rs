@@ -56,7 +56,7 @@ impl Verifying {
         self.onset_by_the_mean_rate(at);
         let Verifying { run, mean, .. } = self;
         if verdict.killed {
-            return Outcome::Begin(run);
+            return self.begin();
         }
         // Where the evidence shows nothing, going to and fro costs more readings than
         // staying does.
@@ -69,7 +69,7 @@ impl Verifying {
         // that there was enough of it a while ago.
         let missing = params.missing(&mean);
         if missing == Micros::ZERO && verdict.agrees && params.reached(window) {
-            return Outcome::Begin(run);
+            return self.begin();
         }
         self.due = params.due(at, missing, verdict);
         if let Some(length) = verdict.began {
@@ -77,6 +77,12 @@ impl Verifying {
             self.lead = self.run.backdate.into();
         }
         Outcome::Verifying(self)
+    }
+
+    fn begin(mut self) -> Outcome {
+        let worst = self.lead.worst(self.run.backdate);
+        self.run.worst = self.run.worst.max(worst);
+        Outcome::Begin(self.run)
     }
 
     /// What came before counts by the rate of the first window, and for a begin but once.
