@@ -10,6 +10,9 @@ use psilogd::roots::Roots;
 use psilogd::sys;
 use psilogd::trigger::forecast;
 
+#[global_allocator]
+static MEMORY: sys::Memory = sys::Memory::new();
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// No rule could be armed, or the system refused something basic.

@@ -8,6 +8,7 @@ mod clock;
 mod file;
 mod inotify;
 mod landlock;
+mod memory;
 mod poll;
 mod privilege;
 mod process;
@@ -25,6 +26,7 @@ pub use file::{
 };
 pub use inotify::{inotify, inotify_add, inotify_remove};
 pub use landlock::{Allowed, Landlock, landlock};
+pub use memory::Memory;
 pub use poll::{Slot, is_writable, poll};
 pub use privilege::{Ids, Kept, drop_privileges, is_root, no_core_dump, no_new_privileges};
 pub use process::{

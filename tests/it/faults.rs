@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         trial("faults::a_rule_of_the_whole_system_is_restored", restored),
         trial("faults::a_trigger_is_armed_at_the_second_attempt", arm_once),
         trial("faults::signals_that_can_not_be_read_are_taken", signals),
+        trial("faults::a_reload_without_memory_is_made", no_memory),
         trial("faults::cgroups_that_are_mounted_late_are_watched", mounted),
         trial(
             "faults::unread_changes_of_cgroups_are_found",
@@ -261,6 +262,30 @@ fn signals() -> Outcome {
         assert!(status.success(), "{error}");
         assert_eq!(events(&rest), ["stop"]);
     }
+    done()
+}
+
+/// prlimit(1) leaves psilogd the memory that it has, and a reload takes more.
+fn no_memory() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    if !has_tool("prlimit") {
+        return skip("prlimit is not installed");
+    }
+    let scratch = Scratch::new();
+    let file = scratch.file("conf", "memory full 90%/2s name=old");
+    let mut daemon = Psilogd::start(&["-f", &file]);
+    let comment = "# comment\n".repeat(20_000);
+    scratch.file("conf", &format!("{comment}memory full 91%/2s name=new"));
+    works("prlimit", &["--pid", &daemon.pid().to_string(), "--as=1"])?;
+    for _ in 0..3 {
+        daemon.signal("HUP");
+        daemon.wait("reload");
+    }
+    daemon.signal("USR1");
+    assert_eq!(daemon.wait("status").key("rule"), "new");
+    assert!(daemon.end("TERM").0.success());
     done()
 }
 
