@@ -145,11 +145,15 @@ impl Trace {
         Ok(Trace { child, file })
     }
 
+    /// So far.
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.file).expect("a trace")
+    }
+
     pub fn end(mut self) -> Vec<String> {
         signal(self.child.id(), "INT");
         let _ = self.child.wait();
-        let text = fs::read_to_string(&self.file).expect("a trace");
-        text.lines().map(String::from).collect()
+        self.text().lines().map(String::from).collect()
     }
 }
 

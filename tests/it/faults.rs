@@ -44,7 +44,9 @@ pub fn trials() -> Vec<Trial> {
 
 const QUIET: [&str; 2] = ["-f", "/dev/null"];
 /// poll(2), by whichever name the architecture has it.
-const POLL: &str = "?poll,ppoll";
+pub const POLL: &str = "?poll,ppoll";
+/// open(2), as musl and glibc have it.
+const OPEN: &str = "?open,openat";
 
 /// A tracer that has calls of a running psilogd fail.
 struct Fault(Child);
@@ -208,11 +210,11 @@ fn arm_once() -> Outcome {
     let mut daemon = Psilogd::start(&["-f", &file]);
     let io = "/proc/pressure/io";
     for (call, error, when) in [
-        ("openat", "ENOMEM", ":when=1"),
-        ("openat", "EINTR", ":when=1"),
+        (OPEN, "ENOMEM", ":when=1"),
+        (OPEN, "EINTR", ":when=1"),
         ("pread64", "EIO", ":when=1"),
         ("write", "EAGAIN", ":when=1"),
-        ("openat", "ENFILE", ""),
+        (OPEN, "ENFILE", ""),
     ] {
         let fault = match Fault::of(&daemon, call, &format!("error={error}{when}"), &[io]) {
             Ok(fault) => fault,
