@@ -165,6 +165,25 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_is_of_all_readings_since_pressure_was_noticed() {
+        let (mut cpus, length) = (cpus(), Micros::secs(60));
+        let take = |cpus: &mut Cpus, seconds, idle| {
+            let idle = Micros::secs(idle);
+            let cpu = Cpu {
+                idle,
+                ..Cpu::default()
+            };
+            cpus.take(START + Micros::secs(seconds), cpu, length);
+        };
+        take(&mut cpus, 10, 20);
+        take(&mut cpus, 20, 20);
+        assert_eq!(cpus.mean(length, 2), Percent(5000));
+        cpus.restart();
+        take(&mut cpus, 30, 20);
+        assert_eq!(cpus.mean(length, 2), Percent(0));
+    }
+
+    #[test]
     fn cpus_that_were_idle_became_busy_by_the_idle_time_that_is_missing() {
         let mut cpus = cpus();
         // of the first reading the usual is not known

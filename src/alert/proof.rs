@@ -234,6 +234,20 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_is_not_stuck_at_a_second_look_was_not_stuck_before() {
+        let (rule, mut proof) = (rule("io some 50%/2s stuck=20s"), Proof::None);
+        let looks = [0, 2, 0].map(|stuck| {
+            let stuck = Micros::secs(stuck);
+            let io = Io {
+                stuck,
+                ..Io::default()
+            };
+            proof.take(&rule, false, START, Evidence::Io(io)).0.began
+        });
+        assert_eq!(looks, [None, None, Some(Micros::ZERO)]);
+    }
+
+    #[test]
     fn of_the_host_a_cgroups_line_has_only_what_its_rule_asks_for() {
         for (text, cgroup, shown) in [
             ("memory full 10%/2s", false, true),
@@ -265,32 +279,40 @@ mod tests {
         }
     }
 
-    /// At the reading that notices pressure, and two seconds later.
-    fn began(seconds: u64, idle: [u64; 2]) -> [Option<Micros>; 2] {
+    /// What readings show that are so many seconds apart, with so much idle time in
+    /// between; after the first of them pressure goes, and the second notices it.
+    fn began(readings: [(u64, u64); 3]) -> [Option<Micros>; 2] {
         let (rule, mut proof) = (rule("cpu some 10%/2s busy=90%"), Proof::None);
-        proof.take(&rule, false, START, cpu(0));
-        proof.take(&rule, false, START + Micros::secs(40), cpu(36));
-        proof.restart();
-        let at = START + Micros::secs(40 + seconds);
-        let first = proof.take(&rule, false, at, cpu(36 + idle[0]));
-        let second = proof.take(
-            &rule,
-            false,
-            at + Micros::secs(2),
-            cpu(36 + idle[0] + idle[1]),
-        );
-        [first.0.began, second.0.began]
+        let (mut at, mut idle) = (START, 0);
+        proof.take(&rule, false, at, cpu(idle));
+        let mut went = false;
+        let found = readings.map(|(seconds, more)| {
+            (at, idle) = (at + Micros::secs(seconds), idle + more);
+            let (verdict, _) = proof.take(&rule, false, at, cpu(idle));
+            if !went {
+                proof.restart();
+            }
+            went = true;
+            verdict.began
+        });
+        [found[1], found[2]]
     }
 
     #[test]
     fn cpus_that_were_idle_when_it_went_cannot_have_been_busy_for_long() {
         assert_eq!(
-            began(60, [45, 0]),
+            began([(40, 36), (60, 45), (2, 0)]),
             [Some(Micros::secs(10)), Some(Micros::secs(2))]
         );
-        assert_eq!(began(60, [9, 0]), [Some(Micros::secs(50)), None]);
-        // an hour says nothing of its last minute
-        assert_eq!(began(61, [45, 0]), [None, None]);
+        assert_eq!(
+            began([(40, 36), (60, 9), (2, 0)]),
+            [Some(Micros::secs(50)), None]
+        );
+        // busy ones say nothing of what they did afterwards
+        let afterwards = began([(40, 0), (60, 45), (2, 0)]);
+        assert_eq!(afterwards, [None, None]);
+        // nor does more than a minute of its end
+        assert_eq!(began([(40, 36), (61, 45), (2, 0)]), [None, None]);
     }
 
     #[test]

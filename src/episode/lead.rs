@@ -138,7 +138,7 @@ mod tests {
     fn evidence_limits_it() {
         let lead = lead(35_000, 10_000, growth(5000, 30_000), true);
         assert_eq!(lead.within(None), lead);
-        assert_eq!(lead.within(Some(Micros::secs(36))), lead);
+        assert_eq!(lead.within(Some(Micros::secs(35))), lead);
         let within = lead.within(Some(Micros::secs(3)));
         assert_eq!(onset(within, growth(2000, 2000)), (3000, 3000));
     }

@@ -154,6 +154,30 @@ mod tests {
     }
 
     #[test]
+    fn a_run_can_be_cut_to_what_it_was_part_of() {
+        let at = START + Micros::secs(2);
+        let two = Micros::secs(2);
+        let mut run = Run::new(START, Backdate::new(two, two));
+        run.add(growth(1500, 2000), &params("memory full 10%/2s", false));
+        assert_eq!(run.since(at, Micros::secs(4)), run);
+        let cut = run.since(at, Micros::millis(3999));
+        assert_eq!(cut.onset, at);
+        let backdate = Backdate::new(Micros::millis(3999), Micros::millis(3500));
+        assert_eq!(cut.backdate, backdate);
+        assert_eq!(run.since(at, two).backdate, Backdate::new(two, two));
+    }
+
+    #[test]
+    fn what_is_hidden_is_hits_if_it_was_a_window_and_enough() {
+        for (lasted, stalled, hits) in [(4, 1000, 2), (1, 1000, 0), (4, 399, 0)] {
+            let backdate = Backdate::new(Micros::secs(lasted), Micros::millis(stalled));
+            let mut run = Run::new(START, backdate);
+            run.add_hidden(&params("memory full 10%/2s", false));
+            assert_eq!(run.hits, hits, "{lasted} {stalled}");
+        }
+    }
+
+    #[test]
     fn an_end_lies_within_the_newest_window_by_the_mean_rate_before_it() {
         let params = params("memory full 10%/2s", false);
         let mut run = Run::new(START, Backdate::default());

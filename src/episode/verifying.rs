@@ -1,5 +1,7 @@
 //! Pressure of which there was not enough yet.
 
+use std::cmp::min_by_key;
+
 use super::Verdict;
 use super::growth::{Growth, Mean};
 use super::lead::Lead;
@@ -101,8 +103,6 @@ impl Verifying {
             stalled: self.run.stalled,
             elapsed: at.since(self.run.onset),
         });
-        if onset.lasted < self.run.backdate.lasted {
-            self.run.backdate = onset;
-        }
+        self.run.backdate = min_by_key(onset, self.run.backdate, |onset| onset.lasted);
     }
 }

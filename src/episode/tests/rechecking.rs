@@ -99,7 +99,7 @@ fn an_early_recheck_is_no_reading() {
 /// and a quarter of the threshold confirmed it.
 #[test]
 fn the_first_event_behind_an_end_has_to_bring_the_whole_threshold() {
-    let ended = || {
+    let ended = |millis| {
         let mut m = armed("memory full 10%/2s for=0 clear=4s", true);
         m.pass(Micros::secs(60), 0);
         m.pass(Micros::millis(200), 100);
@@ -107,17 +107,20 @@ fn the_first_event_behind_an_end_has_to_bring_the_whole_threshold() {
         only(&m.secs(6, 0));
         assert_eq!(m.episode.phase(), Phase::Quiet);
         m.pass(Micros::secs(20), 0);
-        m.pass(Micros::millis(68), 100);
-        assert_eq!(m.cross(), None);
+        m.pass(Micros::millis(millis), 100);
         m
     };
-    let mut m = ended();
+    assert!(ended(200).cross().is_some());
+    assert_eq!(ended(199).cross(), None);
+    let mut m = ended(68);
+    assert_eq!(m.cross(), None);
     assert_eq!(m.secs(10, 0), []);
     // the one behind it is as any other
     m.pass(Micros::millis(68), 100);
     assert!(m.cross().is_some());
     // a true one is there as soon as the file has the rest of it
-    let mut m = ended();
+    let mut m = ended(68);
+    assert_eq!(m.cross(), None);
     let Event::Begin(figures) = only(&m.run(Micros::millis(300), 100)) else {
         panic!("no begin");
     };

@@ -245,3 +245,20 @@ fn an_event_is_no_older_than_the_evidence() {
         assert_eq!(figures.duration, Micros::secs(seconds + 2), "{began:?}");
     }
 }
+
+/// 20 s with a fifth of them stalled, and 2 s more, before it is all.
+#[test]
+fn an_onset_by_a_calm_window_is_corrected_by_a_later_one() {
+    let mut m = machine("memory full 10%/2s for=20s");
+    m.pass(Micros::secs(30), 0);
+    assert_eq!(m.episode.checked(m.now, m.total), None);
+    m.pass(Micros::secs(20), 20);
+    m.cross();
+    assert_eq!(m.secs(2, 20), []);
+    let Event::Begin(figures) = only(&m.secs(2, 100)) else {
+        panic!("no begin");
+    };
+    // 4 s at the rate of 2.4 s in 4
+    assert_eq!(figures.duration.0 / 1000, 4000 + 6666);
+    assert_eq!(figures.stalled, Micros::millis(4000 + 2400));
+}
