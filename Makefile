@@ -132,7 +132,7 @@ check-vm: all
 check-vm-all: all
 	tests/vm/verdicts
 	KERNELS='5.10 6.1 6.12 7.3' JOBS=2 tests/vm/run $(BUILT)/psilogd
-	IMAGE=trixie KERNELS=6.12 tests/vm/run $(BUILT)/psilogd systemd systemd-recipes systemd-journal
+	IMAGE=trixie KERNELS=6.12 tests/vm/run $(BUILT)/psilogd systemd systemd-recipes systemd-timers systemd-journal
 
 # The two commands of README.md in fresh Debians, as root and as an ordinary user.
 check-newcomer:
