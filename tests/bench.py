@@ -46,9 +46,10 @@ def resident(binary):
     child, _ = start(binary)
     time.sleep(3)
     with open(f"/proc/{child.pid}/smaps_rollup") as file:
-        kilobytes = re.search(r"^Rss: *(\d+)", file.read(), re.M)[1]
+        text = file.read()
     stop(child)
-    return f"{kilobytes} KB"
+    rss, dirty = (re.search(rf"^{key}: *(\d+)", text, re.M)[1] for key in ("Rss", "Private_Dirty"))
+    return f"{rss} KB, of which {dirty} KB are dirty and its own"
 
 
 def wakeups(binary):
