@@ -279,7 +279,7 @@ fn no_memory() -> Outcome {
     let file = scratch.file("conf", "memory full 90%/2s name=old");
     let mut daemon = Psilogd::start(&["-f", &file]);
     let comment = "# comment\n".repeat(20_000);
-    scratch.file("conf", &format!("{comment}memory full 91%/2s name=new"));
+    scratch.file("conf", format!("{comment}memory full 91%/2s name=new"));
     works("prlimit", &["--pid", &daemon.pid().to_string(), "--as=1"])?;
     for _ in 0..3 {
         daemon.signal("HUP");
