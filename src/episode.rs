@@ -64,8 +64,8 @@ use std::rc::Rc;
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
 
-use growth::plausible_growth;
 pub use growth::{Growth, Mean, Sample, share};
+use growth::{any_growth, plausible_growth};
 use lead::Lead;
 use params::{Backdate, Params};
 pub use phase::Phase;
@@ -273,14 +273,14 @@ impl Episode {
             self.verify(now, Run::reached(now.at, lead.backdate, &params), lead, due);
             return None;
         }
+        let grown = any_growth(base, now);
         let is_first = NonZeroU64::new(self.last.at.0) == self.ended;
-        let grown = Micros(now.total.saturating_sub(base.total));
-        if is_first && self.privileged && grown < params.stall {
-            self.recheck(now, grown);
-            return None;
-        }
-        if !params.confirms(base, now) {
-            self.recheck(now, Micros::ZERO);
+        let (wanted, counts) = match is_first && self.privileged {
+            true => (params.stall, grown),
+            false => (params.confirm, Micros::ZERO),
+        };
+        if grown < wanted {
+            self.recheck(now, counts);
             return None;
         }
         Some(self.begin_confirmed(base, now, &params))
@@ -349,7 +349,7 @@ impl Episode {
     /// The kernel's event may be the true one at last.
     fn rechecking_crossed(&mut self, now: Sample) -> Option<Event> {
         let (params, before) = (self.params(), self.last);
-        if !params.confirms(before, now) {
+        if any_growth(before, now) < params.confirm {
             return None;
         }
         Some(self.begin_confirmed(before, now, &params))

@@ -88,8 +88,9 @@ impl Cpus {
     pub(super) fn busy_for(&mut self, idle: Growth, cpus: u32, max: Percent) -> Option<Micros> {
         let share = cpu_share(idle, cpus).0;
         let was_idle = self.idled;
-        let usual = self.usual.map_or(10_000, |usual| usual.0.max(share));
-        self.usual = Some(Percent(self.usual.map_or(share, |_| usual)));
+        let known = self.usual.map(|usual| usual.0.max(share));
+        let usual = known.unwrap_or(10_000);
+        self.usual = Some(Percent(known.unwrap_or(share)));
         // not what is idle a little more or less than the rule asks for
         self.idled = share > 2 * max.0 && share >= (max.0 + usual) / 2;
         let busy =

@@ -43,12 +43,17 @@ pub(super) fn time_to_stall(part: Micros, rate: Growth) -> Micros {
 /// another counter, and says nothing of the past.
 pub(super) fn plausible_growth(before: Sample, now: Sample, window: Micros) -> Growth {
     let elapsed = now.at.since(before.at);
-    let grown = Micros(now.total.saturating_sub(before.total));
+    let grown = any_growth(before, now);
     let stalled = match grown > elapsed + elapsed + window {
         true => Micros::ZERO,
         false => grown,
     };
     Growth { stalled, elapsed }
+}
+
+/// Any growth, plausible or not: an event of the kernel speaks for it.
+pub(super) fn any_growth(before: Sample, now: Sample) -> Micros {
+    Micros(now.total.saturating_sub(before.total))
 }
 
 /// What was stalled within a length of time before now, in two parts: one as long as

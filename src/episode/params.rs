@@ -82,12 +82,6 @@ impl Params {
         self.reached(plausible_growth(before, now, self.window))
     }
 
-    /// Whether the counter bears an event out, with `for=0`. Any growth, plausible or
-    /// not: the kernel's event speaks for it.
-    pub(super) fn confirms(&self, base: Sample, now: Sample) -> bool {
-        Micros(now.total.saturating_sub(base.total)) >= self.confirm
-    }
-
     /// Whether it is three quarters of the threshold or more.
     pub(super) fn is_near(&self, growth: Growth) -> bool {
         self.reached(Growth {
