@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -15,6 +15,7 @@ use psilogd::time::Micros;
 use psilogd::trigger::Trigger;
 
 use crate::support::*;
+use crate::trace::Trace;
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -125,36 +126,6 @@ fn silent_to_the_end(daemon: Psilogd) {
     assert!(status.success() && rest.len() == 1, "{rest:#?}");
     assert!(rest[0].contains("event=stop"), "{rest:#?}");
     assert_eq!(errors, "");
-}
-
-/// A tracer of a running daemon.
-pub struct Trace {
-    child: Child,
-    file: String,
-}
-
-impl Trace {
-    /// Why it can't be, if so: strace ends where it may not trace another's child.
-    pub fn start(daemon: &Psilogd, scratch: &Scratch, calls: &str) -> Result<Trace, String> {
-        let file = scratch.file("trace", "");
-        let mut command = Command::new("strace");
-        command
-            .args(["-tt", "-s", "400", "-o", &file])
-            .args(["-e", &format!("trace={calls}")]);
-        let child = traced(daemon, command)?;
-        Ok(Trace { child, file })
-    }
-
-    /// So far.
-    pub fn text(&self) -> String {
-        fs::read_to_string(&self.file).expect("a trace")
-    }
-
-    pub fn end(mut self) -> Vec<String> {
-        signal(self.child.id(), "INT");
-        let _ = self.child.wait();
-        self.text().lines().map(String::from).collect()
-    }
 }
 
 /// 100 ms is what is promised of an idle machine; on a loaded one the median of

@@ -12,6 +12,7 @@ use psilogd::roots::Roots;
 
 use crate::cgroups::{Subtree, armed};
 use crate::support::*;
+use crate::trace::{POLL, traced};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -43,8 +44,6 @@ pub fn trials() -> Vec<Trial> {
 }
 
 const QUIET: [&str; 2] = ["-f", "/dev/null"];
-/// poll(2), by whichever name the architecture has it.
-pub const POLL: &str = "?poll,ppoll";
 /// open(2), as musl and glibc have it.
 const OPEN: &str = "?open,openat";
 

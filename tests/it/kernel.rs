@@ -18,9 +18,8 @@ use psilogd::rule::Rule;
 use psilogd::sys;
 use psilogd::trigger::Trigger;
 
-use crate::cgroups::Trace;
-use crate::faults::POLL;
 use crate::support::*;
+use crate::trace::{POLL, Trace};
 
 pub fn trials() -> Vec<Trial> {
     vec![

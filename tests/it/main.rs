@@ -22,6 +22,7 @@ mod signals;
 mod support;
 mod syslog;
 mod top;
+mod trace;
 #[cfg(target_arch = "x86_64")]
 mod tracer;
 

@@ -259,25 +259,6 @@ pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T
     }
 }
 
-/// Runs a command of strace(1) on a daemon, and waits until it is attached. Why it can't
-/// be, if so: strace ends where it may not trace another's child.
-pub fn traced(daemon: &Psilogd, mut strace: Command) -> Result<Child, String> {
-    let mut child = strace
-        .args(["-p", &daemon.pid().to_string()])
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|_| "strace is not installed")?;
-    let end = Instant::now() + DEADLINE;
-    while daemon.proc_status("TracerPid") == 0 {
-        if child.try_wait().expect("a child").is_some() {
-            return Err("strace may not attach to another process".into());
-        }
-        assert!(Instant::now() < end, "strace neither ends nor attaches");
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(child)
-}
-
 /// Waits until the condition holds.
 pub fn until(what: &str, condition: impl Fn() -> bool) {
     let end = Instant::now() + DEADLINE;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
-use crate::cgroups::Trace;
 use crate::support::*;
+use crate::trace::Trace;
 
 pub fn trials() -> Vec<Trial> {
     vec![
