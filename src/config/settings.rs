@@ -49,7 +49,7 @@ impl Default for Settings {
             poll: None,
             heartbeat: None,
             rate_limit: Some(12),
-            queue: 256,
+            queue: 64,
             max_line: LINE_MAX,
             max_triggers: 256,
             user: None,

@@ -217,7 +217,7 @@ fn the_first_file_is_missed_once_and_a_drop_in_never() {
     assert_eq!(mistakes(&etc, source.load()), expected);
     // a directory with all that was in it
     fs::remove_dir_all(etc.path("conf.d")).unwrap();
-    assert_eq!(source.load().unwrap().config.settings.queue, 256);
+    assert_eq!(source.load().unwrap().config.settings.queue, 64);
 }
 
 #[test]

@@ -279,7 +279,7 @@ fn settings() -> Outcome {
     let file = scratch.file("psilogd.conf", text);
     let (_, config, _) = support::run(&["-n", "-f", &file]);
     assert!(support::bare(&config).starts_with(
-        "facility local0\noutput stderr\ngrace 5m\npoll auto\nheartbeat none\nrate_limit 20\nqueue 256\nmax_line 1000\nmax_triggers 256\nuser none\nsandbox on\nio full"
+        "facility local0\noutput stderr\ngrace 5m\npoll auto\nheartbeat none\nrate_limit 20\nqueue 64\nmax_line 1000\nmax_triggers 256\nuser none\nsandbox on\nio full"
     ));
     // operands stand in place of the file's rules, -o in place of its outputs
     let (_, config, _) = support::run(&["-ns", "-f", &file, "-o", "stdout", "cpu some 10%/2s"]);

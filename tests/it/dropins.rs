@@ -80,7 +80,7 @@ fn check() -> Outcome {
     for (start, origin) in [
         ("facility local6", "/etc/psilogd.conf:1"),
         ("grace 5m", "/etc/psilogd.conf.d/10-host.conf:3"),
-        ("queue 256", "default"),
+        ("queue 64", "default"),
         ("memory full 20%/2s ", "/etc/psilogd.conf.d/20-db.conf:2"),
         ("memory full 40%/2s ", "built-in"),
     ] {

@@ -29,7 +29,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 const LINES: u64 = 2_000;
-/// The default queue of 256 lines would outlast an outage of 3.8 s at this rate.
+/// The default queue of 64 lines would outlast an outage of a second at this rate.
 const INTERVAL: Micros = Micros::millis(15);
 /// A queue for all of them: how long a receiver takes to start is up to the machine.
 const QUEUE: usize = LINES as usize;
