@@ -4,6 +4,7 @@
 use std::env;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -298,10 +299,22 @@ impl Receiver {
         match self.kind {
             Kind::SyslogNgStream => UnixStream::connect(self.socket()).is_ok(),
             Kind::Imjournal => self.directory.join("pid").exists(),
-            _ => UnixDatagram::unbound()
-                .and_then(|socket| socket.connect(self.socket()))
-                .is_ok(),
+            // rsyslogd gives its socket up when it can't set its mode, as of one that
+            // was renamed in between
+            Kind::Rsyslogd => self.is_open_to_all() && self.takes_a_datagram(),
+            _ => self.takes_a_datagram(),
         }
+    }
+
+    fn takes_a_datagram(&self) -> bool {
+        let connect = |socket: UnixDatagram| socket.connect(self.socket());
+        UnixDatagram::unbound().and_then(connect).is_ok()
+    }
+
+    /// The last that rsyslogd does to its socket before it reads.
+    fn is_open_to_all(&self) -> bool {
+        let of = fs::metadata(self.socket());
+        of.is_ok_and(|of| of.permissions().mode() & 0o777 == 0o666)
     }
 
     pub fn signal(&self, name: &str) {
