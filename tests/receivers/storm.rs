@@ -201,7 +201,13 @@ fn hung_and_killed() -> Outcome {
     let control = Arc::new(Control::default());
     let sender = {
         let (control, output) = (Arc::clone(&control), receiver.output());
-        thread::spawn(move || storm(&settings(&[&output]), LINES, INTERVAL, &control))
+        thread::spawn(move || {
+            let settings = Settings {
+                queue: QUEUE,
+                ..settings(&[&output])
+            };
+            storm(&settings, LINES, INTERVAL, &control)
+        })
     };
     let wait_for = |number: u64| {
         until(&format!("line {number}"), || {

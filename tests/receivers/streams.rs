@@ -118,8 +118,11 @@ impl Pressed {
         let socket = UnixDatagram::bind(&path).expect("a socket");
         socket.set_read_timeout(Some(DEADLINE)).expect("a time-out");
         let copy = format!("syslog:{}", path.display());
+        let file = scratch.file("conf", "queue 256\n");
         let child = binary()
-            .args(["-f", "/dev/null", "-o", "stdout", "-o", &copy])
+            .arg("-f")
+            .arg(file)
+            .args(["-o", "stdout", "-o", &copy])
             .stdout(pipe.writer.try_clone().expect("a pipe"))
             .stderr(Stdio::piped())
             .spawn()
@@ -142,8 +145,8 @@ impl Pressed {
         body
     }
 
-    /// Status lines, one per built-in rule and signal, and a sign of life: more than the pipe holds, and no
-    /// more than the queue does behind it.
+    /// Status lines, one per built-in rule and signal, and a sign of life: more than the
+    /// pipe holds, and no more than the queue does behind it.
     fn fill(&mut self) {
         const LINES: usize = 520;
         let lines = psilogd::config::BUILT_IN.lines().count() + 1;
