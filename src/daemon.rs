@@ -161,8 +161,10 @@ impl Daemon {
     }
 
     /// Watches and logs until a signal stops it.
+    #[inline(never)] // into main, whose code is given back
     pub fn run(&mut self) -> ExitCode {
         self.log_start();
+        self.notify_ready();
         let code = loop {
             if let Some(code) = self.turn() {
                 break code;
@@ -177,7 +179,12 @@ impl Daemon {
         // after fence(), so that the search has no more privileges than psilogd
         self.top.set_rules(self.config.rules.iter());
         self.log_window_conflicts();
+        let rehearsal = rehearse::Rehearsal::new();
         let locked = sys::lock_memory();
+        // where it can't be locked again, all of it stays
+        if locked.is_ok() {
+            sys::forget_start();
+        }
         self.sink.log(&Report::Start {
             version: env!("CARGO_PKG_VERSION"),
             triggers: self.monitors.len(),
@@ -186,10 +193,9 @@ impl Daemon {
             mlock: locked.err().and_then(|error| error.raw_os_error()),
             sandbox: self.sandbox.name(),
         });
-        self.rehearse();
-        // once more, for memory that the first line and the rehearsal have allocated
+        self.rehearse(rehearsal);
+        // once more, for what the first line and the rehearsal have touched
         let _ = sys::lock_memory();
-        self.notify_ready();
     }
 
     /// One turn of the loop: waits, and does what there is to do. The exit code

@@ -21,17 +21,27 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    match start() {
+        Ok(mut daemon) => daemon.run(),
+        Err(code) => code,
+    }
+}
+
+/// A daemon that is armed; or how it ends, with everything said.
+// not inlined: what a start needs of the stack is given back when it is over
+#[inline(never)]
+fn start() -> Result<Daemon, ExitCode> {
     let mut line = match CommandLine::parse(std::env::args_os().skip(1)) {
         Ok(line) => line,
         Err(why) => {
             complain(&why);
             complain("try psilogd --help");
-            return ExitCode::from(USAGE);
+            return Err(ExitCode::from(USAGE));
         }
     };
     match line.action {
-        Action::Help => return print(&usage()),
-        Action::Version => return print(&format!("psilogd {VERSION}\n")),
+        Action::Help => return Err(print(&usage())),
+        Action::Version => return Err(print(&format!("psilogd {VERSION}\n"))),
         Action::Run | Action::Check | Action::Drill => {}
     }
     let loaded = match line.source.load() {
@@ -40,7 +50,7 @@ fn main() -> ExitCode {
             for mistake in mistakes {
                 complain(&mistake.to_string());
             }
-            return ExitCode::from(USAGE);
+            return Err(ExitCode::from(USAGE));
         }
     };
     for line in &loaded.warnings {
@@ -50,27 +60,27 @@ fn main() -> ExitCode {
     match line.action {
         Action::Check => {
             warn_of_unarmable(&line, &loaded.config);
-            print(&loaded.to_string())
+            Err(print(&loaded.to_string()))
         }
-        _ => start(line, loaded.config),
+        _ => arm(line, loaded.config),
     }
 }
 
-/// Makes a drill, or arms the rules and watches until a signal.
-fn start(line: CommandLine, config: Config) -> ExitCode {
+/// Arms the rules; or makes a drill.
+fn arm(line: CommandLine, config: Config) -> Result<Daemon, ExitCode> {
     let drill = matches!(line.action, Action::Drill);
     if let (false, Err(why)) = (drill, find_user(&config)) {
-        return refuse(&why);
+        return Err(refuse(&why));
     }
     let mut daemon = match Daemon::new(line, config) {
         Ok(daemon) => daemon,
         Err(error) => {
             complain(&format!("can't start: {error}"));
-            return ExitCode::from(FAILURE);
+            return Err(ExitCode::from(FAILURE));
         }
     };
     if drill {
-        return report_drill(&mut daemon);
+        return Err(report_drill(&mut daemon));
     }
     let unarmed = daemon.arm();
     for rule in &unarmed {
@@ -79,18 +89,18 @@ fn start(line: CommandLine, config: Config) -> ExitCode {
     if !daemon.watches_anything() {
         daemon.finish();
         complain("no rule could be armed");
-        return ExitCode::from(FAILURE);
+        return Err(ExitCode::from(FAILURE));
     }
     if let Err(why) = daemon.fence() {
         daemon.finish();
-        return refuse(&why);
+        return Err(refuse(&why));
     }
     if is_watched() {
         for sentence in daemon.greet(&unarmed) {
             say(&sentence);
         }
     }
-    daemon.run()
+    Ok(daemon)
 }
 
 /// What the configuration or the command line asks for can't be given up.

@@ -30,7 +30,7 @@ pub use memory::Memory;
 pub use poll::{Slot, is_writable, poll};
 pub use privilege::{Ids, Kept, drop_privileges, is_root, no_core_dump, no_new_privileges};
 pub use process::{
-    close_together, descriptor_limit, has_sys_resource, is_in_reserve, lock_memory,
+    close_together, descriptor_limit, forget_start, has_sys_resource, is_in_reserve, lock_memory,
     raise_descriptor_limit, without_sys_resource,
 };
 pub use seccomp::seccomp;

@@ -21,6 +21,73 @@ pub fn lock_memory() -> io::Result<()> {
     Ok(())
 }
 
+// Where packaging/static.ld has put the code: all other before what runs from an event to
+// its line.
+#[cfg(static_layout)]
+unsafe extern "C" {
+    static __executable_start: u8;
+    static first_code: u8;
+    static event_code: u8;
+    static etext: u8;
+}
+
+/// Lets go of all locks, and of the code and the stack that only the start needed. What
+/// is needed again comes back when it is used: from the page cache, or from the disk.
+#[cfg(static_layout)]
+#[inline(never)] // the caller's frame could reach below `here`
+pub fn forget_start() {
+    /// Bytes of stack that a start may have used.
+    const STACK: usize = 128 * 1024;
+    let here = 0u8;
+    let stack = (&raw const here).wrapping_sub(2 * 4096);
+    // SAFETY: code and constants are readable, mapped from their file, and never written.
+    // Below this function's frame the stack holds nothing, and nothing else is that near:
+    // the kernel leaves a gap (mm/mmap.c, stack_guard_gap).
+    unsafe {
+        libc::munlockall();
+        touch(&raw const __executable_start, &raw const first_code);
+        touch(&raw const event_code, &raw const etext);
+        forget(&raw const first_code, &raw const event_code);
+        forget(stack.wrapping_sub(STACK), stack);
+    }
+}
+
+/// Reads a byte of every page.
+///
+/// # Safety
+/// All of it has to be readable.
+#[cfg(static_layout)]
+unsafe fn touch(from: *const u8, to: *const u8) {
+    for offset in (0..to as usize - from as usize).step_by(4096) {
+        // SAFETY: as the caller promises.
+        unsafe { from.add(offset).read_volatile() };
+    }
+}
+
+/// Lets go of the pages that lie within.
+///
+/// # Safety
+/// Nothing between them is lost with its pages.
+#[cfg(static_layout)]
+unsafe fn forget(from: *const u8, to: *const u8) {
+    // SAFETY: no pointers.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs() as usize;
+    let whole = |address: *const u8| address.map_addr(|address| address & !(page - 1));
+    let (from, to) = (whole(from.wrapping_add(page - 1)), whole(to));
+    // SAFETY: as the caller promises.
+    unsafe {
+        libc::madvise(
+            from.cast_mut().cast(),
+            to as usize - from as usize,
+            libc::MADV_DONTNEED,
+        )
+    };
+}
+
+/// Nothing: only packaging/static.ld says where what is.
+#[cfg(not(static_layout))]
+pub fn forget_start() {}
+
 /// RLIMIT_NOFILE, which also is the longest array that poll(2) takes.
 fn descriptor_limits() -> Option<libc::rlimit> {
     let mut limit = libc::rlimit {

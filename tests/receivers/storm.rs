@@ -3,7 +3,7 @@
 //! it costs the sender.
 
 use std::collections::BTreeSet;
-use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,7 +56,7 @@ fn whole(kind: Kind) -> Outcome {
             Err(why) => return skip(why),
         }
     }
-    let second = Copy::start();
+    let second = Copy::start(&scratch);
     let control = Arc::new(Control::default());
     let sender = {
         let control = Arc::clone(&control);
@@ -267,15 +267,15 @@ struct Copy {
 }
 
 impl Copy {
-    fn start() -> Copy {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let address = socket.local_addr().expect("an address");
+    fn start(scratch: &Scratch) -> Copy {
+        let path = scratch.0.join("copy");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
         let seen = Arc::new(std::sync::Mutex::new(BTreeSet::new()));
         let over = Arc::new(AtomicBool::new(false));
         let limit = Duration::from_millis(100);
         socket.set_read_timeout(Some(limit)).expect("a time-out");
         let copy = Copy {
-            output: format!("udp:{address}"),
+            output: format!("syslog:{}", path.display()),
             seen: Arc::clone(&seen),
             over: Arc::clone(&over),
         };

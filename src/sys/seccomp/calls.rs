@@ -103,6 +103,7 @@ pub(super) const CALLS: &[(libc::c_long, Check)] = &[
     (libc::SYS_madvise, Always),
     (libc::SYS_brk, Always),
     (libc::SYS_mlockall, Always),
+    (libc::SYS_munlockall, Always),
     // the search, the processes that close triggers, the end
     (libc::SYS_clone, Without(0, NAMESPACES)),
     (libc::SYS_socketpair, OneOf(0, UNIX_AND_IP)),
