@@ -75,7 +75,7 @@ impl Daemon {
             self.sink.log(&Report::ReloadFailed {
                 file: file.as_os_str().as_encoded_bytes(),
                 line: error.line,
-                reason: error.error.reason.token(),
+                reason: error.error.reason,
                 word: error.error.word.as_bytes(),
             });
         }

@@ -6,7 +6,7 @@ use super::{EndReason, EpisodeReport, Findings, Hint, Report};
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
 use crate::pressure::{Averages, Percent};
-use crate::rule::{Rule, Scope};
+use crate::rule::{Reason, Rule, Scope};
 use crate::severity::Severity;
 use crate::time::Micros;
 
@@ -236,12 +236,12 @@ fn episode(
     drill(line, episode);
 }
 
-fn rejected(line: &mut Line<'_>, file: &[u8], number: usize, reason: &str, word: &[u8]) {
+fn rejected(line: &mut Line<'_>, file: &[u8], number: usize, reason: Reason, word: &[u8]) {
     line.escaped("file", file);
     if number > 0 {
         line.number("line", number as u64);
     }
-    line.word("reason", reason);
+    line.word("reason", reason.token());
     if !word.is_empty() {
         line.escaped("word", word);
     }

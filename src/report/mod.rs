@@ -15,7 +15,7 @@ pub use words::{EndReason, Hint, StopSignal};
 use crate::episode::{Figures, Phase, Relapse};
 use crate::evidence::Io;
 use crate::pressure::{Averages, Percent};
-use crate::rule::{Rule, Scope};
+use crate::rule::{Reason, Rule, Scope};
 use crate::severity::Severity;
 use crate::time::Micros;
 
@@ -142,8 +142,8 @@ pub enum Report<'a> {
         file: &'a [u8],
         /// The line, 0 for the file as a whole.
         line: usize,
-        /// What was wrong, as a token.
-        reason: &'static str,
+        /// What was wrong.
+        reason: Reason,
         /// The word.
         word: &'a [u8],
     },
