@@ -11,7 +11,8 @@ use crate::severity::Severity;
 use crate::time::Micros;
 
 impl Report<'_> {
-    /// Writes the line: sentence, colon, keys.
+    /// Writes the line: sentence, colon, keys. A new kind of report finds its family here;
+    /// the function of a family gets no other.
     pub fn write(&self, line: &mut Line<'_>) {
         let heading = self.heading();
         if let Report::Begin(episode) | Report::Still(episode) | Report::End(episode, _) = self {
@@ -39,7 +40,10 @@ impl Report<'_> {
             Report::Reload { .. } | Report::ReloadFailed { .. } | Report::WindowConflict { .. } => {
                 self.write_configuration(line);
             }
-            _ => self.write_process(line),
+            Report::Start { .. }
+            | Report::Stop { .. }
+            | Report::Dropped { .. }
+            | Report::Suppressed { .. } => self.write_process(line),
         }
     }
 
