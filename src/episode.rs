@@ -25,7 +25,9 @@
 //!                                 for=0, mean at the threshold         Pressed     Begin
 //!                                 for=0, mean under it                 Rechecking
 //! Verifying   reading due         a process was killed for memory      Pressed     Begin
-//!                                 mean under the threshold             Quiet
+//!                                 mean under the threshold, half of it
+//!                                 or more and the evidence absent      Verifying
+//!                                 mean under the threshold otherwise   Quiet
 //!                                 met, and enough stalled within for=  Pressed     Begin
 //!                                 otherwise                            Verifying
 //! Rechecking  crossing            the counter confirms it              Pressed     Begin
@@ -41,11 +43,12 @@
 //!
 //! A window is met if it reached the threshold and the rule's evidence agrees; once
 //! pressed, also the mean of the last min(for, clear) must be three quarters of the
-//! threshold or more. A `for=` of more than 60 windows is long; its crossings are
-//! doubted without the capability only. Enough has stalled within `for=` when it is the threshold's
-//! share of it: at once if pressure is severe, as a relay with an inverse-time curve
-//! trips the sooner, the higher the current. What recurs within an hour of an end has
-//! four times the `clear=` each time, as route flaps are damped (RFC 2439).
+//! threshold or more. A `for=` of more than 60 windows is long: without the capability,
+//! the mean decides whether its crossings count. Enough has stalled within `for=` when
+//! it is the threshold's share of it: at once if pressure is severe, as a relay with an
+//! inverse-time curve trips the sooner, the higher the current. What recurs within an
+//! hour of an end has four times the `clear=` each time, as route flaps are damped
+//! (RFC 2439).
 //!
 //! Pure: no I/O, no clock; every call takes the time and the counter.
 
