@@ -11,6 +11,7 @@ use crate::rule::Rule;
 use crate::stat::picture::{Drawn, Episodes, draw};
 use crate::stat::recording::Recording;
 use crate::stat::replay::{Ideal, Log, NotJudged, Replay, Tally, judged, line};
+use crate::stat::tenths;
 use crate::time::{Micros, Moment};
 
 use super::failure::{BadRecord, Failure};
@@ -224,10 +225,6 @@ fn hourly(lines: u64, length: Micros) -> u64 {
     let tenths = u128::from(lines) * 36_000_000_000 + u128::from(length.0 / 2);
     let tenths = tenths.checked_div(u128::from(length.0)).unwrap_or(0);
     u64::try_from(tenths).unwrap_or(u64::MAX)
-}
-
-fn tenths(tenths: u64) -> String {
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn counted(count: u64, what: &str) -> String {
