@@ -131,7 +131,7 @@ impl Params {
             missing => self.until_begin(missing, verdict),
         };
         match pause > seldom {
-            _ if verdict.doubt => at + pause,
+            _ if verdict.may_begin => at + pause,
             true => next(at + pause, seldom),
             false if verdict.absent => next(at + self.window, seldom),
             false => at + pause,
@@ -349,14 +349,14 @@ mod tests {
         assert_eq!(due(disagreeing(42)), Micros::secs(42));
         assert_eq!(due(disagreeing(43)), Micros::secs(49));
         assert_eq!(due(Verdict::AGREED), Micros::secs(2));
-        let doubt = Verdict {
-            doubt: true,
+        let may_begin = Verdict {
+            may_begin: true,
             absent: true,
             ..disagreeing(50)
         };
-        assert_eq!(due(doubt), Micros::secs(50));
+        assert_eq!(due(may_begin), Micros::secs(50));
         let absent = Verdict {
-            doubt: false,
+            may_begin: false,
             absent: true,
             ..disagreeing(20)
         };
