@@ -110,12 +110,13 @@ impl Report<'_> {
             }
             Report::Tally {
                 rule,
-                blind,
+                unmounted,
                 quiet,
                 capped,
             } => {
                 identity(line, rule);
-                line.word("state", if blind { "lost" } else { Phase::Quiet.name() });
+                let phase = (!unmounted).then_some(Phase::Quiet);
+                line.word("state", phase.map_or("lost", Phase::name));
                 scope(line, rule.scope());
                 line.number("count", quiet as u64);
                 line.number("capped", capped as u64);

@@ -189,8 +189,8 @@ pub enum Report<'a> {
     Tally {
         /// The rule.
         rule: &'a Rule,
-        /// Whether no cgroup is seen, as none are mounted.
-        blind: bool,
+        /// Whether no cgroup is seen, as no cgroup2 hierarchy is mounted.
+        unmounted: bool,
         /// Armed and without pressure.
         quiet: usize,
         /// Left out by the cap.

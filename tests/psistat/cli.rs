@@ -500,7 +500,7 @@ fn suggested(running: &mut Running) -> Config {
     config
 }
 
-/// A running strace or debugger aside, only /proc tells that it waits.
+/// A running strace or debugger aside, only /proc shows that it waits.
 fn sleeps(running: &Running) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.child.id()));
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.child.id()));

@@ -191,7 +191,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         }
         reports.push(Report::Tally {
             rule,
-            blind: false,
+            unmounted: false,
             quiet: usize::MAX,
             capped: usize::MAX,
         });

@@ -270,7 +270,7 @@ fn closed_pipe() -> Outcome {
     done()
 }
 
-/// Another output tells when it has started.
+/// Another output shows when it has started.
 fn missing_receiver() -> Outcome {
     if let Some(why) = no_trigger() {
         return skip(why);

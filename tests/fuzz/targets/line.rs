@@ -157,7 +157,7 @@ fn status<'a>(bytes: &mut Bytes<'a>, rule: &'a Rule, path: &'a [u8]) -> Report<'
         },
         1 => Report::Tally {
             rule,
-            blind: bytes.flag(),
+            unmounted: bytes.flag(),
             quiet: bytes.number() as usize,
             capped: bytes.number() as usize,
         },
