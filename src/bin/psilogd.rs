@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use psilogd::config::Config;
 use psilogd::daemon::{Daemon, FenceError, check_evidence, find_user, is_watched};
-use psilogd::options::{Action, CommandLine, LoadError, usage};
+use psilogd::options::{Action, CommandLine, LoadError, UsageError, usage};
 use psilogd::printable::printable;
 use psilogd::roots::Roots;
 use psilogd::sys;
@@ -23,7 +23,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let mut line = match CommandLine::parse(std::env::args_os().skip(1)) {
         Ok(line) => line,
-        Err(why) => {
+        Err(UsageError(why)) => {
             complain(&why);
             complain("try psilogd --help");
             return ExitCode::from(USAGE);
@@ -36,9 +36,9 @@ fn main() -> ExitCode {
     }
     let loaded = match line.source.load() {
         Ok(loaded) => loaded,
-        Err(LoadError(mistakes)) => {
-            for mistake in mistakes {
-                complain(&mistake.to_string());
+        Err(LoadError(errors)) => {
+            for error in errors {
+                complain(&error.to_string());
             }
             return ExitCode::from(USAGE);
         }
