@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// Whether it may be over by itself, and nobody would say when: what it keeps from
+    /// Whether it may be over by itself, and nothing would show when: what it keeps from
     /// being armed is tried again with the fallback reading.
     pub fn may_pass(&self) -> bool {
         const PASSING: [i32; 6] = [

@@ -36,7 +36,7 @@ pub fn replay(what: &Replaying) -> Result<End, RunError> {
 }
 
 fn replay_all(what: &Replaying) -> Result<End, RunError> {
-    // the configuration first: a mistake in it is found without reading a day
+    // the configuration first: a mistake in it is found before a day is read
     let config = load(what)?;
     let recording = read(&what.file)?;
     let (rules, others) = judged(&recording, &config.rules);

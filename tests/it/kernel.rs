@@ -37,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
         trial("kernel::a_cgroup_that_goes_and_comes_back", gone),
         trial("kernel::rules_that_can_not_be_armed", not_armed),
         trial("kernel::no_pressure_files", no_psi),
-        trial("kernel::verbose_tells_crossings_and_readings", verbose),
+        trial("kernel::verbose_logs_crossings_and_readings", verbose),
         trial("kernel::a_trigger_is_closed_on_exec", closed_on_exec),
     ]
 }

@@ -19,7 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("cli::without_psi_or_proc_too", without_proc),
         trial("cli::no_name_steers_the_terminal", steering_names),
         trial("cli::the_first_row_is_marked", marked),
-        trial("cli::a_full_disk_is_told", full_disk),
+        trial("cli::a_full_disk_is_reported", full_disk),
         trial("cli::the_header_comes_again", header_again),
         trial("cli::nothing_but_text_goes_into_a_pipe", plain_pipe),
         trial("cli::blocks_in_a_pipe", blocks),

@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
         ),
         trial("streams::a_closed_pipe_is_a_failure", closed_pipe),
         trial(
-            "streams::a_stop_tells_the_rest_on_standard_error",
+            "streams::a_stop_writes_the_rest_to_standard_error",
             missing_receiver,
         ),
         trial(

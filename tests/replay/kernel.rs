@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_breach_in_the_rate_limit_is_told_with_the_next_stall() {
+    fn a_breach_in_the_rate_limit_is_reported_with_the_next_stall() {
         let mut pen = Pen::default();
         pen.pass(3_500_000, rates(0, 500, 0));
         pen.pass(HOUR, rates(0, 0, 0));
