@@ -105,8 +105,12 @@ fn refuse(why: &FenceError) -> ExitCode {
 /// Warns of rules that blind one another.
 fn warn_of_windows(config: &Config) {
     for (short, long) in config.differing_windows() {
+        let what = match short.cgroup.is_some() {
+            true => "the same cgroup",
+            false => "the whole system",
+        };
         complain(&format!(
-            "warning: rules {} and {} watch one group with windows of {} and {}: with \
+            "warning: rules {} and {} watch {what} with windows of {} and {}: with \
              CAP_SYS_RESOURCE the short one blinds the long one, so give both the same window",
             short.name, long.name, short.window, long.window
         ));
@@ -176,7 +180,7 @@ fn print(text: &str) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("can't write to standard output: {error}"));
+            complain(&format!("cannot write to standard output: {error}"));
             ExitCode::from(FAILURE)
         }
     }

@@ -163,7 +163,7 @@ pub enum Report<'a> {
         /// How long ago the first of them was due.
         since: Micros,
     },
-    /// Two rules of one group with windows that differ.
+    /// Two rules for the whole system, or for the same cgroup, with windows that differ.
     WindowConflict {
         /// The rule with the shorter window.
         short: &'a Rule,
