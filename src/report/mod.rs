@@ -69,7 +69,7 @@ pub enum Findings {
     },
     /// For pressure on I/O: the disk that is stuck or busiest.
     Io(Io),
-    /// For pressure on CPUs, since the reading before.
+    /// For pressure on CPUs, since the previous reading.
     Cpu {
         /// Idle, or waiting for I/O.
         idle: Option<Percent>,

@@ -60,7 +60,7 @@ impl fmt::Display for LineError {
                 "expected a cgroup's path or a disk's name, unprintable bytes as %XX"
             }
             LineError::Time => {
-                "expected the microseconds since the line before, and then what has changed, \
+                "expected the microseconds since the previous line, and then what has changed, \
                  e.g. 100000 c30"
             }
             LineError::Group => {
@@ -83,7 +83,7 @@ impl std::error::Error for LineError {}
 /// What a line says, with everything that was known before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entry {
-    /// The pressure of a group. Its counters grew evenly since its reading before.
+    /// The pressure of a group. Its counters grew evenly since its previous reading.
     Reading {
         /// Its number.
         group: usize,
