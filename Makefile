@@ -191,6 +191,7 @@ lint:
 	$(CARGO) fmt --check
 	rustfmt --check --edition 2024 tests/fuzz/libfuzzer/main.rs
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked --test house
 	mandoc -Tlint -Wwarning man/*
 	shellcheck $(SCRIPTS)
 	shellcheck -s dash -e SC1091 tests/vm/functions tests/vm/scenarios/*

@@ -67,20 +67,20 @@ const SIGNALS_TAKEN: [libc::c_int; 5] = [
 
 /// A rule that could not be armed at start.
 #[derive(Debug)]
-pub struct UnarmedRule {
+pub struct UnarmedError {
     /// Its name.
     pub name: String,
     /// Why.
     pub why: ArmError,
 }
 
-impl fmt::Display for UnarmedRule {
+impl fmt::Display for UnarmedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rule {} is not armed: {}", self.name, self.why)
     }
 }
 
-impl Error for UnarmedRule {
+impl Error for UnarmedError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.why)
     }

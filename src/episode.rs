@@ -25,7 +25,9 @@
 //!                                 for=0, mean at the threshold         Pressed     Begin
 //!                                 for=0, mean under it                 Rechecking
 //! Verifying   reading due         a process was killed for memory      Pressed     Begin
-//!                                 mean under the threshold             Quiet
+//!                                 mean under the threshold, half of it
+//!                                 or more and the evidence absent      Verifying
+//!                                 mean under the threshold otherwise   Quiet
 //!                                 met, and enough stalled within for=  Pressed     Begin
 //!                                 otherwise                            Verifying
 //! Rechecking  crossing            the counter confirms it              Pressed     Begin
@@ -41,16 +43,17 @@
 //!
 //! A window is met if it reached the threshold and the rule's evidence agrees; once
 //! pressed, also the mean of the last min(for, clear) must be three quarters of the
-//! threshold or more. A `for=` of more than 60 windows is long; its crossings are
-//! doubted without the capability only. Enough has stalled within `for=` when it is the threshold's
-//! share of it: at once if pressure is severe, as a relay with an inverse-time curve
-//! trips the sooner, the higher the current. What recurs within an hour of an end has
-//! four times the `clear=` each time, as route flaps are damped (RFC 2439).
+//! threshold or more. A `for=` of more than 60 windows is long: without the capability,
+//! the mean decides whether its crossings count. Enough has stalled within `for=` when
+//! it is the threshold's share of it: at once if pressure is severe, as a relay with an
+//! inverse-time curve trips the sooner, the higher the current. What recurs within an
+//! hour of an end has four times the `clear=` each time, as route flaps are damped
+//! (RFC 2439).
 //!
 //! Pure: no I/O, no clock; every call takes the time and the counter.
 
 mod growth;
-mod lead;
+mod lookback;
 mod params;
 mod phase;
 mod pressed;
@@ -66,7 +69,7 @@ use crate::time::{Micros, Moment};
 
 pub use growth::{Growth, Mean, Sample, share};
 use growth::{any_growth, plausible_growth};
-use lead::Lead;
+use lookback::Lookback;
 use params::{Backdate, Params};
 pub use phase::Phase;
 use pressed::Pressed;
@@ -268,9 +271,9 @@ impl Episode {
             return self.turn_quiet(now);
         }
         if params.verifies() {
-            let lead = params.lead(older, base, now).within(verdict.began);
-            let due = params.first_due(now.at, verdict);
-            self.verify(now, Run::reached(now.at, lead.backdate, &params), lead, due);
+            let lookback = params.lookback(older, base, now).within(verdict.began);
+            let run = Run::reached(now.at, lookback.backdate, &params);
+            self.verify(now, run, lookback, params.first_due(now.at, verdict));
             return None;
         }
         let grown = any_growth(base, now);
@@ -302,12 +305,12 @@ impl Episode {
             return None;
         }
         if params.verifies() {
-            let lead = params.lead(older, last, now);
+            let lookback = params.lookback(older, last, now);
             let run = match reached {
-                true => Run::reached(now.at, lead.backdate, &params),
-                false => Run::new(now.at, lead.backdate),
+                true => Run::reached(now.at, lookback.backdate, &params),
+                false => Run::new(now.at, lookback.backdate),
             };
-            self.verify(now, run, lead, now.at + params.window);
+            self.verify(now, run, lookback, now.at + params.window);
             return None;
         }
         if !reached {
@@ -410,9 +413,9 @@ impl Episode {
         Some(plausible_growth(before, now, self.rule.window))
     }
 
-    fn verify(&mut self, now: Sample, run: Run, lead: Lead, due: Moment) {
+    fn verify(&mut self, now: Sample, run: Run, lookback: Lookback, due: Moment) {
         self.last = now;
-        self.state = State::Verifying(Verifying::new(run, lead, due));
+        self.state = State::Verifying(Verifying::new(run, lookback, due));
     }
 
     fn recheck(&mut self, now: Sample, before: Micros) {

@@ -34,7 +34,7 @@ impl Start<'_> {
         let mut places = Vec::new();
         for (output, error) in self.outputs {
             let state = match (output, error) {
-                (_, Some(errno)) => trouble(output, *errno),
+                (_, Some(errno)) => send_error(output, *errno),
                 (OutputSpec::Auto | OutputSpec::Journal(_) | OutputSpec::Syslog(_), None) => {
                     "a receiver is there".into()
                 }
@@ -85,7 +85,7 @@ pub fn drill(lines: &[String], outputs: &[(OutputSpec, Delivery)]) -> String {
         let became = match delivery {
             Delivery::Taken => "taken".into(),
             Delivery::Sent => "sent, but UDP does not confirm that lines arrive".into(),
-            Delivery::Failed(errno) => format!("not taken: {}", trouble(output, *errno)),
+            Delivery::Failed(errno) => format!("not taken: {}", send_error(output, *errno)),
         };
         let _ = writeln!(text, "{}: {became}", place(output));
     }
@@ -105,7 +105,7 @@ fn place(output: &OutputSpec) -> String {
     }
 }
 
-fn trouble(output: &OutputSpec, errno: i32) -> String {
+fn send_error(output: &OutputSpec, errno: i32) -> String {
     match (output, errno) {
         (
             OutputSpec::Journal(_) | OutputSpec::Syslog(_) | OutputSpec::Udp(_),

@@ -18,7 +18,7 @@ pub fn resources(names: &str, count: usize) -> Vec<Option<Resource>> {
     named.chain(std::iter::repeat(None)).take(count).collect()
 }
 
-/// Files of the whole system that nobody has armed yet.
+/// Files of the whole system that no rule has armed yet.
 #[derive(Default)]
 pub struct Passed(Vec<(Resource, OwnedFd)>);
 

@@ -5,7 +5,9 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use getopts::{Matches, Options};
@@ -14,7 +16,7 @@ use crate::config::{Names, OutputSpec, UserSpec};
 use crate::rule::{ParseError, Rule};
 use crate::sys;
 
-pub use load::{LoadError, Loaded, Mistake};
+pub use load::{FileError, LoadError, Loaded};
 
 /// The configuration file that is read unless another is named; it need not exist.
 const CONFIG_FILE: &str = "/etc/psilogd.conf";
@@ -120,12 +122,30 @@ pub fn usage() -> String {
     options().usage(brief)
 }
 
+/// What is wrong with a command line, as a sentence.
+#[derive(PartialEq, Eq, Debug)]
+pub struct UsageError(pub String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for UsageError {}
+
+impl From<String> for UsageError {
+    fn from(sentence: String) -> UsageError {
+        UsageError(sentence)
+    }
+}
+
 impl CommandLine {
     /// Reads the arguments.
     ///
     /// # Errors
     /// A sentence about the first argument that is wrong.
-    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CommandLine, String> {
+    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CommandLine, UsageError> {
         let matches = options().parse(args).map_err(|fail| fail.to_string())?;
         let action = match () {
             () if matches.opt_present("h") => Action::Help,

@@ -9,13 +9,13 @@ use crate::stat::suggest::{Period, Suggestion, WINDOW};
 use crate::sys;
 use crate::time::{Micros, Moment};
 
-use failure::{Failure, ReadError};
+use error::{ReadError, RunError};
 use options::Settings;
 use reader::Reader;
 use screen::{Mode, Screen, Wake};
 use view::View;
 
-pub mod failure;
+pub mod error;
 pub mod options;
 pub mod reader;
 pub mod record;
@@ -39,9 +39,9 @@ pub enum End {
 }
 
 /// A closed pipe is not an error.
-fn quietly(result: Result<End, Failure>) -> Result<End, Failure> {
+fn quietly(result: Result<End, RunError>) -> Result<End, RunError> {
     match result {
-        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::Done),
+        Err(RunError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::Done),
         result => result,
     }
 }
@@ -56,11 +56,11 @@ fn open(settings: &Settings) -> Result<Reader, ReadError> {
 }
 
 /// Shows as many readings as were asked for.
-pub fn show(settings: &Settings) -> Result<End, Failure> {
+pub fn show(settings: &Settings) -> Result<End, RunError> {
     quietly(show_all(settings))
 }
 
-fn show_all(settings: &Settings) -> Result<End, Failure> {
+fn show_all(settings: &Settings) -> Result<End, RunError> {
     let mut reader = open(settings)?;
     let grid = Grid {
         start: sys::now(),
@@ -70,7 +70,7 @@ fn show_all(settings: &Settings) -> Result<End, Failure> {
     let mut before = reader.read_first()?;
     let mut view = View::new(settings)?;
     if settings.graph && !view.has_pages() {
-        return Err(Failure::NoScreen);
+        return Err(RunError::NoScreen);
     }
     view.show(&stat::since_boot(&before))?;
     let mut shown = 1;
@@ -126,12 +126,12 @@ fn stamp_of(wall: Micros, buffer: &mut [u8; STAMP + FRACTION]) -> &str {
 }
 
 /// Watches for `length`, or until ^C, then prints rules.
-pub fn suggest(settings: &Settings, length: Micros) -> Result<End, Failure> {
+pub fn suggest(settings: &Settings, length: Micros) -> Result<End, RunError> {
     quietly(suggest_all(settings, length))
 }
 
 /// Prints rules from a recording.
-pub fn suggest_from(file: &Path) -> Result<End, Failure> {
+pub fn suggest_from(file: &Path) -> Result<End, RunError> {
     let suggestion = Suggestion::of(replay::read(file)?);
     let mut out = Vec::with_capacity(4096);
     suggestion.write(&mut out, None);
@@ -139,11 +139,11 @@ pub fn suggest_from(file: &Path) -> Result<End, Failure> {
         io::stdout()
             .write_all(&out)
             .map(|()| End::Done)
-            .map_err(Failure::Io),
+            .map_err(RunError::Io),
     )
 }
 
-fn suggest_all(settings: &Settings, length: Micros) -> Result<End, Failure> {
+fn suggest_all(settings: &Settings, length: Micros) -> Result<End, RunError> {
     let mut reader = open(settings)?;
     let path = settings
         .patterns

@@ -56,6 +56,11 @@ pub fn includes(selection: Selection, resource: Resource) -> bool {
     kinds(selection, resource).next().is_some()
 }
 
+/// Tenths, as `12.3`.
+pub fn tenths(tenths: u64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
 /// One pressure file as it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reading {

@@ -15,7 +15,7 @@ QUIET = ["-o", "stdout", "-f", "/dev/null"]
 
 
 def start(binary, *args):
-    """A running psilogd that has told that it is armed, and how long that took."""
+    """A running psilogd that has logged that it is armed, and how long that took."""
     before = time.monotonic()
     child = subprocess.Popen([binary, *QUIET, *args], stdout=subprocess.PIPE, text=True)
     for line in child.stdout:

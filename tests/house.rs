@@ -282,6 +282,45 @@ fn functions_and_files_are_short() {
     assert!(long.is_empty(), "\n{}", long.join("\n"));
 }
 
+/// Every path in the tables of src/README.md exists, and where it says "`name` in
+/// `path`", that file has a function or a type of this name.
+#[test]
+fn the_readme_names_what_is_there() {
+    let readme = fs::read_to_string("src/README.md").unwrap();
+    let rows: String = readme
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .collect();
+    let parts: Vec<_> = rows.split('`').collect();
+    let mut wrong = Vec::new();
+    for (at, part) in parts.iter().enumerate().skip(1).step_by(2) {
+        if !part.contains('/') && !part.ends_with(".rs") || part.contains('*') {
+            continue;
+        }
+        let places = [Path::new("src").join(part), part.into()];
+        let Some(path) = places.iter().find(|path| path.exists()) else {
+            wrong.push(format!("{part} doesn't exist"));
+            continue;
+        };
+        if parts[at - 1] == " in " && path.is_file() {
+            let name = parts[at - 2].rsplit("::").next().unwrap_or_default();
+            let text = fs::read_to_string(path).unwrap();
+            let is_there = |what| text.contains(&format!("{what}{name}"));
+            if !["fn ", "struct ", "enum ", "impl fmt::"]
+                .into_iter()
+                .any(is_there)
+            {
+                wrong.push(format!("{part} has no {name}"));
+            }
+        }
+    }
+    assert!(
+        parts.len() > 100 && wrong.is_empty(),
+        "\n{}",
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn texts_and_comments_are_no_code() {
     let text = "fn a<'a>() { // }\n '}'; b\"\\\"}\"; r#\"}\"#; /* } */ }\n\

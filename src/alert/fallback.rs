@@ -16,11 +16,11 @@ const QUICK: Micros = Micros::secs(2);
 pub struct FallbackPoll {
     /// Whether a trigger is armed without CAP_SYS_RESOURCE: any reader of its file can
     /// steal its events.
-    backed: bool,
+    unprivileged: bool,
     /// The setting `poll`; None is auto.
     setting: Option<Micros>,
     /// Whether no event is waited for, as poll(2) fails.
-    blind: bool,
+    poll_failed: bool,
     /// Pressure during the boot is expected: until when it is ignored.
     grace: Option<Moment>,
     /// When the next round of fallback readings is due.
@@ -33,9 +33,9 @@ impl FallbackPoll {
     /// `up` is how long ago the system booted, `grace` the setting.
     pub fn new(up: Micros, grace: Micros, now: Moment) -> FallbackPoll {
         FallbackPoll {
-            backed: false,
+            unprivileged: false,
             setting: None,
-            blind: false,
+            poll_failed: false,
             grace: (up < grace).then(|| now + (grace - up)),
             due: None,
             round: now,
@@ -50,7 +50,7 @@ impl FallbackPoll {
 
     /// The period of the fallback reading, where there is one.
     pub fn period(&self) -> Option<Micros> {
-        self.setting.or(self.backed.then_some(PERIOD))
+        self.setting.or(self.unprivileged.then_some(PERIOD))
     }
 
     /// When there is something to do for all rules.
@@ -69,7 +69,7 @@ impl FallbackPoll {
     /// of the file can steal events; without poll(2) there are none, and who asks for a
     /// period may have reasons not to rely on them.
     pub fn checks(&self, alert: &Alert) -> bool {
-        let needed = self.blind || self.setting.is_some() || !alert.is_privileged();
+        let needed = self.poll_failed || self.setting.is_some() || !alert.is_privileged();
         needed && alert.is_quiet() && self.polls(alert)
     }
 
@@ -101,29 +101,30 @@ impl FallbackPoll {
 
     /// Pressure files of cgroups were read, with the same outcome.
     pub fn has_read_cgroups(&mut self) {
-        if self.backed {
+        if self.unprivileged {
             self.due = self.due.map(|due| due.min(self.round + QUICK));
         }
     }
 
-    /// Starts or stops the rounds after what is watched has changed: `backed` if any
-    /// trigger is armed without CAP_SYS_RESOURCE, `missing` if cgroups have to be
+    /// Starts or stops the rounds after what is watched has changed: `unprivileged` if
+    /// any trigger is armed without CAP_SYS_RESOURCE, `missing` if cgroups have to be
     /// looked for.
-    pub fn set_needed(&mut self, now: Moment, backed: bool, missing: bool) {
-        self.backed = backed;
-        let asked = self.blind || self.setting.is_some();
-        self.schedule(now, backed || missing || asked);
+    pub fn set_needed(&mut self, now: Moment, unprivileged: bool, missing: bool) {
+        self.unprivileged = unprivileged;
+        let asked = self.poll_failed || self.setting.is_some();
+        self.set_due(now, unprivileged || missing || asked);
     }
 
-    /// No event is waited for, or events are again: counters are then read quickly.
-    pub fn set_blind(&mut self, now: Moment, blind: bool) {
-        if self.blind != blind {
-            self.blind = blind;
-            self.schedule(now, blind || self.due.is_some());
+    /// poll(2) fails, so that no event is noticed and counters are read quickly; or it
+    /// works again.
+    pub fn set_poll_failed(&mut self, now: Moment, failed: bool) {
+        if self.poll_failed != failed {
+            self.poll_failed = failed;
+            self.set_due(now, failed || self.due.is_some());
         }
     }
 
-    fn schedule(&mut self, now: Moment, needed: bool) {
+    fn set_due(&mut self, now: Moment, needed: bool) {
         let latest = now + self.pause();
         let due = self.due.map_or(latest, |due| due.min(latest));
         self.due = needed.then_some(due);
@@ -131,7 +132,7 @@ impl FallbackPoll {
 
     /// From one round to the next.
     fn pause(&self) -> Micros {
-        match self.blind {
+        match self.poll_failed {
             true => QUICK,
             false => self.setting.unwrap_or(PERIOD),
         }
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn only_triggers_without_the_capability_are_backed_up() {
+    fn only_triggers_without_the_capability_are_read() {
         let fallback = FallbackPoll::new(GRACE, GRACE, NOW);
         assert!(fallback.checks(&alert(None, false)));
         assert!(fallback.checks(&alert(Some(b"/a"), false)));
@@ -204,14 +205,14 @@ mod tests {
     fn without_poll_every_quiet_counter_is_read_quickly() {
         let mut fallback = FallbackPoll::new(GRACE, GRACE, NOW);
         fallback.set_needed(NOW, false, false);
-        fallback.set_blind(NOW, true);
+        fallback.set_poll_failed(NOW, true);
         assert_eq!(next(&fallback), Some(NOW + QUICK));
         assert!(fallback.checks(&alert(None, true)));
         assert!(fallback.starts_round(NOW + QUICK));
         assert_eq!(next(&fallback), Some(NOW + QUICK + QUICK));
         fallback.set_needed(NOW + QUICK, false, false);
         assert_eq!(next(&fallback), Some(NOW + QUICK + QUICK));
-        fallback.set_blind(NOW + QUICK, false);
+        fallback.set_poll_failed(NOW + QUICK, false);
         fallback.set_needed(NOW + QUICK, false, false);
         assert_eq!(next(&fallback), None);
         assert!(!fallback.checks(&alert(None, true)));

@@ -88,7 +88,7 @@ impl Proof {
             absent,
             // the first look at a disk doesn't show whether it is stuck
             began: (absent && known).then_some(Micros::ZERO),
-            doubt: before.zip(io.iops).is_some_and(fell),
+            may_begin: before.zip(io.iops).is_some_and(fell),
             wait,
             ..Verdict::AGREED
         }
@@ -203,19 +203,22 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_completes_less_than_half_of_before_is_in_doubt() {
+    fn a_disk_that_completes_less_than_half_of_before_may_get_stuck() {
         let rule = rule("io some 50%/2s stuck=20s");
-        for (iops, doubt) in [(49, true), (50, false), (60, false)] {
+        for (iops, may_begin) in [(49, true), (50, false), (60, false)] {
             let mut proof = Proof::None;
             let mut take = |iops| {
                 let io = Io {
                     iops: Some(iops),
                     ..Io::default()
                 };
-                proof.take(&rule, false, START, Evidence::Io(io)).0.doubt
+                proof
+                    .take(&rule, false, START, Evidence::Io(io))
+                    .0
+                    .may_begin
             };
             assert!(!take(100), "nothing is known of before");
-            assert_eq!(take(iops), doubt, "{iops}");
+            assert_eq!(take(iops), may_begin, "{iops}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use psilogd::config::Config;
 use psilogd::daemon::{Daemon, FenceError, check_evidence, find_user, is_watched};
-use psilogd::options::{Action, CommandLine, LoadError, usage};
+use psilogd::options::{Action, CommandLine, LoadError, UsageError, usage};
 use psilogd::printable::printable;
 use psilogd::roots::Roots;
 use psilogd::sys;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 fn start() -> Result<Daemon, ExitCode> {
     let mut line = match CommandLine::parse(std::env::args_os().skip(1)) {
         Ok(line) => line,
-        Err(why) => {
+        Err(UsageError(why)) => {
             complain(&why);
             complain("try psilogd --help");
             return Err(ExitCode::from(USAGE));
@@ -46,9 +46,9 @@ fn start() -> Result<Daemon, ExitCode> {
     }
     let loaded = match line.source.load() {
         Ok(loaded) => loaded,
-        Err(LoadError(mistakes)) => {
-            for mistake in mistakes {
-                complain(&mistake.to_string());
+        Err(LoadError(errors)) => {
+            for error in errors {
+                complain(&error.to_string());
             }
             return Err(ExitCode::from(USAGE));
         }
@@ -115,8 +115,12 @@ fn refuse(why: &FenceError) -> ExitCode {
 /// Warns of rules that blind one another.
 fn warn_of_windows(config: &Config) {
     for (short, long) in config.differing_windows() {
+        let what = match short.cgroup.is_some() {
+            true => "the same cgroup",
+            false => "the whole system",
+        };
         complain(&format!(
-            "warning: rules {} and {} watch one group with windows of {} and {}: with \
+            "warning: rules {} and {} watch {what} with windows of {} and {}: with \
              CAP_SYS_RESOURCE the short one blinds the long one, so give both the same window",
             short.name, long.name, short.window, long.window
         ));
@@ -186,7 +190,7 @@ fn print(text: &str) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("can't write to standard output: {error}"));
+            complain(&format!("cannot write to standard output: {error}"));
             ExitCode::from(FAILURE)
         }
     }

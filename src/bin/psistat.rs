@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use psilogd::options::UsageError;
 use psilogd::printable::printable;
-use psilogd::psistat::failure::Failure;
+use psilogd::psistat::error::RunError;
 use psilogd::psistat::options::{Action, is_check, usage};
 use psilogd::psistat::record::record;
 use psilogd::psistat::replay::replay;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
             let result = check(&settings, &what, over);
             return report(result.map_err(|why| why.to_string()));
         }
-        Err(why) if checks => return report(Err(why)),
+        Err(UsageError(why)) if checks => return report(Err(why)),
         Ok(Action::OpenMetrics(settings)) => openmetrics(&settings),
         Ok(Action::Help) => print(&usage()),
         Ok(Action::Version) => print(concat!("psistat ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         Ok(Action::Record(settings, file)) => record(&settings, &file),
         Ok(Action::Replay(what)) => replay(&what),
         Ok(Action::SuggestFrom(file)) => suggest_from(&file),
-        Err(why) => {
+        Err(UsageError(why)) => {
             complain(&why);
             complain("try psistat --help");
             return ExitCode::from(USAGE);
@@ -45,14 +46,14 @@ fn main() -> ExitCode {
 }
 
 /// The exit code of anything but a check.
-fn ended(result: Result<End, Failure>) -> ExitCode {
+fn ended(result: Result<End, RunError>) -> ExitCode {
     match result {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Signal(signal)) => {
             sys::default_signal(signal);
             ExitCode::from(FAILURE)
         }
-        Err(Failure::Config(error)) => {
+        Err(RunError::Config(error)) => {
             for line in error.to_string().lines() {
                 complain(line);
             }
@@ -84,7 +85,7 @@ fn complain(sentence: &str) {
 }
 
 /// Text on standard output, which may be closed early by a pager.
-fn print(text: &str) -> Result<End, Failure> {
+fn print(text: &str) -> Result<End, RunError> {
     let mut stdout = std::io::stdout();
     let written = stdout.write_all(text.as_bytes());
     match written.and_then(|()| stdout.flush()) {

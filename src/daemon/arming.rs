@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{Daemon, UnarmedRule, close};
+use super::{Daemon, UnarmedError, close};
 use crate::alert::Alert;
 use crate::cgroup::{Change, Tree};
 use crate::episode::Sample;
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 256;
 #[derive(Default)]
 pub(super) struct Failures {
     known: BTreeSet<*const Rule>,
-    list: Vec<UnarmedRule>,
+    list: Vec<UnarmedError>,
 }
 
 impl Failures {
@@ -31,7 +31,7 @@ impl Failures {
         if let Err(why) = outcome {
             if self.known.insert(Rc::as_ptr(rule)) {
                 let name = rule.name.clone();
-                self.list.push(UnarmedRule { name, why });
+                self.list.push(UnarmedError { name, why });
             }
         }
     }
@@ -39,7 +39,7 @@ impl Failures {
 
 impl Daemon {
     /// Arms every rule; those that can't be are logged, returned, and passed over.
-    pub fn arm(&mut self) -> Vec<UnarmedRule> {
+    pub fn arm(&mut self) -> Vec<UnarmedError> {
         let settings = &self.config.settings;
         let (max, lines) = (settings.max_triggers, settings.rate_limit);
         self.monitors.set_poll(settings.poll);

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal};
 
-use super::{Daemon, UnarmedRule};
+use super::{Daemon, UnarmedError};
 use crate::config::OutputSpec;
 use crate::greeting::Start;
 use crate::sys;
@@ -21,7 +21,7 @@ pub fn is_watched() -> bool {
 impl Daemon {
     /// What to say to a person at the start, with `bad` not armed. Where no output
     /// has a receiver, standard error becomes one more output until the stop.
-    pub fn greet(&mut self, bad: &[UnarmedRule]) -> [String; 2] {
+    pub fn greet(&mut self, bad: &[UnarmedError]) -> [String; 2] {
         let now = sys::now();
         let outputs = self.sink.reach(now);
         let unarmed: Vec<&str> = bad.iter().map(|bad| bad.name.as_str()).collect();

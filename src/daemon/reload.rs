@@ -2,7 +2,7 @@
 
 use super::arming::Failures;
 use super::{Daemon, close};
-use crate::options::{LoadError, Mistake};
+use crate::options::{FileError, LoadError};
 use crate::report::{EndReason, Report};
 use crate::sys;
 
@@ -71,11 +71,11 @@ impl Daemon {
 
     /// The old configuration stays in force.
     fn reject(&mut self, bad: &LoadError) {
-        if let Some(Mistake { file, error }) = bad.0.first() {
+        if let Some(FileError { file, error }) = bad.0.first() {
             self.sink.log(&Report::ReloadFailed {
                 file: file.as_os_str().as_encoded_bytes(),
                 line: error.line,
-                reason: error.error.reason.token(),
+                reason: error.error.reason,
                 word: error.error.word.as_bytes(),
             });
         }

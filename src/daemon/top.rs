@@ -38,7 +38,7 @@ pub(super) struct TopSearch {
 
 /// A question without an answer yet.
 struct Asked {
-    /// None if nobody wants to know any more.
+    /// None if no subject wants to know any more.
     subject: Option<usize>,
     at: Moment,
 }
@@ -189,7 +189,7 @@ impl TopSearch {
         })
     }
 
-    /// Asks once for nobody, so that what does it is in memory.
+    /// Asks once for no subject, so that the code that asks is in memory.
     pub(super) fn rehearse(&mut self, at: Moment) {
         let (Some(search), Some(subject)) = (&self.search, self.subjects.first()) else {
             return;

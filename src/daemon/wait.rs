@@ -19,7 +19,7 @@ const PAUSE_MIN: Micros = Micros::millis(100);
 /// No pause is longer.
 const PAUSE_MAX: Micros = Micros::secs(1);
 /// After so long, events are not waited for any more: counters are read instead.
-const BLIND: Micros = Micros::secs(1);
+const FAILING_MAX: Micros = Micros::secs(1);
 
 /// poll(2) fails, and has failed every time since then.
 #[derive(Clone, Copy)]
@@ -90,13 +90,13 @@ impl Daemon {
         std::thread::sleep(std::time::Duration::from_micros(failing.pause.0));
         failing.pause = Micros(failing.pause.0 * 2).min(PAUSE_MAX);
         let now = sys::now();
-        let blind = now.since(failing.since) >= BLIND;
+        let failed = now.since(failing.since) >= FAILING_MAX;
         // somebody may have lowered the soft limit alone
         sys::raise_descriptor_limit();
         if again {
             self.shorten_poll_set();
         }
-        if blind {
+        if failed {
             let failure = Failure::of(error, Some(Hint::Poll));
             self.changed |= self.monitors.set_poll_error(now, Some(failure));
         }

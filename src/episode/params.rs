@@ -2,7 +2,7 @@
 
 use super::Verdict;
 use super::growth::{Growth, Mean, Sample, plausible_growth};
-use super::lead::Lead;
+use super::lookback::Lookback;
 use crate::rule::Rule;
 use crate::time::{Micros, Moment};
 
@@ -131,7 +131,7 @@ impl Params {
             missing => self.until_begin(missing, verdict),
         };
         match pause > seldom {
-            _ if verdict.doubt => at + pause,
+            _ if verdict.may_begin => at + pause,
             true => next(at + pause, seldom),
             false if verdict.absent => next(at + self.window, seldom),
             false => at + pause,
@@ -188,8 +188,8 @@ impl Params {
 
     /// With `for=` above 0: all growth since `older`, or since `last` where that is
     /// too long ago; where both are, no more than fires a trigger. `lasted` is an
-    /// upper bound until [`Lead::onset`] knows a rate.
-    pub(super) fn lead(&self, older: Sample, last: Sample, now: Sample) -> Lead {
+    /// upper bound until [`Lookback::onset`] knows a rate.
+    pub(super) fn lookback(&self, older: Sample, last: Sample, now: Sample) -> Lookback {
         let near = Micros(FALLBACK_WINDOWS * self.window.0);
         let earlier = plausible_growth(older, last, self.window);
         let counted = now.at.since(older.at) <= near;
@@ -199,7 +199,7 @@ impl Params {
             let two = self.window + self.window;
             return Backdate::new(two, stalled.min(self.stall)).into();
         }
-        Lead {
+        Lookback {
             backdate: Backdate::new(elapsed, stalled),
             // where it was pressure as well, it doesn't show what is usual
             earlier: match self.reached(earlier) {
@@ -268,13 +268,13 @@ mod tests {
             total: Micros::millis(millis).0,
         };
         let (older, last, now) = (sample(0, 0), sample(30, 100), sample(36, 900));
-        let backdate = params.lead(older, last, now).backdate;
+        let backdate = params.lookback(older, last, now).backdate;
         let expected = Backdate::new(Micros::secs(36), Micros::millis(900));
         assert_eq!(backdate, expected);
         let now = sample(37, 900);
-        let backdate = params.lead(older, last, now).backdate;
+        let backdate = params.lookback(older, last, now).backdate;
         assert_eq!(backdate.lasted, Micros::secs(7));
-        let backdate = params.lead(older, older, now).backdate;
+        let backdate = params.lookback(older, older, now).backdate;
         let expected = Backdate::new(Micros::secs(4), Micros::millis(200));
         assert_eq!(backdate, expected);
     }
@@ -349,14 +349,14 @@ mod tests {
         assert_eq!(due(disagreeing(42)), Micros::secs(42));
         assert_eq!(due(disagreeing(43)), Micros::secs(49));
         assert_eq!(due(Verdict::AGREED), Micros::secs(2));
-        let doubt = Verdict {
-            doubt: true,
+        let may_begin = Verdict {
+            may_begin: true,
             absent: true,
             ..disagreeing(50)
         };
-        assert_eq!(due(doubt), Micros::secs(50));
+        assert_eq!(due(may_begin), Micros::secs(50));
         let absent = Verdict {
-            doubt: false,
+            may_begin: false,
             absent: true,
             ..disagreeing(20)
         };

@@ -37,7 +37,7 @@ pub(super) struct Lull {
 }
 
 impl Pressed {
-    /// One that begins at `at`, the so manieth relapse in a row.
+    /// One that begins at `at`; `relapses` is its place in a row of relapses, 0 for none.
     pub(super) fn new(
         at: Moment,
         run: Run,

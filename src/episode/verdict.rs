@@ -12,7 +12,7 @@ pub struct Verdict {
     /// Whether they show nothing at all of it: it has not begun yet.
     pub absent: bool,
     /// Whether it may be about to begin nevertheless.
-    pub doubt: bool,
+    pub may_begin: bool,
     /// Where they were not as asked before: for how long they have been at most, since
     /// the reading before this one. None where that is not known.
     pub began: Option<Micros>,
@@ -26,7 +26,7 @@ impl Verdict {
         agrees: true,
         killed: false,
         absent: false,
-        doubt: false,
+        may_begin: false,
         began: None,
         wait: Micros::ZERO,
     };

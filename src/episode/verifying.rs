@@ -4,7 +4,7 @@ use std::cmp::min_by_key;
 
 use super::Verdict;
 use super::growth::{Growth, Mean};
-use super::lead::Lead;
+use super::lookback::Lookback;
 use super::params::Params;
 use super::run::Run;
 use crate::time::{Micros, Moment};
@@ -13,7 +13,7 @@ use crate::time::{Micros, Moment};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Verifying {
     run: Run,
-    lead: Lead,
+    lookback: Lookback,
     /// Over the last `for=`.
     mean: Mean,
     /// When to look again.
@@ -32,10 +32,10 @@ pub(super) enum Outcome {
 
 impl Verifying {
     /// Nothing was measured yet.
-    pub(super) fn new(run: Run, lead: Lead, due: Moment) -> Verifying {
+    pub(super) fn new(run: Run, lookback: Lookback, due: Moment) -> Verifying {
         Verifying {
             run,
-            lead,
+            lookback,
             mean: Mean::default(),
             due,
         }
@@ -51,7 +51,7 @@ impl Verifying {
         params: &Params,
     ) -> Outcome {
         if self.run.onset == before {
-            self.lead_up(window, params);
+            self.look_back(window, params);
         }
         self.run.add(window, params);
         self.mean.add(window, params.sustain);
@@ -76,20 +76,20 @@ impl Verifying {
         self.due = params.due(at, missing, verdict);
         if let Some(length) = verdict.began {
             self.run = run.since(at, length);
-            self.lead = self.run.backdate.into();
+            self.lookback = self.run.backdate.into();
         }
         Outcome::Verifying(self)
     }
 
     fn begin(mut self) -> Outcome {
-        let worst = self.lead.worst(self.run.backdate);
+        let worst = self.lookback.worst(self.run.backdate);
         self.run.worst = self.run.worst.max(worst);
         Outcome::Begin(self.run)
     }
 
     /// What came before counts by the rate of the first window, and for a begin but once.
-    fn lead_up(&mut self, first: Growth, params: &Params) {
-        self.run.backdate = self.lead.onset(first);
+    fn look_back(&mut self, first: Growth, params: &Params) {
+        self.run.backdate = self.lookback.onset(first);
         self.run.add_hidden(params);
         if self.mean == Mean::default() {
             let hidden = params.hidden(self.run.backdate);
@@ -99,7 +99,7 @@ impl Verifying {
 
     /// A first window may have been a calm one.
     fn onset_by_the_mean_rate(&mut self, at: Moment) {
-        let onset = self.lead.onset(Growth {
+        let onset = self.lookback.onset(Growth {
             stalled: self.run.stalled,
             elapsed: at.since(self.run.onset),
         });

@@ -8,7 +8,7 @@ use super::rules::RuleInForce;
 use crate::alert::Alert;
 use crate::rule::Rule;
 
-/// What tells alerts apart: the rule and the cgroup. Those of one rule are together.
+/// What distinguishes alerts: the rule and the cgroup. Those of one rule are together.
 pub(super) type Key<'a> = (*const Rule, Option<&'a [u8]>);
 
 /// The key of an alert.

@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// Whether it may be over by itself, and nobody would say when: what it keeps from
+    /// Whether it may be over by itself, and nothing would show when: what it keeps from
     /// being armed is tried again with the fallback reading.
     pub fn may_pass(&self) -> bool {
         const PASSING: [i32; 6] = [
@@ -160,8 +160,9 @@ impl<T> Monitors<T> {
     /// How many are not armed, though they should be.
     pub fn unarmed(&self) -> usize {
         let patterns = self.rules().filter(|rule| rule.is_pattern());
-        let blind = if self.is_blind() { patterns.count() } else { 0 };
-        self.unarmed.len() + blind
+        let unmounted = self.is_unmounted();
+        let unseen = if unmounted { patterns.count() } else { 0 };
+        self.unarmed.len() + unseen
     }
 
     /// The cgroups among those.
@@ -385,7 +386,7 @@ impl<T> Monitors<T> {
     pub fn set_poll_error(&mut self, now: Moment, failure: Option<Failure>) -> bool {
         let new = self.poll_error.is_some() != failure.is_some();
         self.poll_error = failure;
-        self.fallback.set_blind(now, failure.is_some());
+        self.fallback.set_poll_failed(now, failure.is_some());
         new
     }
 

@@ -10,8 +10,8 @@ impl<T> Monitors<T> {
         self.rules().any(|rule| rule.cgroup.is_some())
     }
 
-    /// Whether no pattern finds any cgroup, as no hierarchy is mounted.
-    pub(super) fn is_blind(&self) -> bool {
+    /// Whether no pattern finds any cgroup, as no cgroup2 hierarchy is mounted.
+    pub(super) fn is_unmounted(&self) -> bool {
         let hint = self.inotify_error.and_then(|failure| failure.hint);
         hint == Some(Hint::Cgroup2)
     }

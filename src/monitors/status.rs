@@ -36,10 +36,10 @@ impl<T> Monitors<T> {
             let lost = self.unarmed_of(rule).iter();
             lost.for_each(|unarmed| log(&unarmed.alert.status(None)));
             if rule.is_pattern() {
-                let (blind, capped) = (self.is_blind(), self.waiting.of(rule));
+                let (unmounted, capped) = (self.is_unmounted(), self.waiting.of(rule));
                 log(&Report::Tally {
                     rule,
-                    blind,
+                    unmounted,
                     quiet,
                     capped,
                 });

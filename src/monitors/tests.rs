@@ -250,7 +250,7 @@ fn an_event_is_read_once_and_a_dead_file_is_armed_again() {
 
 /// The last monitor takes the place of one that is disarmed while the pass is at it.
 #[test]
-fn disarming_on_the_way_passes_nobody_over() {
+fn disarming_on_the_way_passes_none_over() {
     let rules = [
         "io full 1%/2s name=a",
         "io full 2%/2s name=b",

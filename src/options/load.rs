@@ -13,7 +13,7 @@ use crate::rule::ParseError;
 
 /// One thing that is wrong.
 #[derive(Debug)]
-pub struct Mistake {
+pub struct FileError {
     /// The file, or the directory of drop-ins.
     pub file: PathBuf,
     /// What is wrong with it.
@@ -21,22 +21,24 @@ pub struct Mistake {
 }
 
 /// `psilogd.conf:7: "10x/2s": …`.
-impl fmt::Display for Mistake {
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.error)
     }
 }
 
+impl Error for FileError {}
+
 /// Why the configuration can't be loaded: everything that is wrong.
 #[derive(Debug)]
-pub struct LoadError(pub Vec<Mistake>);
+pub struct LoadError(pub Vec<FileError>);
 
-/// One line per mistake.
+/// One line per error.
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.0.iter().enumerate() {
+        for (index, error) in self.0.iter().enumerate() {
             let before = if index == 0 { "" } else { "\n" };
-            write!(f, "{before}{mistake}")?;
+            write!(f, "{before}{error}")?;
         }
         Ok(())
     }
@@ -45,7 +47,7 @@ impl fmt::Display for LoadError {
 impl Error for LoadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         let first = self.0.first()?;
-        Some(&first.error)
+        Some(first)
     }
 }
 
@@ -55,7 +57,7 @@ pub struct Loaded {
     /// Settings and rules.
     pub config: Config,
     /// Lines without an effect.
-    pub warnings: Vec<Mistake>,
+    pub warnings: Vec<FileError>,
     files: Vec<PathBuf>,
     /// Of each line of the configuration, with the name of its setting, or `rule`.
     origins: Vec<(&'static str, Origin)>,
@@ -91,7 +93,7 @@ impl Loaded {
         };
         let file = self.files.get(file).cloned().unwrap_or_default();
         let error = ConfigError { line, error };
-        LoadError(vec![Mistake { file, error }])
+        LoadError(vec![FileError { file, error }])
     }
 }
 
@@ -124,12 +126,12 @@ impl Source {
     /// an editor truncates it and then writes, and a reload may come in between. That the
     /// first one was removed is an error once: the next load does without it.
     pub fn load(&mut self) -> Result<Loaded, LoadError> {
-        let mut mistakes = self.removed();
+        let mut errors = self.removed();
         let mut files = vec![self.file.clone()];
         if let Some(directory) = &self.drop_ins {
             match drop_ins(directory, self.only_root) {
                 Ok(found) => files.extend(found),
-                Err(why) => mistakes.push(Mistake {
+                Err(why) => errors.push(FileError {
                     file: directory.clone(),
                     error: why.error("directory"),
                 }),
@@ -146,13 +148,13 @@ impl Source {
                 Err(why) => vec![why.error("file")],
             };
             let file = || file.clone();
-            mistakes.extend(lines.into_iter().map(|error| Mistake {
+            errors.extend(lines.into_iter().map(|error| FileError {
                 file: file(),
                 error,
             }));
         }
-        if !mistakes.is_empty() {
-            return Err(LoadError(mistakes));
+        if !errors.is_empty() {
+            return Err(LoadError(errors));
         }
         let loaded = self.apply(layers, files)?;
         self.seen = seen;
@@ -168,7 +170,7 @@ impl Source {
 
     /// The first file if it is gone since the last load, which is forgotten then. `-f` asks
     /// for its file each time, and to remove a drop-in is to do without it.
-    fn removed(&mut self) -> Vec<Mistake> {
+    fn removed(&mut self) -> Vec<FileError> {
         let was_there = self.seen.iter().position(|(file, _)| *file == self.file);
         let gone = || matches!(self.file.try_exists(), Ok(false));
         let Some(index) = was_there.filter(|_| self.drop_ins.is_some() && gone()) else {
@@ -176,7 +178,7 @@ impl Source {
         };
         let (file, _) = self.seen.remove(index);
         let error = Unreadable::Removed.error("file");
-        vec![Mistake { file, error }]
+        vec![FileError { file, error }]
     }
 
     fn read(&self, file: &PathBuf) -> Result<Vec<u8>, Unreadable> {
@@ -191,15 +193,15 @@ impl Source {
     /// What the files and the command line make together.
     fn apply(&self, layers: Layers, files: Vec<PathBuf>) -> Result<Loaded, LoadError> {
         let layered = layers.finish();
-        let mistake = |(file, error): (usize, ConfigError)| Mistake {
+        let file_error = |(file, error): (usize, ConfigError)| FileError {
             file: files.get(file).cloned().unwrap_or_default(),
             error,
         };
         if let (Some(last), true) = (layered.no_rule, self.rules.is_empty()) {
-            return Err(LoadError(vec![mistake(last)]));
+            return Err(LoadError(vec![file_error(last)]));
         }
         let mut loaded = Loaded {
-            warnings: layered.idle.into_iter().map(mistake).collect(),
+            warnings: layered.idle.into_iter().map(file_error).collect(),
             config: layered.config,
             origins: layered.origins,
             files,

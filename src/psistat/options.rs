@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use getopts::{Fail, Matches, Options};
 
+use crate::options::UsageError;
 use crate::pattern::Pattern;
 use crate::pressure::Percent;
 use crate::stat::Selection;
@@ -205,13 +206,13 @@ impl Action {
     ///
     /// # Errors
     /// A sentence about the first argument that is wrong.
-    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
+    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, UsageError> {
         // getopts takes text only, but the name of a cgroup may be any bytes: those that
         // aren't UTF-8 become the %XX that -g reads.
         let args = args.into_iter().map(|arg| text(arg.into_vec()));
         let mut matches = options().parse(args).map_err(misuse)?;
         if let Some(figure) = matches.opt_str("check") {
-            return check(&matches, &figure);
+            return Ok(check(&matches, &figure)?);
         }
         if matches.opt_present("h") {
             return Ok(Action::Help);
@@ -221,12 +222,12 @@ impl Action {
         }
         without(&matches)?;
         if let Some(file) = matches.opt_str("replay") {
-            return replay(&matches, file.into());
+            return Ok(replay(&matches, file.into())?);
         }
         let length = suggested_length(&mut matches)?;
         let mut settings = Settings::new(&matches)?;
         if matches.opt_present("openmetrics") {
-            return openmetrics(settings, &matches);
+            return Ok(openmetrics(settings, &matches)?);
         }
         if let Some(file) = matches.opt_str("record") {
             record(&mut settings, &matches)?;

@@ -14,7 +14,7 @@ use crate::roots::Roots;
 use crate::stat::{Group, Reading, Readings, Selection, includes};
 use crate::sys;
 
-use super::failure::{Missing, ReadError};
+use super::error::{Missing, ReadError};
 
 /// More than any pressure file has: two lines of at most 80 bytes.
 const FILE_MAX: usize = 512;

@@ -13,7 +13,7 @@ use crate::stat::record::{GroupCounters, HostCounters, Writer};
 use crate::sys;
 use crate::time::{Micros, Moment};
 
-use super::failure::Failure;
+use super::error::RunError;
 use super::options::Settings;
 use super::reader::open_file;
 use super::screen::{Mode, Screen, Wake};
@@ -27,10 +27,10 @@ const OTHERS: Micros = Micros::secs(1);
 const TICK: u64 = 10_000;
 
 /// Writes counters to a file until a signal stops it.
-pub fn record(settings: &Settings, file: &Path) -> Result<End, Failure> {
+pub fn record(settings: &Settings, file: &Path) -> Result<End, RunError> {
     let mut reader = open(settings)?;
     let first = reader.read_first()?;
-    let refused = |error| Failure::Write(file.into(), error);
+    let refused = |error| RunError::Write(file.into(), error);
     let mut record = File::create(file).map_err(refused)?;
     let mut screen = Screen::new(Mode::Last)?;
     // A closed standard error is no reason to fail.

@@ -11,9 +11,10 @@ use crate::rule::Rule;
 use crate::stat::picture::{Drawn, Episodes, draw};
 use crate::stat::recording::Recording;
 use crate::stat::replay::{Ideal, Log, NotJudged, Replay, Tally, judged, line};
+use crate::stat::tenths;
 use crate::time::{Micros, Moment};
 
-use super::failure::{BadRecord, Failure};
+use super::error::{BadRecord, RunError};
 use super::{End, quietly};
 
 /// What is replayed, and by which rules.
@@ -30,20 +31,20 @@ pub struct Replaying {
 }
 
 /// Writes the lines and a summary, or the picture.
-pub fn replay(what: &Replaying) -> Result<End, Failure> {
+pub fn replay(what: &Replaying) -> Result<End, RunError> {
     quietly(replay_all(what))
 }
 
-fn replay_all(what: &Replaying) -> Result<End, Failure> {
-    // the configuration first: a mistake in it is found without reading a day
+fn replay_all(what: &Replaying) -> Result<End, RunError> {
+    // the configuration first: a mistake in it is found before a day is read
     let config = load(what)?;
     let recording = read(&what.file)?;
     let (rules, others) = judged(&recording, &config.rules);
     if rules.is_empty() {
-        return Err(Failure::NotJudged(others));
+        return Err(RunError::NotJudged(others));
     }
     let Some(span) = recording.span() else {
-        return Err(Failure::BadRecord(what.file.clone(), BadRecord::Empty));
+        return Err(RunError::BadRecord(what.file.clone(), BadRecord::Empty));
     };
     let config = Config { rules, ..config };
     if let Some(svg) = &what.svg {
@@ -63,11 +64,11 @@ fn replay_all(what: &Replaying) -> Result<End, Failure> {
     Ok(End::Done)
 }
 
-fn load(what: &Replaying) -> Result<Config, Failure> {
+fn load(what: &Replaying) -> Result<Config, RunError> {
     match &what.config {
         Some(file) => {
             let mut source = Source::of(file.clone(), what.rules.clone());
-            let loaded = source.load().map_err(Failure::Config)?;
+            let loaded = source.load().map_err(RunError::Config)?;
             Ok(loaded.config)
         }
         None => {
@@ -82,8 +83,8 @@ fn load(what: &Replaying) -> Result<Config, Failure> {
 }
 
 /// Reads a recording.
-pub(super) fn read(file: &Path) -> Result<Recording, Failure> {
-    let refused = |why| Failure::BadRecord(file.into(), why);
+pub(super) fn read(file: &Path) -> Result<Recording, RunError> {
+    let refused = |why| RunError::BadRecord(file.into(), why);
     let bytes = std::fs::read(file).map_err(|error| refused(BadRecord::Io(error)))?;
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,
@@ -133,7 +134,7 @@ fn picture(
     config: &Config,
     span: (Moment, Moment),
     svg: &Path,
-) -> Result<End, Failure> {
+) -> Result<End, RunError> {
     let mut episodes = Episodes::default();
     let log = &mut |at: Moment, report: &Report<'_>| episodes.add(at, report);
     let mut replay = run(recording, config, span, log);
@@ -148,7 +149,7 @@ fn picture(
     if svg == Path::new("-") {
         io::stdout().write_all(&out)?;
     } else {
-        let refused = |error| Failure::Write(svg.into(), error);
+        let refused = |error| RunError::Write(svg.into(), error);
         std::fs::write(svg, &out).map_err(refused)?;
     }
     Ok(End::Done)
@@ -224,10 +225,6 @@ fn hourly(lines: u64, length: Micros) -> u64 {
     let tenths = u128::from(lines) * 36_000_000_000 + u128::from(length.0 / 2);
     let tenths = tenths.checked_div(u128::from(length.0)).unwrap_or(0);
     u64::try_from(tenths).unwrap_or(u64::MAX)
-}
-
-fn tenths(tenths: u64) -> String {
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn counted(count: u64, what: &str) -> String {

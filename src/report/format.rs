@@ -6,12 +6,13 @@ use super::{EndReason, EpisodeReport, Findings, Hint, Report};
 use crate::episode::{Figures, Phase};
 use crate::line::Line;
 use crate::pressure::{Averages, Percent};
-use crate::rule::{Rule, Scope};
+use crate::rule::{Reason, Rule, Scope};
 use crate::severity::Severity;
 use crate::time::Micros;
 
 impl Report<'_> {
-    /// Writes the line: sentence, colon, keys.
+    /// Writes the line: sentence, colon, keys. A new kind of report finds its family here;
+    /// the function of a family gets no other.
     pub fn write(&self, line: &mut Line<'_>) {
         let heading = self.heading();
         if let Report::Begin(episode) | Report::Still(episode) | Report::End(episode, _) = self {
@@ -39,7 +40,10 @@ impl Report<'_> {
             Report::Reload { .. } | Report::ReloadFailed { .. } | Report::WindowConflict { .. } => {
                 self.write_configuration(line);
             }
-            _ => self.write_process(line),
+            Report::Start { .. }
+            | Report::Stop { .. }
+            | Report::Dropped { .. }
+            | Report::Suppressed { .. } => self.write_process(line),
         }
     }
 
@@ -106,12 +110,13 @@ impl Report<'_> {
             }
             Report::Tally {
                 rule,
-                blind,
+                unmounted,
                 quiet,
                 capped,
             } => {
                 identity(line, rule);
-                line.word("state", if blind { "lost" } else { Phase::Quiet.name() });
+                let phase = (!unmounted).then_some(Phase::Quiet);
+                line.word("state", phase.map_or("lost", Phase::name));
                 scope(line, rule.scope());
                 line.number("count", quiet as u64);
                 line.number("capped", capped as u64);
@@ -236,12 +241,12 @@ fn episode(
     drill(line, episode);
 }
 
-fn rejected(line: &mut Line<'_>, file: &[u8], number: usize, reason: &str, word: &[u8]) {
+fn rejected(line: &mut Line<'_>, file: &[u8], number: usize, reason: Reason, word: &[u8]) {
     line.escaped("file", file);
     if number > 0 {
         line.number("line", number as u64);
     }
-    line.word("reason", reason);
+    line.word("reason", reason.token());
     if !word.is_empty() {
         line.escaped("word", word);
     }

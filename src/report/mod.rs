@@ -15,7 +15,7 @@ pub use words::{EndReason, Hint, StopSignal};
 use crate::episode::{Figures, Phase, Relapse};
 use crate::evidence::Io;
 use crate::pressure::{Averages, Percent};
-use crate::rule::{Rule, Scope};
+use crate::rule::{Reason, Rule, Scope};
 use crate::severity::Severity;
 use crate::time::Micros;
 
@@ -69,7 +69,7 @@ pub enum Findings {
     },
     /// For pressure on I/O: the disk that is stuck or busiest.
     Io(Io),
-    /// For pressure on CPUs, since the reading before.
+    /// For pressure on CPUs, since the previous reading.
     Cpu {
         /// Idle, or waiting for I/O.
         idle: Option<Percent>,
@@ -142,8 +142,8 @@ pub enum Report<'a> {
         file: &'a [u8],
         /// The line, 0 for the file as a whole.
         line: usize,
-        /// What was wrong, as a token.
-        reason: &'static str,
+        /// What was wrong.
+        reason: Reason,
         /// The word.
         word: &'a [u8],
     },
@@ -163,7 +163,7 @@ pub enum Report<'a> {
         /// How long ago the first of them was due.
         since: Micros,
     },
-    /// Two rules of one group with windows that differ.
+    /// Two rules for the whole system, or for the same cgroup, with windows that differ.
     WindowConflict {
         /// The rule with the shorter window.
         short: &'a Rule,
@@ -189,8 +189,8 @@ pub enum Report<'a> {
     Tally {
         /// The rule.
         rule: &'a Rule,
-        /// Whether no cgroup is seen, as none are mounted.
-        blind: bool,
+        /// Whether no cgroup is seen, as no cgroup2 hierarchy is mounted.
+        unmounted: bool,
         /// Armed and without pressure.
         quiet: usize,
         /// Left out by the cap.

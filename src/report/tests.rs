@@ -271,7 +271,7 @@ fn what_is_said_of_a_pattern() {
     let (quiet, capped) = (5, 12);
     let tally = Report::Tally {
         rule,
-        blind: false,
+        unmounted: false,
         quiet,
         capped,
     };

@@ -96,7 +96,8 @@ impl Hint {
             Hint::ReadOnly => "it is mounted read-only: unset systemd's ProtectControlGroups=yes",
             Hint::Namespace => "a cgroup namespace can't watch its root: name a cgroup below it",
             Hint::Descriptors => "too many files are open: raise the limit (ulimit -n)",
-            Hint::Inotify | Hint::MaxTriggers => "new cgroups are noticed late: raise the limit",
+            Hint::Inotify => "new cgroups are noticed late: raise fs.inotify.max_user_watches",
+            Hint::MaxTriggers => "new cgroups are noticed late: raise max_triggers",
             Hint::NoEvidence => {
                 "a key of the rule needs it: unset ProcSubset=pid, or bind the file"
             }
@@ -171,7 +172,9 @@ mod tests {
             Hint::Namespace,
             Hint::Descriptors,
             Hint::Inotify,
+            Hint::MaxTriggers,
             Hint::NoEvidence,
+            Hint::Poll,
         ];
         let tokens: BTreeSet<_> = hints.map(Hint::token).into();
         let sentences: BTreeSet<_> = hints.map(Hint::sentence).into();

@@ -1,4 +1,4 @@
-//! Rows as JSON, one object a line. The keys are an API: psistat(1) lists them,
+//! Rows as JSON, one object per line. The keys are an API: psistat(1) lists them,
 //! new ones are only added.
 
 use super::{Figure, Figures, Row, Selection, hundredths, kinds, number, quoted};

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use super::recording::{Recording, Track};
 use super::suggest::WINDOW;
+use super::tenths;
 use crate::pattern::CgroupPath;
 use crate::pressure::{Kind, Percent, Resource};
 use crate::rule::Rule;
@@ -340,11 +341,6 @@ fn grid(out: &mut dyn Write, scale: &Scale, top: u64) -> io::Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// `12.3`.
-fn tenths(tenths: u64) -> String {
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// `12`, or `12.34` where it is not whole.

@@ -4,7 +4,7 @@
 mod read;
 mod write;
 
-pub use read::{Entry, Reader, RecordError, Why};
+pub use read::{Entry, LineError, Reader, RecordError};
 pub use write::Writer;
 
 use crate::evidence::DiskName;

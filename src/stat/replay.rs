@@ -253,7 +253,7 @@ impl<S: Source> Replay<S> {
         Alert::new(Rc::clone(rule), cgroup, nothing, false)
     }
 
-    /// A cgroup that a pattern matched and that is gone is nobody's any more.
+    /// A cgroup that a pattern matched and that is gone belongs to no rule any more.
     fn try_arm(&mut self, mut alert: Alert) {
         let rule = Rc::clone(alert.rule());
         match self.source.arm(&rule, alert.cgroup(), self.now) {

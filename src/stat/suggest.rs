@@ -165,7 +165,7 @@ impl Suggestion {
         let rungs = self.measured.iter().flat_map(Measured::rungs);
         let config = Config {
             rules: rungs.map(|rung| rung.rule.clone()).collect(),
-            // nobody measures a boot to have it ignored
+            // a boot is not measured to have it ignored
             settings: Settings {
                 grace: Micros::ZERO,
                 ..Settings::default()

@@ -21,7 +21,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("cgroups::what_comes_is_armed_at_once", at_once),
         trial(CAPABILITY, capability),
-        trial("cgroups::the_system_is_not_read_for_cgroups", backing),
+        trial("cgroups::the_system_is_not_read_for_cgroups", fallback),
         trial("cgroups::nobody_scans", no_scan),
         trial("cgroups::a_path_that_is_not_there_yet", not_there_yet),
         trial("cgroups::removal_under_an_open_episode", removal),
@@ -34,7 +34,7 @@ pub fn trials() -> Vec<Trial> {
         trial("cgroups::a_reload_with_other_patterns", reload_patterns),
         trial("cgroups::an_exit_with_256_triggers", exit),
         trial("cgroups::what_fails_for_many_is_one_line", one_line),
-        trial("cgroups::without_inotify_watches_we_say_so", blind),
+        trial("cgroups::without_inotify_watches_we_say_so", no_watches),
         trial("cgroups::another_directory_than_the_mount", directory),
         trial("cgroups::the_most_stalled_is_named", worst),
     ]
@@ -201,9 +201,9 @@ fn capability() -> Outcome {
     done()
 }
 
-/// With the capability: no reading backs the system's triggers up, and one those of
-/// cgroups alone.
-fn backing() -> Outcome {
+/// With the capability: without triggers on cgroups nothing is read, and with them only
+/// the counters of cgroups.
+fn fallback() -> Outcome {
     let Some(subtree) = Subtree::new() else {
         return skip(NO_CGROUP);
     };
@@ -213,7 +213,7 @@ fn backing() -> Outcome {
         "cpu full 90%/2s name=many",
     );
     let pattern = subtree.rule(pattern, "*");
-    for (rules, backed) in [(&[system][..], false), (&[system, &pattern][..], true)] {
+    for (rules, read) in [(&[system][..], false), (&[system, &pattern][..], true)] {
         let mut daemon = Psilogd::spawn(
             Command::new("unshare")
                 .args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-v", "-o", "stdout"])
@@ -224,8 +224,8 @@ fn backing() -> Outcome {
             return skip(NO_NAMESPACE);
         };
         assert_eq!(start.number("triggers"), rules.len() as f64);
-        assert_eq!(start.has("poll_s"), backed, "{}", start.text);
-        if backed {
+        assert_eq!(start.has("poll_s"), read, "{}", start.text);
+        if read {
             daemon.wait("reading");
             // all of a round are read in one turn
             let (_, rest, _) = daemon.end("TERM");
@@ -294,7 +294,7 @@ fn not_there_yet() -> Outcome {
     let load = Load::start(Some(&path));
     let begin = daemon.wait("begin");
     assert_eq!(begin.key("cgroup"), subtree.name("a/b/c"));
-    // its own trigger tells of its end: what others make and remove wakes nobody
+    // its own trigger shows its end: what others make and remove wakes no process
     assert_eq!(held(&daemon).1, 0);
     drop(load);
     subtree.remove("a/b/c");
@@ -430,14 +430,14 @@ fn overflow() -> Outcome {
         fs::create_dir(&path)?;
         fs::remove_dir(&path)?;
     }
-    // of this nothing is told any more
+    // of this nothing is logged any more
     subtree.remove("a");
     subtree.remove("b");
     subtree.make("b/inside");
     subtree.make("c");
     daemon.signal("CONT");
     until_armed(&daemon, &subtree, &["b", "b/inside", "c"]);
-    // and what comes now is told again
+    // and what comes now is logged again
     subtree.make("b/inside/more");
     until_armed(&daemon, &subtree, &["b", "b/inside", "b/inside/more", "c"]);
     until("watches of what is there alone", || held(&daemon).1 == 6);
@@ -569,9 +569,9 @@ fn cap() -> Outcome {
     // h matches the pattern as well, and now there is room
     let capped = daemon.wait("capped");
     assert_eq!((capped.key("level"), capped.key("count")), ("info", "0"));
-    let told = |line: &&String| line.contains("rule=many");
-    let told: Vec<_> = daemon.seen.iter().filter(told).collect();
-    assert_eq!(told.len(), 3, "{told:#?}");
+    let of_rule = |line: &&String| line.contains("rule=many");
+    let lines: Vec<_> = daemon.seen.iter().filter(of_rule).collect();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
     // more room at a reload, and less
     subtree.make("i");
     subtree.make("j");
@@ -612,12 +612,13 @@ fn reload() -> Outcome {
         Err(why) => return skip(why),
     };
     daemon.signal("HUP");
-    let told = daemon.wait("reload");
+    let reload = daemon.wait("reload");
     assert!(
-        told.text
+        reload
+            .text
             .ends_with("triggers=1000 added=0 removed=0 failed=0"),
         "{}",
-        told.text
+        reload.text
     );
     let calls = trace.end();
     let closed = |number: &String| {
@@ -741,7 +742,7 @@ fn one_line() -> Outcome {
     done()
 }
 
-fn blind() -> Outcome {
+fn no_watches() -> Outcome {
     let Some(subtree) = Subtree::new() else {
         return skip(NO_CGROUP);
     };

@@ -314,7 +314,7 @@ fn windows() -> Outcome {
     let (status, _, errors) = support::run(&["-n", "-f", "/dev/null", rules[0], rules[1]]);
     assert_eq!(status, Some(0));
     assert!(
-        errors.contains("rules fast and slow watch one group"),
+        errors.contains("rules fast and slow watch the whole system with windows of 500ms and 2s"),
         "{errors}"
     );
     done()

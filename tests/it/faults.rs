@@ -290,7 +290,7 @@ fn no_memory() -> Outcome {
     done()
 }
 
-/// inotify can't be read once: nobody notices. It can't be read for long: that is logged,
+/// inotify can't be read once: nothing is logged. It can't be read for long: that is logged,
 /// and what has changed meanwhile is found.
 fn unread_changes() -> Outcome {
     let Some(subtree) = Subtree::new() else {

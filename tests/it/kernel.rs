@@ -37,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
         trial("kernel::a_cgroup_that_goes_and_comes_back", gone),
         trial("kernel::rules_that_can_not_be_armed", not_armed),
         trial("kernel::no_pressure_files", no_psi),
-        trial("kernel::verbose_tells_crossings_and_readings", verbose),
+        trial("kernel::verbose_logs_crossings_and_readings", verbose),
         trial("kernel::a_trigger_is_closed_on_exec", closed_on_exec),
     ]
 }
@@ -83,7 +83,7 @@ fn hold_against(file: &Path, rule: &str, cgroup: &Path) {
     };
     assert_eq!(end.key("id"), begin.key("id"));
     let (lasted, stalled) = until_calm(&samples);
-    let (dur, told) = (end.number("dur_s"), end.number("stalled_us"));
+    let (dur, logged) = (end.number("dur_s"), end.number("stalled_us"));
     // the onset is between the first sample and the time at which all spun
     let off = WINDOW + 0.05 * lasted;
     assert!(
@@ -93,10 +93,10 @@ fn hold_against(file: &Path, rule: &str, cgroup: &Path) {
     );
     let allowed = WINDOW * 1e6 + 0.05 * stalled;
     assert!(
-        (told - stalled).abs() <= allowed,
-        "{told} us, {stalled} us by the file"
+        (logged - stalled).abs() <= allowed,
+        "{logged} us, {stalled} us by the file"
     );
-    let mean = told / dur / 1e4;
+    let mean = logged / dur / 1e4;
     assert!((end.number("mean_pct") - mean).abs() < 1.0, "{}", end.text);
     assert!(
         end.number("worst_pct") + 0.01 >= end.number("mean_pct"),
@@ -167,10 +167,10 @@ fn whole_system() -> Outcome {
     let most = started.0.elapsed().as_secs_f64() + WINDOW;
     let dur = end.number("dur_s");
     assert!((still.number("dur_s")..most).contains(&dur), "{}", end.text);
-    let told = end.number("stalled_us");
+    let logged = end.number("stalled_us");
     assert!(
-        (still.number("stalled_us")..=(grown - started.1) as f64).contains(&told),
-        "{told} us, {} by the file",
+        (still.number("stalled_us")..=(grown - started.1) as f64).contains(&logged),
+        "{logged} us, {} by the file",
         grown - started.1
     );
     done()

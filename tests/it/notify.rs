@@ -11,7 +11,7 @@ use crate::support::*;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("notify::start_reload_and_stop_are_told", story),
+        trial("notify::start_reload_and_stop_are_reported", story),
         trial("notify::an_abstract_socket_is_one_too", in_abstract),
         trial("notify::the_watchdog_is_fed", fed),
         trial("notify::a_watchdog_of_another_process_is_not", not_ours),

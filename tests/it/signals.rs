@@ -16,8 +16,8 @@ pub fn trials() -> Vec<Trial> {
             "signals::hup_that_drops_a_rule_ends_its_episode",
             reload_drops,
         ),
-        trial("signals::what_comes_at_once_is_all_told", at_once),
-        trial("signals::usr1_tells_where_every_rule_stands", status),
+        trial("signals::what_comes_at_once_is_all_logged", at_once),
+        trial("signals::usr1_logs_the_state_of_every_rule", status),
         trial("signals::a_reload_sets_the_sign_of_life", heartbeat),
     ]
 }

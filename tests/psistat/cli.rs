@@ -19,7 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("cli::without_psi_or_proc_too", without_proc),
         trial("cli::no_name_steers_the_terminal", steering_names),
         trial("cli::the_first_row_is_marked", marked),
-        trial("cli::a_full_disk_is_told", full_disk),
+        trial("cli::a_full_disk_is_reported", full_disk),
         trial("cli::the_header_comes_again", header_again),
         trial("cli::nothing_but_text_goes_into_a_pipe", plain_pipe),
         trial("cli::blocks_in_a_pipe", blocks),
@@ -500,7 +500,7 @@ fn suggested(running: &mut Running) -> Config {
     config
 }
 
-/// A running strace or debugger aside, only /proc tells that it waits.
+/// A running strace or debugger aside, only /proc shows that it waits.
 fn sleeps(running: &Running) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.child.id()));
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.child.id()));

@@ -77,7 +77,7 @@ fn diagnostics() -> Outcome {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut source = String::new();
     for file in [
-        "psistat/failure.rs",
+        "psistat/error.rs",
         "report/words.rs",
         "pressure.rs",
         "stat/record/read.rs",

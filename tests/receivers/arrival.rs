@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use psilogd::config::Settings;
 use psilogd::line::{LINE_MAX, Line};
 use psilogd::report::{Report, StopSignal};
-use psilogd::rule::Rule;
+use psilogd::rule::{Reason, Rule};
 use psilogd::sink::Sink;
 use psilogd::sys;
 
@@ -204,7 +204,7 @@ fn hostile(kind: Kind) -> Outcome {
     let report = Report::ReloadFailed {
         file,
         line: 7,
-        reason: "bad_word",
+        reason: Reason::BadWord,
         word,
     };
     let mut sink = Sink::new(&settings(&[&receiver.output()]), sys::now());

@@ -13,7 +13,7 @@ use psilogd::pressure::{Averages, Percent};
 use psilogd::report::{
     Counts, EndReason, EpisodeReport, Findings, Hint, Id, Report, StopSignal, Top, message_id,
 };
-use psilogd::rule::{Rule, Scope};
+use psilogd::rule::{Reason, Rule, Scope};
 use psilogd::sink::Sink;
 use psilogd::sys;
 use psilogd::time::Micros;
@@ -191,7 +191,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         }
         reports.push(Report::Tally {
             rule,
-            blind: false,
+            unmounted: false,
             quiet: usize::MAX,
             capped: usize::MAX,
         });
@@ -228,7 +228,7 @@ fn reports(rules: &[Rule]) -> Vec<Report<'_>> {
         reports.push(Report::ReloadFailed {
             file,
             line,
-            reason: "duplicate_name",
+            reason: Reason::DuplicateName,
             word,
         });
     }

@@ -40,7 +40,7 @@ const QUEUE: usize = LINES as usize;
 const ACCEPTED_MAX: usize = 11;
 
 /// An outage, and the lines that the kernel may have accepted and nobody read:
-/// told just before the receiver was ended, or until its process was gone.
+/// sent just before the receiver was ended, or until its process was gone.
 struct Outage {
     name: &'static str,
     accepted: std::ops::RangeInclusive<u64>,
@@ -70,11 +70,11 @@ fn whole(kind: Kind) -> Outcome {
             storm(&settings, LINES, INTERVAL, &control)
         })
     };
-    let told = || control.told.load(Ordering::Relaxed);
-    let wait_for = |number: u64| until(&format!("line {number}"), || told() >= number);
+    let sent = || control.sent.load(Ordering::Relaxed);
+    let wait_for = |number: u64| until(&format!("line {number}"), || sent() >= number);
     let pause = |length: Duration| {
         let lines = u64::try_from(length.as_micros()).expect("small") / INTERVAL.0;
-        wait_for(told() + lines);
+        wait_for(sent() + lines);
     };
     let mut outages = Vec::new();
     // what was sent until its process was gone may have been accepted
@@ -82,7 +82,7 @@ fn whole(kind: Kind) -> Outcome {
         let filed = |message: Option<&Message>| message.map_or(0, |it| number(&it.text));
         let from = match kind {
             Kind::SyslogNgStream => filed(receiver.messages().last()) + 1,
-            _ => (told() + 1).saturating_sub(ACCEPTED_MAX as u64),
+            _ => (sent() + 1).saturating_sub(ACCEPTED_MAX as u64),
         };
         receiver.end(signal);
         from..=control.begun.load(Ordering::Relaxed)
@@ -106,7 +106,7 @@ fn whole(kind: Kind) -> Outcome {
     first.signal("STOP");
     pause(Duration::from_secs(3));
     // the other output has every line while the first takes none
-    let so_far = told();
+    let so_far = sent();
     until("the second output to have them", || second.last() >= so_far);
     first.signal("CONT");
     wait_for(1_400);
@@ -211,7 +211,7 @@ fn hung_and_killed() -> Outcome {
     };
     let wait_for = |number: u64| {
         until(&format!("line {number}"), || {
-            control.told.load(Ordering::Relaxed) >= number
+            control.sent.load(Ordering::Relaxed) >= number
         });
     };
     wait_for(50);

@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
         ),
         trial("streams::a_closed_pipe_is_a_failure", closed_pipe),
         trial(
-            "streams::a_stop_tells_the_rest_on_standard_error",
+            "streams::a_stop_writes_the_rest_to_standard_error",
             missing_receiver,
         ),
         trial(
@@ -270,7 +270,7 @@ fn closed_pipe() -> Outcome {
     done()
 }
 
-/// Another output tells when it has started.
+/// Another output shows when it has started.
 fn missing_receiver() -> Outcome {
     if let Some(why) = no_trigger() {
         return skip(why);

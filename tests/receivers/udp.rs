@@ -55,7 +55,7 @@ fn hostname() -> Outcome {
     done()
 }
 
-/// While nobody is there, lines are lost: UDP tells of the one before at best.
+/// While nobody is there, lines are lost: UDP reports the one before at best.
 /// What is sent after that arrives.
 fn late() -> Outcome {
     let socket = receiver("127.0.0.1:0").expect("loopback");

@@ -31,7 +31,7 @@ struct Trigger {
     /// What the last evaluation saw.
     seen: u64,
     breached: bool,
-    told: Option<u64>,
+    last_event: Option<u64>,
     event: bool,
 }
 
@@ -55,11 +55,11 @@ impl Trigger {
         if stalls && self.growth(now, total) >= self.stall {
             self.breached = true;
         }
-        let limited = self.told.is_some_and(|told| now < told + self.window);
-        // a breach that was kept is told with the next stall only
+        let limited = self.last_event.is_some_and(|at| now < at + self.window);
+        // a breach that was kept is reported with the next stall only
         if stalls && self.breached && !limited {
             self.event = true;
-            self.told = Some(now);
+            self.last_event = Some(now);
             self.breached = false;
         }
     }
@@ -124,7 +124,7 @@ impl<'a> Kernel<'a> {
                 before: 0,
                 seen: total,
                 breached: false,
-                told: None,
+                last_event: None,
                 event: false,
             });
         }
@@ -297,7 +297,7 @@ mod tests {
             let gap = pair[1] - pair[0];
             assert!((2.0..=5.1).contains(&gap), "gap {gap}");
         }
-        // a trigger registered after there was pressure tells of it once more
+        // a trigger registered after there was pressure reports it once more
         let mut late = steady();
         late.start = psilogd::time::Moment(92 * SECOND);
         late.knots.last_mut().unwrap().totals[MEMORY] += 1_000;
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_breach_in_the_rate_limit_is_told_with_the_next_stall() {
+    fn a_breach_in_the_rate_limit_is_reported_with_the_next_stall() {
         let mut pen = Pen::default();
         pen.pass(3_500_000, rates(0, 500, 0));
         pen.pass(HOUR, rates(0, 0, 0));

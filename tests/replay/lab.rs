@@ -61,9 +61,9 @@ fn cases(log: &str) -> BTreeMap<String, Case> {
 }
 
 impl Case {
-    fn told(&self, events: &[u64]) -> Told {
+    fn delivered(&self, events: &[u64]) -> Delivered {
         let seconds = |at: u64| (at as f64 - self.loads[0].0 as f64) / 1e6;
-        Told {
+        Delivered {
             count: events.len(),
             first: events.first().map(|&at| seconds(at)),
             last: events.last().map(|&at| seconds(at)),
@@ -109,7 +109,7 @@ impl Case {
 /// What a trigger did: so many events, the first and the last so many seconds
 /// behind the beginning of the load.
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct Told {
+struct Delivered {
     count: usize,
     first: Option<f64>,
     last: Option<f64>,
@@ -127,7 +127,7 @@ fn rights(case: &str, late: u64) -> Rights {
 }
 
 /// What the model does with the same load.
-fn modelled(case: &Case, rights: Rights, phase: u64) -> Told {
+fn modelled(case: &Case, rights: Rights, phase: u64) -> Delivered {
     let trace = case.trace(phase);
     let shift = trace.start.0 - case.start;
     let mut kernel = Kernel::new(&trace, &case.triggers, rights, trace.start.0);
@@ -141,22 +141,22 @@ fn modelled(case: &Case, rights: Rights, phase: u64) -> Told {
             }
         }
     }
-    case.told(&events)
+    case.delivered(&events)
 }
 
 fn check(kernel: &str, log: &str) {
     let cases = cases(log);
     assert_eq!(cases.len(), 10, "{kernel}");
     for (name, case) in &cases {
-        let real = case.told(&case.events);
+        let real = case.delivered(&case.events);
         let models: Vec<_> = [10_000, 100_000, SECOND]
             .into_iter()
             .flat_map(|late| (0..PHASES).map(move |phase| (late, phase)))
             .map(|(late, phase)| modelled(case, rights(name, late), phase))
             .collect();
-        let counts = models.iter().map(|told| told.count);
+        let counts = models.iter().map(|model| model.count);
         let (fewest, most) = (counts.clone().min().unwrap(), counts.max().unwrap());
-        let firsts = models.iter().filter_map(|told| told.first);
+        let firsts = models.iter().filter_map(|model| model.first);
         let soonest = firsts.clone().fold(99.0, f64::min) - case.burst();
         let latest = firsts.fold(0.0, f64::max) + case.burst() + SLOW;
         let what = format!(
@@ -175,9 +175,9 @@ fn check(kernel: &str, log: &str) {
             "{what}"
         );
         assert_eq!(real.count == 0, most == 0, "{what}");
-        // 6.1 tells of a breach as soon as its limit is over, not with the next stall
+        // 6.1 reports a breach as soon as its limit is over, not with the next stall
         if name == "stale" && kernel != "6.1" {
-            let with_the_next = |told: &Told| told.last.is_some_and(|last| last > 60.0);
+            let with_the_next = |events: &Delivered| events.last.is_some_and(|last| last > 60.0);
             assert!(
                 with_the_next(&real) && models.iter().all(with_the_next),
                 "{what}"

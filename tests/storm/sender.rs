@@ -13,13 +13,13 @@ use psilogd::sink::Sink;
 use psilogd::sys::{self, Slot};
 use psilogd::time::{Micros, Moment};
 
-/// What the storm is told while it goes on, and what it tells.
+/// What the storm is asked to do while it goes on, and how far it is.
 #[derive(Default)]
 pub struct Control {
     /// The number of the line that is being sent, or was sent last.
     pub begun: AtomicU64,
     /// The number of the line that was sent last.
-    pub told: AtomicU64,
+    pub sent: AtomicU64,
     /// Reads the settings again, as SIGHUP does.
     pub reload: AtomicBool,
     /// Every line has arrived: there is nothing to wait for.
@@ -105,7 +105,7 @@ pub fn storm(settings: &Settings, lines: u64, interval: Micros, control: &Contro
                 let start = Instant::now();
                 sink.log(&begin(&rule, number));
                 costs.longest_log = costs.longest_log.max(start.elapsed());
-                control.told.store(number, Ordering::Relaxed);
+                control.sent.store(number, Ordering::Relaxed);
                 due = due + interval;
             }
             turn(

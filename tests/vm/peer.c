@@ -1,5 +1,5 @@
 /* The least that waits for a pressure trigger: poll(2) and syslog(3). What it sees
- * is what the kernel told, and when: the yardstick for psilogd's lines.
+ * is what the kernel reported, and when: the yardstick for psilogd's lines.
  *
  * usage: peer FILE "some 150000 2000000"
  */

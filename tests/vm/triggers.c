@@ -1,5 +1,5 @@
 /*
- * Makes CPU pressure in a cgroup on a plan and tells when the triggers there fire:
+ * Makes CPU pressure in a cgroup on a plan and shows when the triggers there fire:
  * the yardstick for the model of the kernel in tests/replay/kernel.rs. Nothing else
  * runs in that cgroup, so what is stalled in it is what was planned.
  *
@@ -105,7 +105,7 @@ static pid_t reader(long ms)
 	}
 }
 
-/* Polls until a moment, and tells of every event. */
+/* Polls until a moment, and reports every event. */
 static void watch(struct pollfd *fds, int n, long long until)
 {
 	for (long long at = now(); at < until; at = now()) {

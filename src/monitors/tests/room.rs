@@ -96,7 +96,7 @@ fn the_room_is_shared_by_what_the_first_wildcard_matches() {
 }
 
 #[test]
-fn an_open_episode_is_taken_from_nobody() {
+fn no_open_episode_is_given_up_for_another() {
     let mut monitors = monitors(3, &["io full 10%/2s for=0 cgroup=/u/** name=p"]);
     create(&mut monitors, (0..3).map(|n| format!("/u/a/{n}")));
     // the newest first, if it is quiet

@@ -19,7 +19,7 @@ pub(super) fn openmetrics(settings: Settings, matches: &Matches) -> Result<Actio
     refuse(matches, &unused, "--openmetrics, which prints counters")?;
     match matches.free.first() {
         Some(word) => Err(format!(
-            "\"{word}\": --openmetrics takes no interval: who collects the counters asks again"
+            "\"{word}\": --openmetrics takes no interval: the collector sets it"
         )),
         None => Ok(Action::OpenMetrics(settings)),
     }

@@ -4,7 +4,8 @@ use crate::rule::Rule;
 use crate::stat::{CELLS, select};
 
 fn parse(line: &str) -> Result<Action, String> {
-    Action::parse(line.split_whitespace().map(OsString::from))
+    let parsed = Action::parse(line.split_whitespace().map(OsString::from));
+    parsed.map_err(|UsageError(why)| why)
 }
 
 fn settings(line: &str) -> Settings {

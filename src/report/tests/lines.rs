@@ -145,7 +145,7 @@ fn a_status_line_has_what_is_known() {
 
 #[test]
 fn a_rejected_file_is_named_with_line_and_word_where_they_are_known() {
-    let (file, reason) = (&b"/etc/a b"[..], "bad_key");
+    let (file, reason) = (&b"/etc/a b"[..], Reason::BadKey);
     let rejected = |line, word| {
         written(Report::ReloadFailed {
             file,

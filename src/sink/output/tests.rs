@@ -314,7 +314,7 @@ fn a_line_that_is_too_long_loses_keys_once_and_is_then_counted() {
 }
 
 #[test]
-fn what_a_full_queue_lost_is_told_once_behind_what_it_kept() {
+fn what_a_full_queue_lost_is_logged_once_behind_what_it_kept() {
     let mut t = test(4);
     t.connects(&[NONE; 3]);
     for line in 0..10 {

@@ -14,12 +14,12 @@ pub struct RecordError {
     /// The line.
     pub line: usize,
     /// What is wrong with it.
-    pub why: Why,
+    pub why: LineError,
 }
 
 /// Why a line does not belong in a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Why {
+pub enum LineError {
     /// The first line is another one.
     Head,
     /// The first line is that of another format.
@@ -45,39 +45,45 @@ impl fmt::Display for RecordError {
 }
 
 /// What is wrong, and what was expected.
-impl fmt::Display for Why {
+impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Why::Head => {
+            LineError::Head => {
                 "this is not a record of psistat, which begins with \"psistat record 2\"; \
                  psistat --record writes one"
             }
-            Why::Format => {
+            LineError::Format => {
                 "this psistat reads the formats 1 and 2 of records: use the psistat that wrote \
                  this one, or a newer one"
             }
-            Why::Name => "expected a cgroup's path or a disk's name, unprintable bytes as %XX",
-            Why::Time => {
-                "expected the microseconds since the line before, and then what has changed, \
+            LineError::Name => {
+                "expected a cgroup's path or a disk's name, unprintable bytes as %XX"
+            }
+            LineError::Time => {
+                "expected the microseconds since the previous line, and then what has changed, \
                  e.g. 100000 c30"
             }
-            Why::Group => "no group of this number was named above with a line \"group PATH\"",
-            Why::Letter => "expected a letter of psistat(1), RECORDS, e.g. c30",
-            Why::Number => {
+            LineError::Group => {
+                "no group of this number was named above with a line \"group PATH\""
+            }
+            LineError::Letter => "expected a letter of psistat(1), RECORDS, e.g. c30",
+            LineError::Number => {
                 "expected a letter and how much its counter grew (c30), or the counter itself \
                  (c=30)"
             }
-            Why::TooLarge => "a time or a counter is larger than 18446744073709551615",
+            LineError::TooLarge => "a time or a counter is larger than 18446744073709551615",
         })
     }
 }
 
 impl std::error::Error for RecordError {}
 
+impl std::error::Error for LineError {}
+
 /// What a line says, with everything that was known before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entry {
-    /// The pressure of a group. Its counters grew evenly since its reading before.
+    /// The pressure of a group. Its counters grew evenly since its previous reading.
     Reading {
         /// Its number.
         group: usize,
@@ -146,12 +152,12 @@ impl<'a> Reader<'a> {
     /// This text is no record, or one of a newer format.
     pub fn new(text: &'a str) -> Result<Reader<'a>, RecordError> {
         let error = |why| RecordError { line: 1, why };
-        let (head, text) = text.split_once('\n').ok_or(error(Why::Head))?;
-        let format = head.strip_prefix(HEAD).ok_or(error(Why::Head))?;
+        let (head, text) = text.split_once('\n').ok_or(error(LineError::Head))?;
+        let format = head.strip_prefix(HEAD).ok_or(error(LineError::Head))?;
         let format = match format.parse::<u32>() {
             Ok(format @ 1..=FORMAT) => format,
-            Ok(_) => return Err(error(Why::Format)),
-            Err(_) => return Err(error(Why::Head)),
+            Ok(_) => return Err(error(LineError::Format)),
+            Err(_) => return Err(error(LineError::Head)),
         };
         Ok(Reader {
             text,
@@ -197,7 +203,7 @@ impl<'a> Reader<'a> {
             };
             match line.strip_prefix("group ") {
                 Some(name) => {
-                    let name = group(name).ok_or(error(Why::Name))?;
+                    let name = group(name).ok_or(error(LineError::Name))?;
                     let values = [None; LETTERS];
                     self.groups.push(Known { name, values });
                 }
@@ -211,16 +217,16 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
-    fn entry(&mut self, line: &str) -> Result<Entry, Why> {
+    fn entry(&mut self, line: &str) -> Result<Entry, LineError> {
         let (head, words) = line.split_once(' ').unwrap_or((line, ""));
         let end = head.bytes().take_while(u8::is_ascii_digit).count();
         let (passed, of) = head.split_at(end);
         if passed.is_empty() {
-            return Err(Why::Time);
+            return Err(LineError::Time);
         }
         let subject = self.subject(of)?;
-        let passed = passed.parse().map_err(|_| Why::TooLarge)?;
-        self.at = Moment(self.at.0.checked_add(passed).ok_or(Why::TooLarge)?);
+        let passed = passed.parse().map_err(|_| LineError::TooLarge)?;
+        self.at = Moment(self.at.0.checked_add(passed).ok_or(LineError::TooLarge)?);
         if words == "-" && self.format > 1 {
             return self.gone(subject);
         }
@@ -234,44 +240,44 @@ impl<'a> Reader<'a> {
     }
 
     /// What a line is about, by what stands behind its time.
-    fn subject(&self, of: &str) -> Result<Subject, Why> {
+    fn subject(&self, of: &str) -> Result<Subject, LineError> {
         match (of.strip_prefix(':'), of.strip_prefix('/')) {
             (Some("host"), _) if self.format > 1 => Ok(Subject::Host),
             (Some(number), _) => self.group_of(number),
             (_, Some(name)) if self.format > 1 => {
                 let name = unescape(name.as_bytes()).and_then(|name| DiskName::new(&name));
-                name.map(Subject::Disk).ok_or(Why::Name)
+                name.map(Subject::Disk).ok_or(LineError::Name)
             }
             _ if of.is_empty() => self.group_of("0"),
-            _ => Err(Why::Time),
+            _ => Err(LineError::Time),
         }
     }
 
-    fn group_of(&self, number: &str) -> Result<Subject, Why> {
-        let number = number.parse().map_err(|_| Why::Group)?;
+    fn group_of(&self, number: &str) -> Result<Subject, LineError> {
+        let number = number.parse().map_err(|_| LineError::Group)?;
         match number < self.groups.len() {
             true => Ok(Subject::Group(number)),
-            false => Err(Why::Group),
+            false => Err(LineError::Group),
         }
     }
 
     /// Takes one word; the place of its letter.
-    fn word(&self, subject: Subject, word: &str, values: &mut Values) -> Result<usize, Why> {
-        let (letter, value) = word.split_at_checked(1).ok_or(Why::Letter)?;
-        let place = subject.letters().find(letter).ok_or(Why::Letter)?;
+    fn word(&self, subject: Subject, word: &str, values: &mut Values) -> Result<usize, LineError> {
+        let (letter, value) = word.split_at_checked(1).ok_or(LineError::Letter)?;
+        let place = subject.letters().find(letter).ok_or(LineError::Letter)?;
         if self.format == 1 && place >= CELLS.len() {
-            return Err(Why::Letter);
+            return Err(LineError::Letter);
         }
         let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            true if !digits.is_empty() => digits.parse::<u64>().map_err(|_| Why::TooLarge),
-            _ => Err(Why::Number),
+            true if !digits.is_empty() => digits.parse::<u64>().map_err(|_| LineError::TooLarge),
+            _ => Err(LineError::Number),
         };
         values[place] = Some(match value.strip_prefix('=') {
             Some(total) => number(total)?,
             None => {
                 let grown = number(value)?;
                 let before = values[place].unwrap_or(0);
-                before.checked_add(grown).ok_or(Why::TooLarge)?
+                before.checked_add(grown).ok_or(LineError::TooLarge)?
             }
         });
         Ok(place)
@@ -301,7 +307,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn gone(&mut self, subject: Subject) -> Result<Entry, Why> {
+    fn gone(&mut self, subject: Subject) -> Result<Entry, LineError> {
         self.keep(subject, [None; LETTERS]);
         let at = self.at;
         match subject {
@@ -310,7 +316,7 @@ impl<'a> Reader<'a> {
                 name,
                 counters: None,
             }),
-            Subject::Host => Err(Why::Letter),
+            Subject::Host => Err(LineError::Letter),
         }
     }
 

@@ -38,7 +38,7 @@ fn entries(text: &str) -> Vec<Entry> {
     entries
 }
 
-fn refused(text: &str) -> Option<(usize, Why)> {
+fn refused(text: &str) -> Option<(usize, LineError)> {
     let mut reader = match Reader::new(text) {
         Ok(reader) => reader,
         Err(error) => return Some((error.line, error.why)),
@@ -188,7 +188,7 @@ fn a_line_may_have_both_kinds_of_a_groups_counters() {
 #[test]
 fn a_line_that_is_cut_is_left_out() {
     assert_eq!(entries("psistat record 2\ngroup -\n5 c7\n100 c3").len(), 1);
-    assert_eq!(refused("psistat record 2"), Some((1, Why::Head)));
+    assert_eq!(refused("psistat record 2"), Some((1, LineError::Head)));
 }
 
 #[test]
@@ -196,38 +196,46 @@ fn other_texts_are_refused() {
     let two = "psistat record 2\ngroup -\n";
     let one = "psistat record 1\ngroup -\n";
     for (head, rest, expected) in [
-        ("", "", (1, Why::Head)),
-        ("", "psistat record\n", (1, Why::Head)),
-        ("", "psistat record x\n", (1, Why::Head)),
-        ("", "psistat record 3\n", (1, Why::Format)),
-        ("", "psistat record 0\n", (1, Why::Format)),
-        ("", "psistat record 1\n5 a1\n", (2, Why::Group)),
-        ("", "psistat record 2\ngroup /%4\n", (2, Why::Name)),
-        (one, "x a1\n", (3, Why::Time)),
-        (one, "\n", (3, Why::Time)),
-        (one, "5 h1\n", (3, Why::Letter)),
+        ("", "", (1, LineError::Head)),
+        ("", "psistat record\n", (1, LineError::Head)),
+        ("", "psistat record x\n", (1, LineError::Head)),
+        ("", "psistat record 3\n", (1, LineError::Format)),
+        ("", "psistat record 0\n", (1, LineError::Format)),
+        ("", "psistat record 1\n5 a1\n", (2, LineError::Group)),
+        ("", "psistat record 2\ngroup /%4\n", (2, LineError::Name)),
+        (one, "x a1\n", (3, LineError::Time)),
+        (one, "\n", (3, LineError::Time)),
+        (one, "5 h1\n", (3, LineError::Letter)),
         // what format 2 has added
-        (one, "5 k1\n", (3, Why::Letter)),
-        (one, "5:host m1\n", (3, Why::Group)),
-        (one, "5/sda c1\n", (3, Why::Time)),
-        (one, "5 -\n", (3, Why::Letter)),
-        (one, "5 a1\n5 a18446744073709551615\n", (4, Why::TooLarge)),
-        (two, "5 a1\n18446744073709551615 a1\n", (4, Why::TooLarge)),
-        (two, "5 a18446744073709551616\n", (3, Why::TooLarge)),
-        (two, "5 a\n", (3, Why::Number)),
-        (two, "5 a+1\n", (3, Why::Number)),
-        (two, "5 a=-1\n", (3, Why::Number)),
-        (two, "5 é1\n", (3, Why::Letter)),
-        (two, "5é a1\n", (3, Why::Time)),
-        (two, "5:1 a1\n", (3, Why::Group)),
-        (two, "5:host -\n", (3, Why::Letter)),
-        (two, "5:host z1\n", (3, Why::Letter)),
-        (two, "5/sda a1\n", (3, Why::Letter)),
-        (two, "5/sda%2 c1\n", (3, Why::Name)),
+        (one, "5 k1\n", (3, LineError::Letter)),
+        (one, "5:host m1\n", (3, LineError::Group)),
+        (one, "5/sda c1\n", (3, LineError::Time)),
+        (one, "5 -\n", (3, LineError::Letter)),
+        (
+            one,
+            "5 a1\n5 a18446744073709551615\n",
+            (4, LineError::TooLarge),
+        ),
+        (
+            two,
+            "5 a1\n18446744073709551615 a1\n",
+            (4, LineError::TooLarge),
+        ),
+        (two, "5 a18446744073709551616\n", (3, LineError::TooLarge)),
+        (two, "5 a\n", (3, LineError::Number)),
+        (two, "5 a+1\n", (3, LineError::Number)),
+        (two, "5 a=-1\n", (3, LineError::Number)),
+        (two, "5 é1\n", (3, LineError::Letter)),
+        (two, "5é a1\n", (3, LineError::Time)),
+        (two, "5:1 a1\n", (3, LineError::Group)),
+        (two, "5:host -\n", (3, LineError::Letter)),
+        (two, "5:host z1\n", (3, LineError::Letter)),
+        (two, "5/sda a1\n", (3, LineError::Letter)),
+        (two, "5/sda%2 c1\n", (3, LineError::Name)),
         (
             two,
             "5/a-name-that-is-longer-than-any-disk c1\n",
-            (3, Why::Name),
+            (3, LineError::Name),
         ),
     ] {
         let text = format!("{head}{rest}");
@@ -239,7 +247,7 @@ fn other_texts_are_refused() {
 fn an_error_names_its_line() {
     let error = RecordError {
         line: 3,
-        why: Why::Time,
+        why: LineError::Time,
     };
     let text = error.to_string();
     assert!(

@@ -75,7 +75,7 @@ fn a_cgroup_that_comes_again_is_another_one() {
     assert_eq!(there, [false, true, false, true, true]);
     let memory = x.series(Resource::Memory, Kind::Some);
     assert_eq!(memory.total(moment(3)), 300);
-    // it did not grow to 300 within the interval: nobody watched
+    // it did not grow to 300 within the interval: nothing was read meanwhile
     assert_eq!(memory.grown(moment(4)), 700);
     let changes: Vec<_> = x.changes().map(|(at, new)| (at.0 / SECOND, new)).collect();
     assert_eq!(changes, [(1, true), (2, false), (3, true)]);

@@ -278,7 +278,7 @@ fn figures(suggestion: &Suggestion) -> [Vec<u64>; 2] {
     })
 }
 
-/// Soon after the start, too: nobody measures a boot.
+/// Soon after the start, too: a boot is not what is measured.
 #[test]
 fn episodes_are_counted_whether_they_have_ended_or_not() {
     for (end, seconds, rungs) in [(40, 40, 3), (201, 362, 5)] {

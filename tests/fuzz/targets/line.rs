@@ -157,7 +157,7 @@ fn status<'a>(bytes: &mut Bytes<'a>, rule: &'a Rule, path: &'a [u8]) -> Report<'
         },
         1 => Report::Tally {
             rule,
-            blind: bytes.flag(),
+            unmounted: bytes.flag(),
             quiet: bytes.number() as usize,
             capped: bytes.number() as usize,
         },
@@ -182,9 +182,7 @@ fn configuration<'a>(bytes: &mut Bytes<'a>, rule: &'a Rule) -> Report<'a> {
         1 => Report::ReloadFailed {
             file: bytes.name(255),
             line: bytes.small() as usize,
-            reason: bytes
-                .pick(&[Reason::BadWord, Reason::NotText, Reason::Empty])
-                .token(),
+            reason: bytes.pick(&[Reason::BadWord, Reason::NotText, Reason::Empty]),
             word: if bytes.flag() { bytes.name(255) } else { b"" },
         },
         _ => Report::WindowConflict {

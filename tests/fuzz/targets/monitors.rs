@@ -145,7 +145,7 @@ impl World {
                 self.calm &= self.most == 1000;
             }
             10 => self.give_up(bytes),
-            _ => self.blind(bytes),
+            _ => self.fail_events(bytes),
         }
         self.turn();
         self.check();
@@ -253,7 +253,7 @@ impl World {
     }
 
     /// poll(2) fails, or inotify does, or neither does any more.
-    fn blind(&mut self, bytes: &mut Bytes<'_>) {
+    fn fail_events(&mut self, bytes: &mut Bytes<'_>) {
         let (hint, errno) = (bytes.option(|_| Hint::Inotify), libc::ENOMEM);
         self.inotify_error = hint.map(|_| Failure { errno, hint });
         let failure = bytes.option(|_| Failure {

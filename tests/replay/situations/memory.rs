@@ -92,7 +92,7 @@ fn long(seed: u64) -> Scene {
     script.rest(2 * HOUR);
     script.scene(
         "thrash of 25 s every 100 s for 3 hours",
-        "one incident, warning within 3 min, 6 lines an hour",
+        "one incident, warning within 3 min, 6 lines per hour",
     )
 }
 

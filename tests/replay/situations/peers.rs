@@ -20,7 +20,7 @@ mod choose;
 /// as good, of those that `choose` tried over 111 scenes.
 pub const PEERS: [(&str, Way); 3] = [
     // 6 right; with 2 s 2, with 500 ms none
-    ("every trigger a line", Way::Forwarded("10s")),
+    ("one line per event", Way::Forwarded("10s")),
     // 69 right; with 1 hour in place of 3 60, with 10 minutes 41 at most
     (
         "avg10",

@@ -273,7 +273,7 @@ fn averages_arrive() {
 
 /// Nothing is latched.
 #[test]
-fn an_event_that_nobody_waited_for_is_gone() {
+fn an_event_that_was_not_waited_for_is_gone() {
     let recording = recording(&[(10, 0), (1, 100), (50, 0)]);
     let (start, end) = recording.span().unwrap();
     let rule = Rule::parse("memory full 10%/2s".split(' ')).unwrap();

@@ -12,7 +12,7 @@ const DAYS: u64 = 4;
 fn grid() -> Vec<(&'static str, Way)> {
     let mut grid = Vec::new();
     for window in ["500ms", "2s", "10s"] {
-        grid.push(("every trigger a line", Way::Forwarded(window)));
+        grid.push(("one line per event", Way::Forwarded(window)));
     }
     for other in [10, 30, 60, 180].map(|minutes| minutes * MINUTE) {
         for memory in [10, 30, 90].map(|seconds| seconds * SECOND) {

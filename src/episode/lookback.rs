@@ -8,7 +8,7 @@ use crate::time::Micros;
 
 /// The growth between the last readings before pressure was noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Lead {
+pub(super) struct Lookback {
     /// All that may have been pressure.
     pub(super) backdate: Backdate,
     /// Between the two readings before: too little for pressure in all of it.
@@ -17,18 +17,18 @@ pub(super) struct Lead {
     pub(super) counted: bool,
 }
 
-impl From<Backdate> for Lead {
-    fn from(backdate: Backdate) -> Lead {
-        Lead {
+impl From<Backdate> for Lookback {
+    fn from(backdate: Backdate) -> Lookback {
+        Lookback {
             backdate,
-            ..Lead::default()
+            ..Lookback::default()
         }
     }
 }
 
-impl Lead {
+impl Lookback {
     /// No more than evidence allows: what was stalled before was something else.
-    pub(super) fn within(self, began: Option<Micros>) -> Lead {
+    pub(super) fn within(self, began: Option<Micros>) -> Lookback {
         let Backdate { lasted, stalled } = self.backdate;
         match began {
             Some(most) if most < lasted => Backdate::new(most, stalled.min(most)).into(),
@@ -84,24 +84,24 @@ mod tests {
     use crate::episode::tests::growth;
 
     /// Milliseconds since the older reading, and of stall within.
-    fn lead(lasted: u64, stalled: u64, earlier: Growth, counted: bool) -> Lead {
-        Lead {
+    fn lookback(lasted: u64, stalled: u64, earlier: Growth, counted: bool) -> Lookback {
+        Lookback {
             backdate: Backdate::new(Micros::millis(lasted), Micros::millis(stalled)),
             earlier,
             counted,
         }
     }
 
-    fn onset(lead: Lead, first: Growth) -> (u64, u64) {
-        let Backdate { lasted, stalled } = lead.onset(first);
+    fn onset(lookback: Lookback, first: Growth) -> (u64, u64) {
+        let Backdate { lasted, stalled } = lookback.onset(first);
         (lasted.0 / 1000, stalled.0 / 1000)
     }
 
     #[test]
     fn the_first_window_limits_how_long_ago_the_onset_was() {
-        let lead = lead(30_000, 500, Growth::default(), false);
-        assert_eq!(onset(lead, growth(1000, 2000)), (1000, 500));
-        assert_eq!(onset(lead, growth(0, 2000)), (30_000, 500));
+        let lookback = lookback(30_000, 500, Growth::default(), false);
+        assert_eq!(onset(lookback, growth(1000, 2000)), (1000, 500));
+        assert_eq!(onset(lookback, growth(0, 2000)), (30_000, 500));
     }
 
     /// 5 % for 30 s, then for 3 s, then 2 s of pressure.
@@ -113,33 +113,33 @@ mod tests {
                 true => (35_000, 3650),
                 false => (5000, 2150),
             };
-            let lead = lead(lasted, stalled, growth(1500, 30_000), counted);
-            assert_eq!(onset(lead, first), (2000, 2000), "{counted}");
+            let lookback = lookback(lasted, stalled, growth(1500, 30_000), counted);
+            assert_eq!(onset(lookback, first), (2000, 2000), "{counted}");
         }
     }
 
     /// 25 s of nothing, then 10 s of pressure, in the middle of which it was looked at.
     #[test]
     fn an_onset_before_the_newer_reading_is_found() {
-        let lead = lead(35_000, 10_000, growth(5000, 30_000), true);
-        assert_eq!(onset(lead, growth(2000, 2000)), (10_000, 10_000));
-        assert_eq!(onset(lead, growth(1000, 2000)), (20_000, 10_000));
+        let lookback = lookback(35_000, 10_000, growth(5000, 30_000), true);
+        assert_eq!(onset(lookback, growth(2000, 2000)), (10_000, 10_000));
+        assert_eq!(onset(lookback, growth(1000, 2000)), (20_000, 10_000));
     }
 
     #[test]
     fn what_it_was_part_of_may_be_the_worst() {
-        let lead = lead(35_000, 7500, growth(5000, 30_000), true);
-        let worst = |lasted| lead.worst(Backdate::new(Micros::millis(lasted), Micros::ZERO));
+        let lookback = lookback(35_000, 7500, growth(5000, 30_000), true);
+        let worst = |lasted| lookback.worst(Backdate::new(Micros::millis(lasted), Micros::ZERO));
         assert_eq!(worst(5000), Percent(5000));
         assert_eq!(worst(4999), Percent(0));
     }
 
     #[test]
     fn evidence_limits_it() {
-        let lead = lead(35_000, 10_000, growth(5000, 30_000), true);
-        assert_eq!(lead.within(None), lead);
-        assert_eq!(lead.within(Some(Micros::secs(35))), lead);
-        let within = lead.within(Some(Micros::secs(3)));
+        let lookback = lookback(35_000, 10_000, growth(5000, 30_000), true);
+        assert_eq!(lookback.within(None), lookback);
+        assert_eq!(lookback.within(Some(Micros::secs(35))), lookback);
+        let within = lookback.within(Some(Micros::secs(3)));
         assert_eq!(onset(within, growth(2000, 2000)), (3000, 3000));
     }
 }

@@ -15,7 +15,7 @@ use crate::stat::replay::NotJudged;
 
 /// Why psistat stops.
 #[derive(Debug)]
-pub enum Failure {
+pub enum RunError {
     /// Pressure can't be read.
     Read(ReadError),
     /// Standard output can't be written, or the system refuses something basic.
@@ -56,15 +56,15 @@ pub enum NotMeasured {
     Replaced,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Read(error) => error.fmt(f),
-            Failure::Io(error) => write!(f, "cannot write to standard output: {}", Why(error)),
-            Failure::NoScreen => f.write_str(
+            RunError::Read(error) => error.fmt(f),
+            RunError::Io(error) => write!(f, "cannot write to standard output: {}", Why(error)),
+            RunError::NoScreen => f.write_str(
                 "--graph draws on a terminal: standard output is none, or TERM is dumb or unset",
             ),
-            Failure::Write(file, error) => {
+            RunError::Write(file, error) => {
                 write!(f, "cannot write {}: {}", file.display(), Why(error))?;
                 match error.kind() {
                     io::ErrorKind::NotFound => f.write_str("; create its directory first"),
@@ -72,30 +72,30 @@ impl fmt::Display for Failure {
                     _ => Ok(()),
                 }
             }
-            Failure::BadRecord(file, why) => why.sentence(f, file),
-            Failure::Config(error) => error.fmt(f),
-            Failure::NotJudged(rules) => {
+            RunError::BadRecord(file, why) => why.sentence(f, file),
+            RunError::Config(error) => error.fmt(f),
+            RunError::NotJudged(rules) => {
                 f.write_str("the recording judges none of the rules")?;
                 let mut rules = rules.iter().map(|(name, why)| format!("{name}: {why}"));
                 rules.try_for_each(|rule| write!(f, "; rule {rule}"))
             }
-            Failure::NotMeasured(resource, kind, why) => why.sentence(f, *resource, *kind),
+            RunError::NotMeasured(resource, kind, why) => why.sentence(f, *resource, *kind),
         }
     }
 }
 
-impl Error for Failure {
+impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Failure::Read(error) => Some(error),
-            Failure::Io(error) | Failure::Write(_, error) => Some(error),
-            Failure::BadRecord(_, BadRecord::Io(error)) => Some(error),
-            Failure::BadRecord(_, BadRecord::Line(error)) => Some(error),
-            Failure::Config(error) => Some(error),
-            Failure::NoScreen
-            | Failure::BadRecord(..)
-            | Failure::NotJudged(_)
-            | Failure::NotMeasured(..) => None,
+            RunError::Read(error) => Some(error),
+            RunError::Io(error) | RunError::Write(_, error) => Some(error),
+            RunError::BadRecord(_, BadRecord::Io(error)) => Some(error),
+            RunError::BadRecord(_, BadRecord::Line(error)) => Some(error),
+            RunError::Config(error) => Some(error),
+            RunError::NoScreen
+            | RunError::BadRecord(..)
+            | RunError::NotJudged(_)
+            | RunError::NotMeasured(..) => None,
         }
     }
 }
@@ -147,15 +147,15 @@ impl BadRecord {
     }
 }
 
-impl From<ReadError> for Failure {
-    fn from(error: ReadError) -> Failure {
-        Failure::Read(error)
+impl From<ReadError> for RunError {
+    fn from(error: ReadError) -> RunError {
+        RunError::Read(error)
     }
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::Io(error)
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> RunError {
+        RunError::Io(error)
     }
 }
 
