@@ -106,9 +106,11 @@ endif
 check:
 	$(CARGO) test $(VENDOR) $(TESTS)
 
-# The figures that the documentation states, measured on this machine.
-bench: all
-	python3 tests/bench.py $(BUILT)
+# What both builds cost beside two programs in C: one table from one run. Then a refresh
+# of psistat. BENCH=--quick makes few repetitions.
+MUSL_GCC = musl-gcc
+bench: all tiny
+	MUSL_GCC="$(MUSL_GCC)" tests/bench/run $(BENCH) make=$(BUILT) tiny=$(TINY)
 	tests/bench-psistat.sh $(BUILT)/psistat
 
 # Alarms over traces of pressure, compared with what operators want: writes
