@@ -70,14 +70,6 @@ impl Names {
     }
 }
 
-/// The windows of the rules of one group.
-struct Group<'a> {
-    /// The position of the first rule.
-    first: usize,
-    shortest: &'a Rule,
-    longest: &'a Rule,
-}
-
 impl Config {
     /// Adds the built-in rules if there are no others.
     pub fn rules_or_built_in(mut self) -> Config {
@@ -94,29 +86,23 @@ impl Config {
     /// without the capability, as those with wildcards are, neither blind others nor
     /// are blinded.
     pub fn differing_windows(&self) -> impl Iterator<Item = (&Rule, &Rule)> {
-        let mut groups: BTreeMap<Option<&str>, Group<'_>> = BTreeMap::new();
-        let rules = self.rules.iter().enumerate();
-        for (first, rule) in rules.filter(|(_, rule)| rule.wants_capability()) {
-            let group = groups.entry(rule.cgroup.as_ref().map(Pattern::text));
-            let group = group.or_insert(Group {
-                first,
-                shortest: rule,
-                longest: rule,
-            });
-            if rule.window < group.shortest.window {
-                group.shortest = rule;
-            }
-            if rule.window >= group.longest.window {
-                group.longest = rule;
-            }
+        fn group(rule: &Rule) -> Option<&str> {
+            rule.cgroup.as_ref().map(Pattern::text)
         }
-        let mut groups: Vec<_> = groups.into_values().collect();
-        groups.sort_unstable_by_key(|group| group.first);
-        let differ = |group: &Group<'_>| group.shortest.window < group.longest.window;
-        groups
-            .into_iter()
-            .filter(differ)
-            .map(|group| (group.shortest, group.longest))
+        let rules = self.rules.iter().enumerate();
+        let mut rules: Vec<_> = rules.filter(|(_, rule)| rule.wants_capability()).collect();
+        rules.sort_unstable_by(|(a, one), (b, other)| (group(one), a).cmp(&(group(other), b)));
+        let groups = rules.chunk_by(|(_, one), (_, other)| group(one) == group(other));
+        let mut differ: Vec<_> = groups
+            .filter_map(|rules| {
+                let (first, _) = rules.first()?;
+                let (_, shortest) = rules.iter().min_by_key(|(_, rule)| rule.window)?;
+                let (_, longest) = rules.iter().max_by_key(|(_, rule)| rule.window)?;
+                (shortest.window < longest.window).then_some((*first, *shortest, *longest))
+            })
+            .collect();
+        differ.sort_unstable_by_key(|(first, ..)| *first);
+        differ.into_iter().map(|(_, short, long)| (short, long))
     }
 }
 

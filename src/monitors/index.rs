@@ -22,7 +22,7 @@ pub(super) struct Index(Vec<u32>);
 
 impl Index {
     /// Of a whole list of this length.
-    pub fn of(length: usize, order: impl Fn(usize, usize) -> Ordering) -> Index {
+    pub fn of(length: usize, order: &dyn Fn(usize, usize) -> Ordering) -> Index {
         // a list has at most as many items as there are descriptors, or lines of a file
         let mut positions: Vec<u32> = (0..length as u32).collect();
         positions.sort_unstable_by(|a, b| order(*a as usize, *b as usize));
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn an_index_finds_what_a_look_at_all_would() {
         let list = [5, 1, 4, 1, 3];
-        let index = Index::of(list.len(), |a, b| list[a].cmp(&list[b]).then(a.cmp(&b)));
+        let index = Index::of(list.len(), &|a, b| list[a].cmp(&list[b]).then(a.cmp(&b)));
         for wanted in 0..7 {
             let all: Vec<_> = index.all(|at| list[at].cmp(&wanted)).collect();
             let expected: Vec<_> = (0..5).filter(|at| list[*at] == wanted).collect();

@@ -1,6 +1,5 @@
 //! The rules in force, and what each may still log.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::index::{Coverage, Index, key};
@@ -94,13 +93,14 @@ impl<T> Monitors<T> {
         lines: Option<u32>,
         now: Moment,
     ) -> (usize, Vec<RuleInForce>) {
-        let before = std::mem::take(&mut self.rules).into_iter();
-        let mut before: BTreeMap<String, RuleInForce> = before
-            .map(|known| (known.rule.name.clone(), known))
-            .collect();
+        let before = std::mem::take(&mut self.rules);
+        let names: Vec<_> = before.iter().map(|known| Rc::clone(&known.rule)).collect();
+        let by_name = Index::of(names.len(), &|a, b| names[a].name.cmp(&names[b].name));
+        let mut before: Vec<_> = before.into_iter().map(Some).collect();
         let (mut added, mut retired) = (0, Vec::new());
         for rule in rules {
-            match before.remove(&rule.name) {
+            let known = by_name.find(|at| names[at].name.cmp(&rule.name));
+            match known.and_then(|at| before[at].take()) {
                 Some(known) if *known.rule == *rule => self.rules.push(known),
                 other => {
                     retired.extend(other);
@@ -109,27 +109,27 @@ impl<T> Monitors<T> {
                 }
             }
         }
-        retired.extend(before.into_values());
+        retired.extend(before.into_iter().flatten());
         (added, retired)
     }
 
     /// After the rules, or the rules of alerts, have changed.
     fn index(&mut self) {
         let address = |at: usize| Rc::as_ptr(&self.rules[at].rule);
-        self.by_address = Index::of(self.rules.len(), |a, b| address(a).cmp(&address(b)));
+        self.by_address = Index::of(self.rules.len(), &|a, b| address(a).cmp(&address(b)));
         let of = |at: usize| key(&self.armed[at].alert);
-        self.by_key = Index::of(self.armed.len(), |a, b| of(a).cmp(&of(b)));
+        self.by_key = Index::of(self.armed.len(), &|a, b| of(a).cmp(&of(b)));
         self.unarmed
             .sort_unstable_by(|a, b| key(&a.alert).cmp(&key(&b.alert)));
     }
 
     /// Gives what is watched to the rules that cover it now.
     fn hand_over(&mut self) {
-        let rules = self.rules.iter().map(|RuleInForce { rule, .. }| rule);
-        let rules: BTreeMap<&str, &Rc<Rule>> =
-            rules.map(|rule| (rule.name.as_str(), rule)).collect();
+        let rule = |at: usize| &self.rules[at].rule;
+        let by_name = Index::of(self.rules.len(), &|a, b| rule(a).name.cmp(&rule(b).name));
         let inherited = |alert: &mut Alert| {
-            let heir = rules.get(alert.rule().name.as_str());
+            let heir = by_name.find(|at| rule(at).name.cmp(&alert.rule().name));
+            let heir = heir.map(rule);
             let heir = heir.filter(|heir| alert.can_be_of(heir));
             heir.map(|heir| alert.set_rule(heir)).is_some()
         };
