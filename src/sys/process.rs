@@ -25,7 +25,6 @@ pub fn lock_memory() -> io::Result<()> {
 // its line.
 #[cfg(static_layout)]
 unsafe extern "C" {
-    static __executable_start: u8;
     static first_code: u8;
     static event_code: u8;
     static etext: u8;
@@ -40,12 +39,11 @@ pub fn forget_start() {
     const STACK: usize = 128 * 1024;
     let here = 0u8;
     let stack = (&raw const here).wrapping_sub(2 * 4096);
-    // SAFETY: code and constants are readable, mapped from their file, and never written.
+    // SAFETY: the code is readable, mapped from its file, and never written.
     // Below this function's frame the stack holds nothing, and nothing else is that near:
     // the kernel leaves a gap (mm/mmap.c, stack_guard_gap).
     unsafe {
         libc::munlockall();
-        touch(&raw const __executable_start, &raw const first_code);
         touch(&raw const event_code, &raw const etext);
         forget(&raw const first_code, &raw const event_code);
         forget(stack.wrapping_sub(STACK), stack);
