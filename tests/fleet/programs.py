@@ -219,9 +219,11 @@ class Central:
         tls = scratch.certificates("authority", "central.example.org")
         self.relp_port, self.mtail_port, self.port, self.alert_port = (free_port() for _ in range(4))
         self.all = self.path / "psilogd.log"
+        # only root can give a file to a group that it is not in
+        own = {} if os.getuid() == 0 else {'fileGroup="adm"': "", 'dirGroup="adm"': ""}
         put("fleet/psilogd-central.conf", self.path / "central.conf",
             {"/etc/rsyslog.d/tls": tls, "/var/log/psilogd": self.path / "psilogd",
-             'port="20514"': f'port="{self.relp_port}" address="127.0.0.1"'})
+             'port="20514"': f'port="{self.relp_port}" address="127.0.0.1"', **own})
         (self.path / "rsyslog.conf").write_text(
             f'global(workDirectory="{self.path}")\n$IncludeConfig {self.path}/central.conf\n')
         put("mtail/psilogd.mtail", self.path / "progs/psilogd.mtail", {})
