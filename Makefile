@@ -67,9 +67,7 @@ VENDOR += --offline --config 'source.crates-io.replace-with="vendored"' \
 	  --config 'source.vendored.directory="vendor"'
 endif
 
-# cargo does not know that the layout is a part of the program
 all: target
-	@test ! $(BUILT)/psilogd -ot packaging/static.ld || touch src/bin/*.rs
 	RUSTFLAGS="$(FLAGS)" $(CARGO) $(BUILD) --release $(VENDOR) --target $(TARGET)
 
 # The same programs at half the size: Rust's library is built from its source, for size
@@ -78,7 +76,6 @@ TINY = target/tiny/$(TARGET)/release
 tiny: export RUSTC_BOOTSTRAP = 1
 tiny: target
 	@test -d "$(SYSROOT)/lib/rustlib/src/rust/library" || rustup component add rust-src
-	@test ! $(TINY)/psilogd -ot packaging/static.ld || touch src/bin/*.rs
 	RUSTFLAGS="$(FLAGS) -Zunstable-options -Cpanic=immediate-abort" \
 	$(CARGO) build --release $(VENDOR) --target $(TARGET) --target-dir target/tiny \
 		-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size

@@ -21,6 +21,10 @@ pub fn lock_memory() -> io::Result<()> {
     Ok(())
 }
 
+// Read so that cargo builds anew where only the layout has changed.
+#[cfg(static_layout)]
+const _: &[u8] = include_bytes!("../../packaging/static.ld");
+
 // Where packaging/static.ld has put the code: all other before what runs from an event to
 // its line.
 #[cfg(static_layout)]
