@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
-use psilogd::config::Settings;
 use psilogd::time::Micros;
 
 use crate::receiver::{Kind, Message, Receiver};
@@ -31,8 +30,6 @@ pub fn trials() -> Vec<Trial> {
 const LINES: u64 = 2_000;
 /// The default queue of 64 lines would outlast an outage of a second at this rate.
 const INTERVAL: Micros = Micros::millis(15);
-/// A queue for all of them: how long a receiver takes to start is up to the machine.
-const QUEUE: usize = LINES as usize;
 /// What a datagram socket holds (net.unix.max_dgram_qlen and the one that is
 /// being taken): nobody can save what the kernel has accepted and the receiver
 /// has not read when it ends, killed or between its last read and its exit. A stream
@@ -63,11 +60,7 @@ fn whole(kind: Kind) -> Outcome {
         let outputs = [receivers[0].output(), second.output.clone()];
         thread::spawn(move || {
             let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-            let settings = Settings {
-                queue: QUEUE,
-                ..settings(&outputs)
-            };
-            storm(&settings, LINES, INTERVAL, &control)
+            storm(&settings(&outputs), LINES, INTERVAL, &control)
         })
     };
     let sent = || control.sent.load(Ordering::Relaxed);
@@ -201,13 +194,7 @@ fn hung_and_killed() -> Outcome {
     let control = Arc::new(Control::default());
     let sender = {
         let (control, output) = (Arc::clone(&control), receiver.output());
-        thread::spawn(move || {
-            let settings = Settings {
-                queue: QUEUE,
-                ..settings(&[&output])
-            };
-            storm(&settings, LINES, INTERVAL, &control)
-        })
+        thread::spawn(move || storm(&settings(&[&output]), LINES, INTERVAL, &control))
     };
     let wait_for = |number: u64| {
         until(&format!("line {number}"), || {

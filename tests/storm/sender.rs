@@ -78,11 +78,16 @@ pub fn settings(outputs: &[&str]) -> Settings {
 }
 
 /// Logs so many lines, one an interval, and goes on until what waits is gone, or
-/// for as long as the control says.
+/// for as long as the control says. The queue holds all of them: how long a receiver takes
+/// to start, or gets no CPU, is up to the machine.
 pub fn storm(settings: &Settings, lines: u64, interval: Micros, control: &Control) -> Costs {
     /// Far longer than any outage of a test.
     const PATIENCE: Micros = Micros::secs(60);
     let rule = rule();
+    let settings = &Settings {
+        queue: usize::try_from(lines).expect("small"),
+        ..settings.clone()
+    };
     let mut sink = Sink::new(settings, sys::now());
     let mut slots = vec![Slot::IDLE; sink.width()];
     let mut costs = Costs {
@@ -145,11 +150,6 @@ pub fn main(args: &[String]) {
     control.over.store(true, Ordering::Relaxed);
     let lines = lines.parse().expect("a number");
     let interval = Micros::millis(interval.parse().expect("a number"));
-    // all of them: how long the receiver gets no CPU is up to the machine
-    let settings = Settings {
-        queue: usize::try_from(lines).expect("small"),
-        ..settings(&[output])
-    };
-    let costs = storm(&settings, lines, interval, &control);
+    let costs = storm(&settings(&[output]), lines, interval, &control);
     println!("{}", costs.longest_log.max(costs.longest_turn).as_micros());
 }
