@@ -2,8 +2,6 @@
 //! Nothing here allocates or formats a float. A key that doesn't fit is left
 //! out whole, and so is every one behind it.
 
-use std::fmt::{self, Write as _};
-
 use crate::pattern::is_plain;
 use crate::pressure::Percent;
 use crate::time::Micros;
@@ -52,110 +50,138 @@ impl<'a> Line<'a> {
 
     /// Literal bytes, cut at the end of the buffer.
     pub fn raw(&mut self, bytes: &[u8]) {
-        let room = self.buffer.len() - self.len;
-        if bytes.len() > room {
-            self.full = true;
+        let end = self.len + bytes.len();
+        match self.buffer.get_mut(self.len..end) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.len = end;
+            }
+            None => {
+                self.raw(&bytes[..self.buffer.len() - self.len]);
+                self.full = true;
+            }
         }
-        let bytes = &bytes[..bytes.len().min(room)];
-        self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
     }
 
-    /// Formats what neither allocates nor is a float.
-    fn format(&mut self, arguments: fmt::Arguments<'_>) {
-        // Only `write_str` below could fail, and it doesn't.
-        let _ = self.write_fmt(arguments);
+    /// One byte, if there is room.
+    fn byte(&mut self, byte: u8) {
+        match self.buffer.get_mut(self.len) {
+            Some(place) => {
+                *place = byte;
+                self.len += 1;
+            }
+            None => self.full = true,
+        }
     }
 
-    /// A decimal number, padded to `width` with zeros (`b'0'`) or else spaces. By hand:
-    /// with core::fmt a refresh of psistat takes a tenth more instructions.
+    /// A decimal number, padded to `width` with zeros (`b'0'`) or spaces.
     pub fn decimal(&mut self, number: u64, width: usize, pad: u8) -> &mut Self {
-        /// Of u64::MAX.
-        const DIGITS: usize = 20;
-        let mut digits = [b'0'; DIGITS];
-        let (mut first, mut rest) = (DIGITS, number);
-        while rest > 0 || first == DIGITS {
-            first -= 1;
-            digits[first] = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        let (text, first) = digits(number, 0);
+        for _ in text.len() - first..width {
+            self.byte(pad);
         }
-        let pad = if pad == b'0' { b"0" } else { b" " };
-        for _ in DIGITS - first..width {
-            self.raw(pad);
-        }
-        self.raw(&digits[first..]);
+        self.raw(&text[first..]);
         self
     }
 
     /// `scaled` with its last `decimals` digits behind a point.
     fn fixed(&mut self, scaled: u64, decimals: usize) {
-        let unit = [1, 10, 100][decimals.min(2)];
-        self.decimal(scaled / unit, 1, b'0');
-        self.raw(b".");
-        self.decimal(scaled % unit, decimals, b'0');
+        let (text, first) = digits(scaled, decimals);
+        self.raw(&text[first..]);
     }
 
     /// ` key=word`; the word is plain by its nature (a name, a token).
     pub fn word(&mut self, key: &str, word: &str) -> &mut Self {
-        self.key(key, |line| line.raw(word.as_bytes()))
+        let before = self.key(key);
+        self.raw(word.as_bytes());
+        self.whole(before)
     }
 
     /// ` key=bytes` with everything that is not plain as %XX.
     pub fn escaped(&mut self, key: &str, bytes: &[u8]) -> &mut Self {
-        self.key(key, |line| {
-            for &byte in bytes {
-                match is_plain(byte) {
-                    true => line.raw(&[byte]),
-                    false => line.format(format_args!("%{byte:02X}")),
-                }
+        let before = self.key(key);
+        for &byte in bytes {
+            if is_plain(byte) {
+                self.byte(byte);
+            } else {
+                self.byte(b'%');
+                self.byte(b"0123456789ABCDEF"[usize::from(byte >> 4)]);
+                self.byte(b"0123456789ABCDEF"[usize::from(byte & 15)]);
             }
-        })
+        }
+        self.whole(before)
     }
 
     /// ` key=number`.
     pub fn number(&mut self, key: &str, number: u64) -> &mut Self {
-        self.key(key, |line| {
-            line.decimal(number, 1, b'0');
-        })
+        let before = self.key(key);
+        self.fixed(number, 0);
+        self.whole(before)
     }
 
     /// ` key=12.34`.
     pub fn percent(&mut self, key: &str, percent: Percent) -> &mut Self {
-        self.key(key, |line| line.fixed(u64::from(percent.0), 2))
+        let before = self.key(key);
+        self.fixed(u64::from(percent.0), 2);
+        self.whole(before)
     }
 
     /// ` key=12.3`, in seconds.
     pub fn seconds(&mut self, key: &str, length: Micros) -> &mut Self {
-        self.key(key, |line| line.fixed(length.0 / 100_000, 1))
+        let before = self.key(key);
+        self.fixed(length.0 / 100_000, 1);
+        self.whole(before)
     }
 
     /// ` key=6a2b1c3d.17`: an episode's identifier.
     pub fn id(&mut self, key: &str, start: u64, number: u64) -> &mut Self {
-        self.key(key, |line| {
-            line.format(format_args!("{start:x}.{number}"));
-        })
+        let before = self.key(key);
+        let nibbles = start.checked_ilog2().unwrap_or(0) / 4;
+        for nibble in (0..=nibbles).rev() {
+            self.byte(b"0123456789abcdef"[(start >> (4 * nibble) & 15) as usize]);
+        }
+        self.byte(b'.');
+        self.fixed(number, 0);
+        self.whole(before)
     }
 
-    fn key(&mut self, key: &str, value: impl FnOnce(&mut Self)) -> &mut Self {
-        if self.full {
-            return self;
-        }
-        let mark = self.len;
-        self.raw(b" ");
+    /// ` key=`; how long the line was before.
+    fn key(&mut self, key: &str) -> usize {
+        let before = self.len;
+        self.byte(b' ');
         self.raw(key.as_bytes());
-        self.raw(b"=");
-        value(self);
+        self.byte(b'=');
+        before
+    }
+
+    /// Takes the key back if its value doesn't fit, or one before it didn't.
+    fn whole(&mut self, before: usize) -> &mut Self {
         if self.full {
-            self.len = mark;
+            self.len = before;
         }
         self
     }
 }
 
-impl fmt::Write for Line<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.raw(text.as_bytes());
-        Ok(())
+/// Bytes of the digits of u64::MAX, and of a point.
+const DIGITS: usize = 21;
+
+/// A decimal number with its last `decimals` digits behind a point, and where it begins.
+/// By hand: with core::fmt a refresh of psistat takes a tenth more instructions.
+fn digits(number: u64, decimals: usize) -> ([u8; DIGITS], usize) {
+    let mut text = [b'.'; DIGITS];
+    let (mut first, mut rest) = (DIGITS, number);
+    let whole = DIGITS - decimals;
+    loop {
+        first -= 1;
+        text[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if first == whole {
+            // the point is there already
+            first -= 1;
+        } else if rest == 0 && first < whole {
+            return (text, first);
+        }
     }
 }
 

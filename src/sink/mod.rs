@@ -43,6 +43,8 @@ pub struct Sink {
     auto: OutputSpec,
     /// Lines that outputs lost which are no more.
     lost: u64,
+    /// A line while it is written.
+    body: Box<[u8; LINE_MAX]>,
 }
 
 impl Sink {
@@ -57,6 +59,8 @@ impl Sink {
             outputs: Vec::new(),
             auto,
             lost: 0,
+            // touched, as it will be
+            body: Box::new([1; LINE_MAX]),
         };
         sink.set(settings, now);
         sink
@@ -103,8 +107,7 @@ impl Sink {
     /// Writes the report to every output.
     pub fn log(&mut self, report: &Report<'_>) {
         let now = sys::now();
-        let mut body = [0; LINE_MAX];
-        let mut line = Line::new(&mut body);
+        let mut line = Line::new(self.body.as_mut_slice());
         report.write(&mut line);
         let Heading {
             severity, class, ..
