@@ -121,6 +121,11 @@ pub struct Monitors<T> {
     /// Why events are not waited for.
     poll_error: Option<Failure>,
     step: Step,
+    /// Whether poll(2) has seen anything that no step has visited.
+    seen: bool,
+    /// Nothing is due before, as [`Monitors::deadline`] has found; None where something
+    /// may have changed since. A turn in which nothing happens then visits nothing.
+    due: Option<Moment>,
 }
 
 impl<T> Monitors<T> {
@@ -144,6 +149,8 @@ impl<T> Monitors<T> {
             inotify_error: None,
             poll_error: None,
             step: Step::OVER,
+            seen: false,
+            due: None,
         }
     }
 
@@ -208,6 +215,7 @@ impl<T> Monitors<T> {
 
     /// Pressure files of cgroups were read, which may have taken events of theirs.
     pub fn has_read_cgroups(&mut self) {
+        self.due = None;
         self.fallback.has_read_cgroups();
     }
 
@@ -363,6 +371,7 @@ impl<T> Monitors<T> {
     /// the cap leaves out, and whether fallback readings are needed. With an `inotify_error`,
     /// patterns have lost what they can't see, and the tree is scanned now and then.
     pub fn recount(&mut self, now: Moment, inotify_error: Option<Failure>) {
+        self.due = None;
         self.inotify_error = inotify_error;
         for at in 0..self.rules.len() {
             let rule = &self.rules[at].rule;
@@ -385,6 +394,7 @@ impl<T> Monitors<T> {
     /// Whether that is new, and everything has to be counted anew.
     pub fn set_poll_error(&mut self, now: Moment, failure: Option<Failure>) -> bool {
         let new = self.poll_error.is_some() != failure.is_some();
+        self.due = None;
         self.poll_error = failure;
         self.fallback.set_poll_failed(now, failure.is_some());
         new
@@ -402,26 +412,6 @@ impl<T> Monitors<T> {
         self.unarmed_of(rule).first().map(|unarmed| &**unarmed)
     }
 
-    /// When there is something to do.
-    pub fn deadline(&self) -> Option<Moment> {
-        let episodes = self
-            .armed
-            .iter()
-            .filter_map(|monitor| monitor.alert.deadline());
-        let rules = self.rules.iter().flat_map(|rule| {
-            [
-                rule.limit.deadline(),
-                rule.lost.deadline(),
-                rule.capped.deadline(),
-            ]
-        });
-        episodes
-            .chain(rules.flatten())
-            .chain(self.fallback.deadlines())
-            .chain(self.place_deadline())
-            .min()
-    }
-
     /// Ends the open episode of a monitor that is not read any more.
     pub fn close(
         &mut self,
@@ -430,6 +420,7 @@ impl<T> Monitors<T> {
         averages: Option<Averages>,
         reason: EndReason,
     ) -> Option<Report<'_>> {
+        self.due = None;
         let alert = &mut self.armed[index].alert;
         let limit = rules::limit_of(&mut self.rules, &self.by_address, alert.rule())?;
         alert.close(at, averages, reason, limit)

@@ -5,7 +5,8 @@
 //! A step is a row of passes over what is armed, or over the rules. A pass over
 //! monitors runs from the last to the first, since one that is disarmed on the way
 //! leaves its place to the last one, which was visited already. A pass over rules runs
-//! in their order, which is that of the lines.
+//! in their order, which is that of the lines. Where nothing is due, a turn visits what
+//! poll(2) has seen, or nothing.
 //!
 //! ```text
 //! wake:    Fired --(grace over: GraceOver)--> Expired --(round due: Fallback)--> Summaries
@@ -70,6 +71,8 @@ pub(super) struct Step {
     pass: Pass,
     /// So many are still to be visited in this pass.
     left: usize,
+    /// Whether anything but events may be there for it.
+    due: bool,
 }
 
 impl Step {
@@ -77,6 +80,7 @@ impl Step {
         now: Moment(0),
         pass: Pass::Over,
         left: 0,
+        due: false,
     };
 }
 
@@ -96,22 +100,51 @@ impl<T> Monitors<T> {
     /// poll(2) has seen an event of this trigger.
     pub fn fired(&mut self, index: usize) {
         self.armed[index].seen = Some(Seen::Fired);
+        self.seen = true;
     }
 
     /// poll(2) has seen that this trigger's file is dead.
     pub fn died(&mut self, index: usize, errno: i32) {
         self.armed[index].seen = Some(Seen::Dead(errno));
+        self.seen = true;
+    }
+
+    /// When there is something to do.
+    pub fn deadline(&mut self) -> Option<Moment> {
+        let mut next = self.fallback.deadlines().chain(self.place_deadline()).min();
+        for monitor in &self.armed {
+            next = earlier(next, monitor.alert.deadline());
+        }
+        for rule in &self.rules {
+            next = earlier(next, rule.limit.deadline());
+            next = earlier(next, rule.lost.deadline());
+            next = earlier(next, rule.capped.deadline());
+        }
+        self.due = Some(next.unwrap_or(Moment(u64::MAX)));
+        next
+    }
+
+    /// Whether anything may be due.
+    fn is_due(&self, now: Moment) -> bool {
+        self.due.is_none_or(|due| due <= now)
     }
 
     /// Starts the tasks of a turn of the loop: events first, then what is due.
     pub fn wake(&mut self, now: Moment) {
+        self.step.due = self.is_due(now);
         self.start(now, Pass::Fired);
     }
 
     /// Starts the tasks that log what is not watched, as far as it is due; `at_once`
     /// at a start and after a reload: then all of it, free of the rate limit.
     pub fn notify(&mut self, now: Moment, at_once: bool) {
-        self.start(now, Pass::Notices { at_once });
+        let over = !at_once && !self.is_due(now);
+        let pass = if over {
+            Pass::Over
+        } else {
+            Pass::Notices { at_once }
+        };
+        self.start(now, pass);
     }
 
     /// Starts the tasks that close what retires.
@@ -168,6 +201,7 @@ impl<T> Monitors<T> {
 
     /// Takes what was read for a task; what there is to log of it.
     pub fn take(&mut self, index: usize, wake: Wake, reading: Reading) -> Option<Report<'_>> {
+        self.due = None;
         self.counts.crossings += u64::from(wake == Wake::Crossed);
         let alert = &mut self.armed[index].alert;
         let limit = limit_of(&mut self.rules, &self.by_address, alert.rule())?;
@@ -176,12 +210,13 @@ impl<T> Monitors<T> {
 
     fn start(&mut self, now: Moment, pass: Pass) {
         let left = self.length(pass);
-        self.step = Step { now, pass, left };
+        (self.step.now, self.step.pass, self.step.left) = (now, pass, left);
     }
 
     /// How many visits a pass makes; two per rule for its two notices.
     fn length(&self, pass: Pass) -> usize {
         match pass {
+            Pass::Fired if !self.seen => 0,
             Pass::Fired | Pass::GraceOver | Pass::Expired | Pass::Fallback => self.armed.len(),
             Pass::Closing(_) => self.armed.len(),
             Pass::Summaries | Pass::LastSummaries => self.rules.len(),
@@ -217,7 +252,9 @@ impl<T> Monitors<T> {
     /// The pass that follows.
     fn behind(&mut self, pass: Pass) -> Pass {
         let now = self.step.now;
+        self.seen &= pass != Pass::Fired;
         match pass {
+            Pass::Fired if !self.step.due => Pass::Over,
             Pass::Fired if self.fallback.ends_grace(now) => Pass::GraceOver,
             Pass::Fired | Pass::GraceOver => Pass::Expired,
             Pass::Expired if self.fallback.starts_round(now) => Pass::Fallback,
@@ -308,5 +345,15 @@ impl<T> Monitors<T> {
             hint,
             count,
         }
+    }
+}
+
+/// By hand: as a chain of iterators this was a third of what a wake-up took where there
+/// were a thousand rules.
+fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (None, other) => other,
+        (one, None) => one,
     }
 }

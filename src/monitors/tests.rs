@@ -333,3 +333,31 @@ fn what_is_lost_is_logged_in_the_order_of_the_rules() {
     }
     assert_eq!(names, ["a", "b", "c"]);
 }
+
+/// What was found to be due is found anew after whatever may bring it forward.
+#[test]
+fn a_turn_visits_what_is_due_although_nothing_was_when_it_waited() {
+    let mut monitors = monitors(9, &["io full 10%/2s for=0 clear=0"]);
+    armed(&mut monitors, false);
+    assert_eq!(monitors.deadline(), Some(at(30)));
+    monitors.wake(at(29));
+    assert_eq!(tasks(&mut monitors), [""; 0]);
+    monitors.has_read_cgroups();
+    monitors.wake(at(29));
+    assert_eq!(tasks(&mut monitors), ["Checked 0"]);
+    assert_eq!(monitors.deadline(), Some(at(59)));
+    monitors.fired(0);
+    monitors.wake(at(31));
+    assert_eq!(tasks(&mut monitors), ["Crossed 0"]);
+    let event = take(&mut monitors, Wake::Crossed, 31, 900_000);
+    assert_eq!(event, Some("begin"));
+    monitors.wake(at(33));
+    assert_eq!(tasks(&mut monitors), ["Expired 0"]);
+    assert_eq!(monitors.deadline(), Some(at(33)));
+    monitors.set_poll_error(at(33), Some(FAILURE));
+    monitors.recount(at(33), None);
+    monitors.notify(at(33), false);
+    assert_eq!(tasks(&mut monitors), [""; 0]);
+    monitors.notify(at(34), false);
+    assert_eq!(tasks(&mut monitors), ["lost"]);
+}
