@@ -17,6 +17,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -128,7 +130,7 @@ impl Daemon {
         let settings = &config.settings;
         let start = sys::wall().0 / 1_000_000;
         let fallback = FallbackPoll::new(sys::uptime(), settings.grace, now);
-        let (mut roots, mut mounts) = (Roots::find(), Mounts::new(line.cgroups));
+        let (mut roots, mut mounts) = (Roots::find_system(), Mounts::new(line.cgroups));
         mounts.find(&mut roots);
         Ok(Daemon {
             signals,
@@ -407,9 +409,13 @@ fn close(triggers: Vec<Trigger>) {
 /// psilogd is needed when memory is short. It may be refused, and then it is as safe as
 /// any other process.
 fn spare_from_oom_killer() {
-    const SCORE: &str = "/proc/self/oom_score_adj";
+    let path = Path::new("/proc/self/oom_score_adj");
+    let Ok(file) = sys::open(path, libc::O_RDWR) else {
+        return;
+    };
+    let mut score = [0; 2];
     // a score that the service manager has set is its decision
-    if std::fs::read(SCORE).is_ok_and(|score| score == b"0\n") {
-        let _ = std::fs::write(SCORE, "-1000");
+    if file.read_at(&mut score, 0).is_ok() && score == *b"0\n" {
+        let _ = file.write_at(b"-1000", 0);
     }
 }

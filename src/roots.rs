@@ -16,18 +16,26 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// /proc/pressure, or /run/pressure where a service manager has bound it
-    /// because it hides the rest of /proc (systemd's ProcSubset=pid).
+    /// Both of them.
     pub fn find() -> Roots {
+        let mountinfo = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+        Roots {
+            cgroup: mount_point(&mountinfo),
+            ..Roots::find_system()
+        }
+    }
+
+    /// /proc/pressure, or /run/pressure where a service manager has bound it
+    /// because it hides the rest of /proc (systemd's ProcSubset=pid); no cgroups.
+    pub fn find_system() -> Roots {
         let (usual, bound) = (Path::new("/proc/pressure"), Path::new("/run/pressure"));
         let system = match !usual.exists() && bound.exists() {
             true => bound,
             false => usual,
         };
-        let mountinfo = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
         Roots {
             system: system.into(),
-            cgroup: mount_point(&mountinfo),
+            cgroup: None,
         }
     }
 

@@ -44,6 +44,8 @@ struct Source {
     file: Option<File>,
     /// Whether it was read in this turn of the loop.
     fresh: bool,
+    /// Whether the kernel gives its text in one piece.
+    single: bool,
 }
 
 /// The host's counters, and the files that they come from.
@@ -71,10 +73,10 @@ impl Sources {
         let mut sources = Sources {
             directory: directory.into(),
             host: Host::new(),
-            meminfo: Source::default(),
+            meminfo: Source::in_one_piece(),
             vmstat: Source::default(),
             diskstats: Source::default(),
-            stat: Source::default(),
+            stat: Source::in_one_piece(),
             text: vec![0; TEXT_MAX],
             path: Vec::new(),
             mount: None,
@@ -91,7 +93,7 @@ impl Sources {
             let (known, directory) = (self.can_read(resource), &self.directory);
             let open = |name, source: &mut Source| {
                 if !known || source.file.is_none() {
-                    source.file = File::open(directory.join(name)).ok();
+                    source.file = sys::open(&directory.join(name), libc::O_RDONLY).ok();
                     source.fresh = false;
                 }
             };
@@ -246,18 +248,31 @@ impl Sources {
         self.path.extend_from_slice(name);
         let path = CStr::from_bytes_with_nul(&self.path).ok()?;
         let file = File::from(sys::open_at(None, path).ok()?);
-        let length = read(&file, &mut self.text).ok()?;
+        let length = read_piece(&file, &mut self.text, 0).ok()?;
         self.text.get(..length)
     }
 }
 
 impl Source {
+    /// The kernel writes and gives it as one record (single_open() in fs/seq_file.c), so
+    /// that its end needs no reading of its own.
+    fn in_one_piece() -> Source {
+        Source {
+            single: true,
+            ..Source::default()
+        }
+    }
+
     /// Reads the file and hands its text over, but once a turn.
     fn read(&mut self, buffer: &mut [u8], take: impl FnOnce(&[u8])) -> io::Result<()> {
         let (Some(file), false) = (&self.file, self.fresh) else {
             return Ok(());
         };
-        let length = read(file, buffer).or_else(|_| read(file, buffer))?;
+        let mut read = || match self.single {
+            true => read_piece(file, buffer, 0),
+            false => read(file, buffer),
+        };
+        let length = read().or_else(|_| read())?;
         take(&buffer[..length]);
         self.fresh = true;
         Ok(())
@@ -269,14 +284,22 @@ impl Source {
 fn read(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
-        match file.read_at(&mut buffer[length..], length as u64) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match read_piece(file, buffer, length)? {
+            0 => break,
+            more => length += more,
         }
     }
     Ok(length)
+}
+
+/// What one pread(2) gives of a file from there on.
+fn read_piece(file: &File, buffer: &mut [u8], from: usize) -> io::Result<usize> {
+    loop {
+        match file.read_at(&mut buffer[from..], from as u64) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! when any mount changes (mounts_poll in fs/proc_namespace.c).
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use super::Daemon;
 use crate::cgroup::Tree;
 use crate::roots::{Roots, mount_point};
-use crate::sys::Slot;
+use crate::sys::{self, Slot};
+
+/// Bytes of room for mountinfo at first.
+const TEXT: usize = 16 * 1024;
 
 /// A directory, and which one it is: device and inode.
 type Place = (PathBuf, Option<(u64, u64)>);
@@ -61,11 +64,15 @@ impl Mounts {
     fn read(&mut self) -> io::Result<Vec<u8>> {
         let mut file = match &self.mountinfo {
             Some(file) => file,
-            None => self.mountinfo.insert(File::open("/proc/self/mountinfo")?),
+            None => {
+                let path = Path::new("/proc/self/mountinfo");
+                self.mountinfo.insert(sys::open(path, libc::O_RDONLY)?)
+            }
         };
-        file.seek(SeekFrom::Start(0))?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
+        file.rewind()?;
+        let mut text = Vec::with_capacity(TEXT);
+        // a file of /proc is 0 bytes long: std would ask, and read a few bytes at a time
+        file.take(u64::MAX).read_to_end(&mut text)?;
         Ok(text)
     }
 

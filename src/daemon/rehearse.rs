@@ -76,7 +76,6 @@ impl Daemon {
     fn gather(&mut self, rule: &Rule) -> Evidence {
         self.sources.turn();
         let _ = self.sources.read(rule, Some(b"/"), sys::now());
-        self.sources.turn();
         let read = self.sources.read(rule, None, sys::now());
         read.unwrap_or_default()
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, FILE_MAX};
 use crate::rule::{ParseError, Reason};
+use crate::sys;
 
 /// Why a file or a directory is not read.
 pub(super) enum Unreadable {
@@ -82,11 +83,8 @@ impl From<io::Error> for Unreadable {
 /// empty configuration.
 pub(super) fn read(file: &Path, only_root: bool) -> Result<Vec<u8>, Unreadable> {
     use std::io::Read;
-    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-    let open = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(file)?;
+    use std::os::unix::fs::FileTypeExt;
+    let open = sys::open(file, libc::O_RDONLY | libc::O_NONBLOCK)?;
     let meta = open.metadata()?;
     let kind = meta.file_type();
     if kind.is_dir() {
@@ -98,7 +96,11 @@ pub(super) fn read(file: &Path, only_root: bool) -> Result<Vec<u8>, Unreadable> 
     if only_root && kind.is_file() {
         check_owner(&meta)?;
     }
-    let mut text = Vec::new();
+    // and a byte, or std would look for the end a few bytes at a time
+    let size = usize::try_from(meta.len())
+        .unwrap_or(FILE_MAX)
+        .min(FILE_MAX);
+    let mut text = Vec::with_capacity(size + 1);
     let mut limited = open.take(FILE_MAX as u64 + 1);
     limited.read_to_end(&mut text)?;
     Ok(text)

@@ -1,9 +1,12 @@
 //! Descriptors of files, pipes, terminals and directories.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::cerr;
 
@@ -115,6 +118,22 @@ pub fn open_at(directory: Option<BorrowedFd<'_>>, path: &CStr) -> io::Result<Own
     // SAFETY: the path is a valid string for the call; the new descriptor has no
     // other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(cerr(libc::openat(directory, path.as_ptr(), flags))?) })
+}
+
+/// Opens an existing file, with the flags of open(2); it is closed on exec. One system
+/// call: musl's open(3), which std calls, makes a second one.
+pub fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let flags = flags | libc::O_CLOEXEC;
+    loop {
+        // SAFETY: the path is a valid string for the call.
+        match cerr(unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), flags) }) {
+            // SAFETY: the new descriptor has no other owner.
+            Ok(fd) => return Ok(unsafe { File::from_raw_fd(fd) }),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The next entries of a directory as the kernel writes them (getdents64(2)); how

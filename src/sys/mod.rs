@@ -22,7 +22,7 @@ pub use child::{Child, start_child};
 pub use clock::{Local, local, now, uptime, wall};
 pub use file::{
     FileKind, STDERR, STDOUT, TerminalMode, directory_entries, file_kind, is_directory,
-    is_in_foreground, open_at, passed_descriptors, reopen_nonblocking, window_size, write,
+    is_in_foreground, open, open_at, passed_descriptors, reopen_nonblocking, window_size, write,
 };
 pub use inotify::{inotify, inotify_add, inotify_remove};
 pub use landlock::{Allowed, Landlock, landlock};

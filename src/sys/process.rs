@@ -1,16 +1,27 @@
 //! The process as a whole: its capabilities, its limits, its memory, and children that
 //! close descriptors.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use super::cerr;
 use super::privilege::Kept;
 
+thread_local! {
+    /// Whether CAP_SYS_RESOURCE is effective, once it was asked for.
+    static SYS_RESOURCE: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
 /// Whether CAP_SYS_RESOURCE is effective, in whatever user namespace: the
-/// kernel's check of a trigger (psi_trigger_create) looks at no more.
+/// kernel's check of a trigger (psi_trigger_create) looks at no more. The kernel is asked
+/// once, and after each change of the sets.
 pub fn has_sys_resource() -> bool {
-    Capabilities::get().is_ok_and(|sets| sets.has_sys_resource())
+    let known = SYS_RESOURCE.get();
+    let has =
+        known.unwrap_or_else(|| Capabilities::get().is_ok_and(|sets| sets.has_sys_resource()));
+    SYS_RESOURCE.set(Some(has));
+    has
 }
 
 /// Keeps every page that has been touched, or will be, in memory. On-fault, so that
@@ -261,6 +272,7 @@ impl Capabilities {
 
     /// Puts them in force for this thread.
     fn set(&self) -> io::Result<()> {
+        SYS_RESOURCE.set(None);
         let mut header = Self::header();
         // SAFETY: as in `get`, but that the six numbers are only read.
         let result =
@@ -278,10 +290,10 @@ impl Capabilities {
 /// called, and the error is that of capset(2); if it can't be restored, it is gone, as
 /// [`has_sys_resource`] then says.
 pub fn without_sys_resource<T>(open: impl FnOnce() -> T) -> io::Result<T> {
-    let before = Capabilities::get()?;
-    if !before.has_sys_resource() {
+    if !has_sys_resource() {
         return Ok(open());
     }
+    let before = Capabilities::get()?;
     let mut dropped = before;
     dropped.0[0] &= !Capabilities::SYS_RESOURCE;
     dropped.set()?;
