@@ -126,27 +126,40 @@ impl std::error::Error for PressureError {}
 impl Pressure {
     /// Reads the text of a pressure file. Lines and keys that a later kernel
     /// may add are ignored; the known ones must be valid.
+    ///
+    /// # Errors
+    /// Where it is empty, was cut, or has no line of a pressure file.
     pub fn parse(text: &[u8]) -> Result<Pressure, PressureError> {
-        if text.is_empty() {
-            return Err(PressureError::Empty);
+        let some = Pressure::parse_line(text, Kind::Some)?;
+        let full = Pressure::parse_line(text, Kind::Full)?;
+        match some.or(full) {
+            Some(_) => Ok(Pressure { some, full }),
+            None => Err(PressureError::Garbage),
         }
-        let Some((b'\n', text)) = text.split_last() else {
-            return Err(PressureError::Truncated);
+    }
+
+    /// Reads only the line of that kind; None where there is none.
+    ///
+    /// # Errors
+    /// Where the text is empty or was cut, or that line is not valid.
+    pub fn parse_line(text: &[u8], kind: Kind) -> Result<Option<Averages>, PressureError> {
+        let mut rest = match text.split_last() {
+            None => return Err(PressureError::Empty),
+            Some((b'\n', rest)) => rest,
+            Some(_) => return Err(PressureError::Truncated),
         };
-        let mut pressure = Pressure::default();
-        for line in text.split(|&b| b == b'\n') {
-            let mut words = line.split(|&b| b == b' ');
-            let slot = match words.next() {
-                Some(b"some") => &mut pressure.some,
-                Some(b"full") => &mut pressure.full,
-                _ => continue,
-            };
-            *slot = Some(averages(words).ok_or(PressureError::Garbage)?);
+        loop {
+            let (line, behind) = cut(rest, b'\n');
+            let (word, figures) = cut(line, b' ');
+            if word == kind.name().as_bytes() {
+                let averages = figures.and_then(averages);
+                return averages.map(Some).ok_or(PressureError::Garbage);
+            }
+            match behind {
+                Some(behind) => rest = behind,
+                None => return Ok(None),
+            }
         }
-        if pressure == Pressure::default() {
-            return Err(PressureError::Garbage);
-        }
-        Ok(pressure)
     }
 
     /// The line of that kind.
@@ -158,13 +171,25 @@ impl Pressure {
     }
 }
 
-fn averages<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Averages> {
+/// What is before the first such byte, and what is behind it: None without one.
+fn cut(text: &[u8], end: u8) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|&byte| byte == end) {
+        Some(at) => {
+            let (before, behind) = text.split_at(at);
+            (before, behind.get(1..))
+        }
+        None => (text, None),
+    }
+}
+
+/// The figures of a line.
+fn averages(mut rest: &[u8]) -> Option<Averages> {
     let mut averages = Averages::default();
     let mut seen = 0u8;
-    for word in words {
-        let at = word.iter().position(|&b| b == b'=')?;
-        let (key, value) = (&word[..at], &word[at + 1..]);
-        let bit = match key {
+    loop {
+        let (key, behind) = cut(rest, b'=');
+        let (value, behind) = cut(behind?, b' ');
+        seen |= match key {
             b"avg10" => {
                 averages.avg10 = percent(value)?;
                 1
@@ -183,9 +208,11 @@ fn averages<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Averages> {
             }
             _ => 0,
         };
-        seen |= bit;
+        match behind {
+            Some(behind) => rest = behind,
+            None => return (seen == 15).then_some(averages),
+        }
     }
-    (seen == 15).then_some(averages)
 }
 
 /// Whole decimal digits, nothing else, within u64.
@@ -201,11 +228,9 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
 
 /// `N.NN`, as LOAD_INT and LOAD_FRAC print it.
 fn percent(text: &[u8]) -> Option<Percent> {
-    let at = text.iter().position(|&b| b == b'.')?;
-    let (whole, hundredths) = (&text[..at], &text[at + 1..]);
-    if hundredths.len() != 2 {
+    let (whole, [b'.', hundredths @ ..]) = text.split_last_chunk::<3>()? else {
         return None;
-    }
+    };
     let value = number(whole)?
         .checked_mul(100)?
         .checked_add(number(hundredths)?)?;
@@ -245,6 +270,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_read_without_the_others() {
+        let text = b"most total=1\nsome total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+        let total = |kind| {
+            let line = Pressure::parse_line(text, kind);
+            line.map(|averages| averages.map(|averages| averages.total))
+        };
+        assert_eq!(total(Kind::Full), Ok(Some(7)));
+        assert_eq!(total(Kind::Some), Err(PressureError::Garbage));
+        let irq = b"full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+        assert_eq!(Pressure::parse_line(irq, Kind::Some), Ok(None));
+    }
+
+    #[test]
     fn what_a_later_kernel_may_add_is_ignored() {
         let text = b"some avg10=0.00 avg60=0.00 avg300=0.00 avg900=0.00 total=5\nmost total=9\n";
         assert_eq!(
@@ -281,6 +319,15 @@ mod tests {
                 b"some avg10=0.00  avg60=0.00 avg300=0.00 total=5\n",
                 PressureError::Garbage,
             ),
+            (
+                b"some avg10=0.00 avg60=0.00 avg300=0.00 total=5 \n",
+                PressureError::Garbage,
+            ),
+            (
+                b"some avg10=.00 avg60=0.00 avg300=0.00 total=5\n",
+                PressureError::Garbage,
+            ),
+            (b"some\n", PressureError::Garbage),
         ] {
             assert_eq!(Pressure::parse(text), Err(why), "{}", text.escape_ascii());
         }

@@ -5,14 +5,14 @@ mod forecast;
 
 use std::error::Error;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::line::Line;
-use crate::pressure::{Averages, Kind, Pressure, PressureError, Resource};
+use crate::pressure::{Averages, Kind, Pressure, Resource};
 use crate::report::Hint;
 use crate::roots::Roots;
 use crate::rule::Rule;
@@ -171,10 +171,13 @@ impl Trigger {
         let mut text = [0; 512];
         let length = self.file.read_at(&mut text, 0);
         let length = length.or_else(|_| self.file.read_at(&mut text, 0))?;
-        let pressure = Pressure::parse(&text[..length]);
-        let bad = |_: PressureError| io::Error::from_raw_os_error(libc::EIO);
-        let none = || io::Error::from_raw_os_error(libc::EINVAL);
-        pressure.map_err(bad)?.of(self.kind).ok_or_else(none)
+        let text = &text[..length];
+        let errno = match Pressure::parse_line(text, self.kind) {
+            Ok(Some(averages)) => return Ok(averages),
+            Ok(None) if Pressure::parse(text).is_ok() => libc::EINVAL,
+            _ => libc::EIO,
+        };
+        Err(io::Error::from_raw_os_error(errno))
     }
 }
 
@@ -191,9 +194,7 @@ impl AsFd for Trigger {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    let file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
+    let file = sys::open(path, libc::O_RDWR | libc::O_NONBLOCK)?;
     match sys::is_in_reserve(file.as_fd()) {
         true => Err(io::Error::from_raw_os_error(libc::EMFILE)),
         false => Ok(file),
