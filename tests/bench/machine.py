@@ -242,7 +242,8 @@ class Run:
             command = [*machine.enter, "sh", "-c", ROOM, "room", self.room, *command]
         with open(f"{self.room}/errors", "w") as errors:
             self.child = subprocess.Popen(command, stdout=errors, stderr=errors,
-                                          env={**os.environ, "HIDDEN": " ".join(hidden)})
+                                          env={"PATH": os.environ["PATH"],
+                                               "HIDDEN": " ".join(hidden)})
         self.pid = self.child.pid
         try:
             self.wait(0 if program.kind == "peer" else count)
