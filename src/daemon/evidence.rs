@@ -22,8 +22,6 @@ use crate::trigger::ArmError;
 /// the rest, so this is enough for 2000 CPUs, and as many disks and partitions. What is
 /// never used costs nothing: the kernel gives zeroed memory when it is touched.
 const TEXT_MAX: usize = 256 * 1024;
-/// PATH_MAX (limits.h).
-const PATH_MAX: usize = 4096;
 
 /// Whether what a rule asks for could be had on this host now, for a check of the
 /// configuration: the file that is absent, or is not the kernel's, is the error. The
@@ -57,12 +55,10 @@ pub(super) struct Sources {
     vmstat: Source,
     diskstats: Source,
     stat: Source,
-    /// As long as the longest text.
+    /// As long as the longest text. Before a file of a cgroup is read, its path.
     text: Vec<u8>,
-    /// A file of a cgroup, with the mount in front.
-    path: Vec<u8>,
-    /// Bytes of the mount; None where cgroups are nowhere.
-    mount: Option<usize>,
+    /// None where cgroups are nowhere.
+    mount: Option<Box<[u8]>>,
 }
 
 impl Sources {
@@ -78,7 +74,6 @@ impl Sources {
             diskstats: Source::default(),
             stat: Source::in_one_piece(),
             text: vec![0; TEXT_MAX],
-            path: Vec::new(),
             mount: None,
         };
         sources.set_mount(roots.cgroup.as_deref());
@@ -125,12 +120,7 @@ impl Sources {
 
     /// Where cgroups are now.
     pub(super) fn set_mount(&mut self, mount: Option<&Path>) {
-        let mount = mount.map(|mount| mount.as_os_str().as_bytes());
-        self.mount = mount.map(<[u8]>::len);
-        // touched, as it will be
-        self.path = vec![1; self.mount.unwrap_or(0) + PATH_MAX];
-        self.path.clear();
-        self.path.extend_from_slice(mount.unwrap_or_default());
+        self.mount = mount.map(|mount| mount.as_os_str().as_bytes().into());
     }
 
     /// A new turn of the loop: what was read before is old. Without this call, a file is
@@ -236,17 +226,15 @@ impl Sources {
 
     /// The text of a cgroup's file; the name ends in NUL. None if it can't be read.
     fn cgroup_file(&mut self, cgroup: &[u8], name: &[u8]) -> Option<&[u8]> {
-        let mount = self.mount?;
-        self.path.truncate(mount);
         // `/` is the mount itself
         let cgroup = if cgroup == b"/" { b"" } else { cgroup };
-        if cgroup.len() + 1 + name.len() > PATH_MAX {
-            return None;
+        let mut length = 0;
+        for part in [self.mount.as_deref()?, cgroup, b"/", name] {
+            let place = self.text.get_mut(length..length + part.len())?;
+            place.copy_from_slice(part);
+            length += part.len();
         }
-        self.path.extend_from_slice(cgroup);
-        self.path.push(b'/');
-        self.path.extend_from_slice(name);
-        let path = CStr::from_bytes_with_nul(&self.path).ok()?;
+        let path = CStr::from_bytes_with_nul(&self.text[..length]).ok()?;
         let file = File::from(sys::open_at(None, path).ok()?);
         let length = read_piece(&file, &mut self.text, 0).ok()?;
         self.text.get(..length)

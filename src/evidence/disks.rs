@@ -232,15 +232,17 @@ pub(super) struct Disks {
     at: Moment,
     /// Whether the newest text was empty or had a line that could be read.
     known: bool,
-    disks: [Option<Disk>; DISKS_MAX],
+    /// At most DISKS_MAX. There is room for as many; what is never used of it is memory
+    /// that the kernel never gives.
+    disks: Vec<Disk>,
 }
 
 impl Disks {
-    pub(super) const fn new() -> Disks {
+    pub(super) fn new() -> Disks {
         Disks {
             at: Moment(0),
             known: false,
-            disks: [None; DISKS_MAX],
+            disks: Vec::with_capacity(DISKS_MAX),
         }
     }
 
@@ -264,39 +266,37 @@ impl Disks {
 
     fn start(&mut self, at: Moment) {
         self.at = at;
-        for disk in self.disks.iter_mut().flatten() {
+        for disk in &mut self.disks {
             disk.seen = false;
         }
     }
 
     fn finish(&mut self) {
-        for disk in &mut self.disks {
-            *disk = disk.filter(|disk| disk.seen);
-        }
+        self.disks.retain(|disk| disk.seen);
     }
 
     /// A disk and its partitions have been read.
     fn settle(&mut self, at: Moment, name: DiskName, counters: DiskCounters) {
-        let mut disks = self.disks.iter_mut().flatten();
+        let mut disks = self.disks.iter_mut();
         if let Some(disk) = disks.find(|disk| disk.name == name) {
             // a disk that is removed meanwhile can move another into a text twice
             if !disk.seen {
                 disk.take(at, counters);
             }
-        } else if let Some(free) = self.room(counters.inflight > 0) {
-            let mut disk = Disk::new(name, at, counters);
-            disk.take(at, counters);
-            *free = Some(disk);
+            return;
+        }
+        let mut disk = Disk::new(name, at, counters);
+        disk.take(at, counters);
+        if self.disks.len() < DISKS_MAX {
+            self.disks.push(disk);
+        } else if let (1.., Some(idle)) = (counters.inflight, self.idle()) {
+            *idle = disk;
         }
     }
 
-    /// A place for a disk that wasn't known; one with something in flight may have that
-    /// of a disk with nothing.
-    fn room(&mut self, busy: bool) -> Option<&mut Option<Disk>> {
-        let idle = |disk: &Option<Disk>| disk.is_some_and(|disk| disk.inflight == 0);
-        let free = self.disks.iter().position(Option::is_none);
-        let at = free.or_else(|| self.disks.iter().position(|disk| busy && idle(disk)))?;
-        self.disks.get_mut(at)
+    /// A disk with nothing in flight, which may give its place to one with something.
+    fn idle(&mut self) -> Option<&mut Disk> {
+        self.disks.iter_mut().find(|disk| disk.inflight == 0)
     }
 
     pub(super) fn known(&self) -> bool {
@@ -306,7 +306,7 @@ impl Disks {
     /// The disk stuck for longest, else the busiest.
     pub(super) fn io(&self) -> Io {
         let rank = |disk: &Disk| (disk.stuck(self.at), disk.grown, disk.inflight);
-        let disks = self.disks.iter().flatten();
+        let disks = self.disks.iter();
         let acts = disks.filter(|disk| disk.inflight > 0 || disk.grown > 0);
         // the first of equals, so that the name doesn't change from line to line
         let Some(disk) = acts.reduce(|a, b| if rank(b) > rank(a) { b } else { a }) else {

@@ -1,7 +1,7 @@
 //! The host's other counters, as texts of /proc and of a cgroup: what bears out that
 //! pressure is an alarm, or shows that it isn't. A disk that completes nothing, CPUs
-//! that are idle, memory that is available. Nothing here reads a file, allocates or
-//! panics: a text that can't be read gives None.
+//! that are idle, memory that is available. Nothing here reads a file or panics, and what
+//! takes a text allocates nothing: one that can't be read gives None.
 
 mod disks;
 mod text;
@@ -100,7 +100,7 @@ impl Default for Host {
 
 impl Host {
     /// Nothing was read yet.
-    pub const fn new() -> Host {
+    pub fn new() -> Host {
         Host {
             memory: Memory {
                 available: None,

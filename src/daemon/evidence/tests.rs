@@ -113,7 +113,7 @@ fn a_cgroup_has_files_of_its_own() {
     // the root has no memory.events
     files.write("cgroup/cpu.stat", "nr_periods 0\nnr_throttled 0\n");
     assert_eq!(read(b"/"), (None, Some(Throttled::default())));
-    let long = [b"/", "n".repeat(PATH_MAX).as_bytes()].concat();
+    let long = [b"/", "n".repeat(libc::PATH_MAX as usize).as_bytes()].concat();
     for path in [&b"/gone"[..], b"/a b", b"/a\0b", &long, b""] {
         let expected = if path.is_empty() {
             Some(Throttled::default())
