@@ -7,11 +7,11 @@ mod output;
 mod settings;
 mod user;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::pattern::Pattern;
 use crate::rule::{ParseError, Reason, Rule};
+use crate::sorted::SortedMap;
 
 pub use file::{ConfigError, FILE_MAX};
 pub use layers::{Layers, Origin};
@@ -42,7 +42,7 @@ pub struct Config {
 
 /// The names of rules, each with the rule's number: no two rules may have the same.
 #[derive(Default)]
-pub struct Names(BTreeMap<String, usize>);
+pub struct Names(SortedMap<String, usize>);
 
 impl Names {
     /// Takes the name of one more rule.

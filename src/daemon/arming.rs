@@ -1,7 +1,6 @@
 //! Arming: what the rules cover gets a trigger, at the start and as cgroups are
 //! created and removed.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::{Daemon, UnarmedError, close};
@@ -12,6 +11,7 @@ use crate::monitors::{Failure, Found, Turnover};
 use crate::pressure::Averages;
 use crate::report::{EndReason, Hint};
 use crate::rule::Rule;
+use crate::sorted::SortedMap;
 use crate::sys;
 use crate::trigger::{ArmError, Trigger};
 
@@ -22,14 +22,14 @@ const AT_ONCE: usize = 256;
 /// The first failure of each rule.
 #[derive(Default)]
 pub(super) struct Failures {
-    known: BTreeSet<*const Rule>,
+    known: SortedMap<*const Rule, ()>,
     list: Vec<UnarmedError>,
 }
 
 impl Failures {
     fn note(&mut self, rule: &Rc<Rule>, outcome: Result<(), ArmError>) {
         if let Err(why) = outcome {
-            if self.known.insert(Rc::as_ptr(rule)) {
+            if self.known.insert(Rc::as_ptr(rule), ()).is_none() {
                 let name = rule.name.clone();
                 self.list.push(UnarmedError { name, why });
             }

@@ -5,12 +5,13 @@
 //! that restarts finds room.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 
 use super::Monitors;
 use crate::pattern::Pattern;
 use crate::rule::Rule;
+use crate::sorted::SortedMap;
 use crate::time::{Micros, Moment};
 
 /// How long a place is kept.
@@ -21,12 +22,15 @@ const KEPT_MAX: usize = 32;
 
 /// Cgroups for which rules have no room, by the address of the rule.
 #[derive(Default)]
-pub(super) struct Waiting(BTreeMap<*const Rule, Queue>);
+pub(super) struct Waiting(SortedMap<*const Rule, Queue>);
+
+/// Those of one share.
+type Paths = SortedMap<Box<[u8]>, ()>;
 
 /// The cgroups of one rule, by their shares and in the order of their paths.
 struct Queue {
     rule: Rc<Rule>,
-    shares: BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>,
+    shares: SortedMap<Box<[u8]>, Paths>,
     /// How many are in those.
     known: usize,
     /// How many others there were beside them.
@@ -44,13 +48,13 @@ impl Queue {
         if known.is_some_and(|known| known.contains(path)) {
             return;
         }
-        if self.known >= most || known.map_or(0, BTreeSet::len) >= most / 8 {
+        if self.known >= most || known.map_or(0, Paths::len) >= most / 8 {
             self.more += 1;
             return;
         }
         self.known += 1;
-        let share = self.shares.entry(name.into()).or_default();
-        share.insert(path.into());
+        let share = self.shares.or_insert_with(name.into(), Paths::default);
+        share.insert(path.into(), ());
     }
 
     fn remove(&mut self, path: &[u8]) -> bool {
@@ -58,7 +62,7 @@ impl Queue {
         let Some(share) = self.shares.get_mut(name) else {
             return false;
         };
-        let removed = share.remove(path);
+        let removed = share.remove(path).is_some();
         if share.is_empty() {
             self.shares.remove(name);
         }
@@ -94,7 +98,7 @@ impl Waiting {
     }
 
     fn is_empty(&self) -> bool {
-        self.0.values().all(|queue| queue.known == 0)
+        self.0.iter().all(|(_, queue)| queue.known == 0)
     }
 }
 
@@ -146,10 +150,10 @@ impl<T> Monitors<T> {
 
     /// Sets a cgroup aside until there is room.
     pub fn wait(&mut self, rule: &Rc<Rule>, path: &[u8]) {
-        let queue = self.waiting.0.entry(Rc::as_ptr(rule));
-        let queue = queue.or_insert_with(|| Queue {
+        let waiting = &mut self.waiting.0;
+        let queue = waiting.or_insert_with(Rc::as_ptr(rule), || Queue {
             rule: Rc::clone(rule),
-            shares: BTreeMap::new(),
+            shares: SortedMap::default(),
             known: 0,
             more: 0,
         });
@@ -165,7 +169,7 @@ impl<T> Monitors<T> {
     /// Whether there is room for cgroups that were only counted: a look at the tree finds
     /// them.
     pub fn lacks_paths(&self) -> bool {
-        self.has_room() && self.waiting.0.values().any(|queue| queue.more > 0)
+        self.has_room() && self.waiting.0.iter().any(|(_, queue)| queue.more > 0)
     }
 
     /// No cgroup is known to wait: the tree is scanned anew.
@@ -240,25 +244,25 @@ impl<T> Monitors<T> {
     }
 
     fn shares(&self) -> Vec<Share<'_>> {
-        let mut shares: BTreeMap<(*const Rule, &[u8]), Share<'_>> = BTreeMap::new();
+        let mut shares = SortedMap::<(*const Rule, &[u8]), Share<'_>>::default();
         for (index, monitor) in self.armed.iter().enumerate() {
             let alert = &monitor.alert;
             let Some(name) = alert.cgroup().and_then(|path| name(alert.rule(), path)) else {
                 continue;
             };
-            let share = shares.entry((Rc::as_ptr(alert.rule()), name)).or_default();
+            let share = shares.or_insert_with((Rc::as_ptr(alert.rule()), name), Share::default);
             share.armed += 1;
             if alert.is_quiet() {
                 share.quiet.push(index);
             }
         }
-        for (address, queue) in &self.waiting.0 {
-            for (name, paths) in &queue.shares {
-                let share = shares.entry((*address, name)).or_default();
+        for (address, queue) in self.waiting.0.iter() {
+            for (name, paths) in queue.shares.iter() {
+                let share = shares.or_insert_with((*address, &**name), Share::default);
                 let paths = paths.iter().rev();
                 share
                     .waiting
-                    .extend(paths.map(|path| (&queue.rule, &**path)));
+                    .extend(paths.map(|(path, ())| (&queue.rule, &**path)));
             }
         }
         shares.into_values().collect()
