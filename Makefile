@@ -121,6 +121,11 @@ replay-lab: all
 	REPLAY_LAB=$${PSILOGD_VM_CACHE:-$$HOME/.cache/psilogd-vm} \
 	$(CARGO) test --locked --test replay lab -- --nocapture
 
+# All tests of both programs on the small build of them.
+check-tiny: tiny
+	PSILOGD_TEST_BINARY=$(CURDIR)/$(TINY)/psilogd PSISTAT_TEST_BINARY=$(CURDIR)/$(TINY)/psistat \
+	$(CARGO) test --locked --test it --test psistat --test receivers
+
 # Page faults from an event to its line, in 204 starts of both static binaries.
 faults: all tiny
 	for built in $(BUILT) $(TINY); do \
@@ -278,4 +283,4 @@ clean:
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: all tiny target check bench faults bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer check-fleet fuzz mutants release
+.PHONY: all tiny target check check-tiny bench faults bench-cgroups bench-growth replay replay-lab bench-syslog check-vm check-vm-all check-vm-breakages inject lint install uninstall completion dist clean dist-check deb check-packaging check-newcomer check-fleet fuzz mutants release

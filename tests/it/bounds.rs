@@ -35,7 +35,7 @@ fn reserve() -> Outcome {
     let socket = scratch.0.join("log");
     let script = "ulimit -n 30; exec \"$0\" -o stdout -o syslog:\"$1\" -f \"$2\"";
     let mut command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_psilogd")]);
+    command.args(["-c", script, program()]);
     let mut daemon = Psilogd::spawn(command.arg(&socket).arg(&file));
     let capped = daemon.wait("capped");
     assert_eq!(capped.key("hint"), "descriptors", "{}", capped.text);

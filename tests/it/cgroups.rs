@@ -216,7 +216,7 @@ fn fallback() -> Outcome {
     for (rules, read) in [(&[system][..], false), (&[system, &pattern][..], true)] {
         let mut daemon = Psilogd::spawn(
             Command::new("unshare")
-                .args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-v", "-o", "stdout"])
+                .args(["-Ur", program(), "-v", "-o", "stdout"])
                 .args(QUIET)
                 .args(rules),
         );
@@ -758,7 +758,7 @@ fn no_watches() -> Outcome {
         "sh",
         "-c",
         &script,
-        env!("CARGO_BIN_EXE_psilogd"),
+        program(),
         &rule,
     ]));
     let lost = daemon.next(DEADLINE).expect("a line");

@@ -16,8 +16,6 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-const BINARY: &str = env!("CARGO_BIN_EXE_psilogd");
-
 /// File, rule.
 const RULES: [(&str, &str); 3] = [
     ("meminfo", "memory full 90%/2s avail=25% name=asks"),
@@ -29,7 +27,16 @@ const RULES: [(&str, &str); 3] = [
 fn unshared(mounts: &str, args: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     let script = format!("{mounts} && exec \"$@\"");
-    command.args(["-m", "sh", "-ec", &script, "sh", BINARY, "-f", "/dev/null"]);
+    command.args([
+        "-m",
+        "sh",
+        "-ec",
+        &script,
+        "sh",
+        program(),
+        "-f",
+        "/dev/null",
+    ]);
     command.args(args);
     command
 }

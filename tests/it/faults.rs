@@ -326,7 +326,7 @@ fn capable(args: &[&str]) -> Result<(Psilogd, Line), String> {
     works("unshare", &["-Ur", "true"])
         .map_err(|why| format!("no user namespace can be created: {why}"))?;
     let mut command = Command::new("unshare");
-    command.args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-o", "stdout"]);
+    command.args(["-Ur", program(), "-o", "stdout"]);
     let mut daemon = Psilogd::spawn(command.args(args));
     let line = daemon.next(DEADLINE).expect("a line");
     match line.event() {
@@ -383,7 +383,7 @@ fn mounted() -> Outcome {
     }
     let mut command = Command::new("unshare");
     let script = format!("{hide} && exec \"$@\"");
-    let binary = env!("CARGO_BIN_EXE_psilogd");
+    let binary = program();
     command.args(["-m", "sh", "-c", &script, "sh", binary, "-o", "stdout"]);
     let whole = "memory full 90%/2s name=whole";
     command.args([
@@ -443,7 +443,7 @@ fn mountinfo() -> Outcome {
     let mut command = Command::new("strace");
     command.args(["-D", "-qq", "-o", "/dev/null", "-e", "trace=openat"]);
     command.args(["-e", "inject=openat:error=EMFILE:when=1..2"]);
-    command.args(["-P", "/proc/self/mountinfo", env!("CARGO_BIN_EXE_psilogd")]);
+    command.args(["-P", "/proc/self/mountinfo", program()]);
     let whole = "memory full 90%/2s name=whole";
     command.args([QUIET[0], QUIET[1], "-o", "stdout", whole]);
     let mut daemon = Psilogd::spawn(command.arg("cpu some 90%/2s name=p cgroup=/*"));
@@ -549,7 +549,7 @@ fn full() -> Outcome {
     let file = scratch.file("log", "");
     let limited = format!("ulimit -f 0 && exec \"$0\" \"$@\" 2> {file}");
     let mut command = Command::new("sh");
-    command.args(["-c", &limited, env!("CARGO_BIN_EXE_psilogd")]);
+    command.args(["-c", &limited, program()]);
     command.args(["-o", "stderr", "-o", "stdout"]).args(QUIET);
     let mut daemon = Psilogd::spawn(command.arg("memory full 90%/2s"));
     daemon.wait("start");
@@ -573,7 +573,7 @@ fn unheard() -> Outcome {
     let rule = cgroup.rule("cpu some 20%/2s for=0");
     let script = format!("exec \"$@\" > {}", pipe.display());
     let child = Command::new("sh")
-        .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_psilogd")])
+        .args(["-c", &script, "sh", program()])
         .args([QUIET[0], QUIET[1], "-o", "stdout", &rule])
         .stderr(Stdio::piped())
         .spawn()?;

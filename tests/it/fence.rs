@@ -134,7 +134,7 @@ fn kept() -> Outcome {
         ("none", "cpu some 100%/2s", both),
     ] {
         let mut command = Command::new("unshare");
-        command.args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-o", "stdout"]);
+        command.args(["-Ur", program(), "-o", "stdout"]);
         let scratch = Scratch::new();
         let file = scratch.file("conf", format!("user {user}\n{rule}\n"));
         let mut daemon = Psilogd::spawn(command.args(["-f", &file]));
@@ -237,7 +237,7 @@ fn refused() -> Outcome {
     assert_eq!(code, Some(0), "{errors}");
     assert!(errors.contains("warning: user psilogd-no-such-user is unknown"));
     let mut command = Command::new("unshare");
-    command.args(["-Ur", env!("CARGO_BIN_EXE_psilogd"), "-u", "4711:4711"]);
+    command.args(["-Ur", program(), "-u", "4711:4711"]);
     let output = command.args(QUIET).output();
     let errors = output.map(|output| (output.status.code(), output.stderr));
     let Ok((code, errors)) = errors else {

@@ -48,7 +48,7 @@ impl Terminal {
     }
 
     fn with(line: &str, variable: Option<&str>) -> Terminal {
-        let program = env!("CARGO_BIN_EXE_psilogd");
+        let program = program();
         let line = format!("exec {}", line.replace("PSILOGD", program));
         let mut command = Command::new("script");
         for name in ["NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID"] {

@@ -525,7 +525,7 @@ fn no_psi() -> Outcome {
     if let Err(why) = works("unshare", &["-m", "sh", "-c", mount]) {
         return skip(format!("nothing can be mounted over /proc/pressure: {why}"));
     }
-    let binary = env!("CARGO_BIN_EXE_psilogd");
+    let binary = program();
     let script = format!("{mount} && exec {binary} -o stdout -f /dev/null");
     let output = Command::new("unshare")
         .args(["-m", "sh", "-c", &script])

@@ -231,14 +231,7 @@ fn memory_lock() -> Outcome {
             &mut command
         }
     };
-    let program = [
-        "-c",
-        refused,
-        "sh",
-        env!("CARGO_BIN_EXE_psilogd"),
-        "-o",
-        "stdout",
-    ];
+    let program = ["-c", refused, "sh", program(), "-o", "stdout"];
     let mut daemon = Psilogd::spawn(command.args(program).args(["-f", "/dev/null"]));
     let start = daemon.wait("start");
     if locked(&daemon) {

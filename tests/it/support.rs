@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{LazyLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,9 +37,17 @@ pub fn done() -> Outcome {
 }
 
 /// psilogd: the one that cargo has built, or the one that PSILOGD_TEST_BINARY names.
+pub fn program() -> &'static str {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        let built = env!("CARGO_BIN_EXE_psilogd").into();
+        std::env::var("PSILOGD_TEST_BINARY").unwrap_or(built)
+    });
+    &PROGRAM
+}
+
+/// It, to be run.
 pub fn binary() -> Command {
-    let built = env!("CARGO_BIN_EXE_psilogd").into();
-    Command::new(std::env::var_os("PSILOGD_TEST_BINARY").unwrap_or(built))
+    Command::new(program())
 }
 
 /// Runs psilogd to its end.

@@ -225,7 +225,7 @@ fn hanging() -> Outcome {
         return skip(format!("no FUSE mount in a namespace: {why}"));
     }
     let script = format!("{mount} && exec \"$1\" -o stdout -f /dev/null -C \"$0\" \"$2\" \"$3\"");
-    let psilogd = env!("CARGO_BIN_EXE_psilogd");
+    let psilogd = program();
     let args = ["-Urm", "sh", "-c", &script, &root, psilogd, RULE, AT_ONCE];
     let _cpus = exclusive();
     let mut daemon = Psilogd::spawn(Command::new("unshare").args(args));

@@ -9,7 +9,11 @@ use libtest_mimic::Completion;
 
 pub use crate::common::{Cgroup, NO_CGROUP, Outcome, Scratch, signal, skip, trial, works};
 
-pub const PSISTAT: &str = env!("CARGO_BIN_EXE_psistat");
+/// psistat: the one that cargo has built, or the one that PSISTAT_TEST_BINARY names.
+pub const PSISTAT: &str = match option_env!("PSISTAT_TEST_BINARY") {
+    Some(named) => named,
+    None => env!("CARGO_BIN_EXE_psistat"),
+};
 pub const PSILOGD: &str = env!("CARGO_BIN_EXE_psilogd");
 
 /// Longer than anything here takes on a busy machine.

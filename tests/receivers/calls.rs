@@ -137,7 +137,7 @@ fn stopped() -> Outcome {
     };
     receiver.start();
     let file = scratch.0.join("trace");
-    let mut command = strace(&file, Path::new(env!("CARGO_BIN_EXE_psilogd")));
+    let mut command = strace(&file, Path::new(program()));
     command.args(["-f", "/dev/null", "-o", &receiver.output(), "-o", "stdout"]);
     let mut daemon = Psilogd::spawn(&mut command);
     daemon.wait("start");

@@ -346,7 +346,7 @@ fn full_file_system() -> Outcome {
     let script = "mount -t tmpfs -o size=8k none disk && head -c 4096 /dev/zero > disk/other &&
         exec \"$0\" -f /dev/null -o stdout -o syslog:$PWD/log > disk/log";
     let mut child = Command::new("unshare")
-        .args(["-rm", "sh", "-c", script, env!("CARGO_BIN_EXE_psilogd")])
+        .args(["-rm", "sh", "-c", script, program()])
         .current_dir(&scratch.0)
         .spawn()?;
     let disk = format!("/proc/{}/root{}", child.id(), disk.display());
