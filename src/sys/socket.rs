@@ -37,7 +37,7 @@ pub fn connect_unix(path: &str, kind: SocketType) -> io::Result<OwnedFd> {
         *to = from as libc::c_char;
     }
     let mut length = size_of::<libc::sockaddr_un>();
-    if path.starts_with('@') {
+    if path.as_bytes().first() == Some(&b'@') {
         // here the length shows where the name ends, not a NUL
         address.sun_path[0] = 0;
         length = std::mem::offset_of!(libc::sockaddr_un, sun_path) + path.len();
