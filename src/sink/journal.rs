@@ -20,6 +20,8 @@ const DATAGRAM_MAX: usize = 3 * LINE_MAX + 256;
 pub struct Journal {
     path: String,
     socket: Option<OwnedFd>,
+    /// A datagram while it is written.
+    buffer: Box<[u8; DATAGRAM_MAX]>,
 }
 
 impl Journal {
@@ -28,6 +30,8 @@ impl Journal {
         Journal {
             path: path.into(),
             socket: None,
+            // touched, as it will be
+            buffer: Box::new([1; DATAGRAM_MAX]),
         }
     }
 }
@@ -44,8 +48,7 @@ impl Transport for Journal {
         let Some(socket) = &self.socket else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let mut buffer = [0; DATAGRAM_MAX];
-        let mut datagram = Line::new(&mut buffer);
+        let mut datagram = Line::new(self.buffer.as_mut_slice());
         write(&mut datagram, bytes);
         sys::send(socket.as_fd(), datagram.bytes())?;
         Ok(bytes.len())
