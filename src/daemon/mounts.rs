@@ -43,7 +43,8 @@ impl Mounts {
     /// Looks for the mount, and puts it into `roots`; whether it is another one, or the
     /// first. What can't be read changes nothing.
     pub(super) fn find(&mut self, roots: &mut Roots) -> bool {
-        let text = self.read();
+        // once more, as whatever fails at the start may pass
+        let text = self.read().or_else(|_| self.read());
         self.error = text.as_ref().err().and_then(io::Error::raw_os_error);
         let cgroup = match (&self.named, text) {
             (Some(named), _) => Some(named.clone()),
