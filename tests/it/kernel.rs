@@ -294,9 +294,11 @@ fn wakeups() -> Outcome {
     };
     assert!(daemon.next(Duration::from_secs(55)).is_none());
     let calls = trace.end();
+    // what somebody else mounts wakes whoever watches cgroups (mounts_poll)
     let woken = calls
         .iter()
-        .filter(|call| call.contains("poll") && call.contains(" = "));
+        .filter(|call| call.contains("poll") && call.contains(" = "))
+        .filter(|call| !call.contains("revents=POLLPRI|POLLERR"));
     let woken = woken.count();
     assert!(woken <= allowed, "{woken} wake-ups: {calls:#?}");
     done()
