@@ -114,6 +114,10 @@ fn anew() -> Outcome {
     };
     assert_eq!(event(&socket).0, "start");
     drop(socket);
+    // a process that another test starts may hold it until it is there
+    let there = |line: &str| line.ends_with(path.to_str().expect("text"));
+    let sockets = || fs::read_to_string("/proc/net/unix").expect("readable");
+    until("it closed", || !sockets().lines().any(there));
     fs::remove_file(&path)?;
     daemon.signal("USR1");
     daemon.wait("status");
