@@ -27,7 +27,7 @@ const RULES: [&str; 3] = [
 const STALLED: [u64; 5] = [2_000_000, 2_000_000, 0, 0, 0];
 /// Bytes of stack that are touched. From where poll(2) is called, an event uses 7,480 at
 /// most, and the kernel puts the stack at a random place within a page.
-const STACK: usize = 12 * 1024;
+const STACK: usize = 16 * 1024;
 
 /// What is walked with, made before: to walk takes no memory, as with an event.
 pub(super) struct Rehearsal {
