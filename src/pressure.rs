@@ -130,11 +130,9 @@ impl Pressure {
     /// # Errors
     /// Where it is empty, was cut, or has no line of a pressure file.
     pub fn parse(text: &[u8]) -> Result<Pressure, PressureError> {
-        let some = Pressure::parse_line(text, Kind::Some)?;
-        let full = Pressure::parse_line(text, Kind::Full)?;
-        match some.or(full) {
-            Some(_) => Ok(Pressure { some, full }),
-            None => Err(PressureError::Garbage),
+        match Pressure::parse_lines(text, None)? {
+            pressure if pressure == Pressure::default() => Err(PressureError::Garbage),
+            pressure => Ok(pressure),
         }
     }
 
@@ -143,23 +141,35 @@ impl Pressure {
     /// # Errors
     /// Where the text is empty or was cut, or that line is not valid.
     pub fn parse_line(text: &[u8], kind: Kind) -> Result<Option<Averages>, PressureError> {
+        Ok(Pressure::parse_lines(text, Some(kind))?.of(kind))
+    }
+
+    /// All lines, or the one of a kind.
+    fn parse_lines(text: &[u8], only: Option<Kind>) -> Result<Pressure, PressureError> {
         let mut rest = match text.split_last() {
             None => return Err(PressureError::Empty),
-            Some((b'\n', rest)) => rest,
+            Some((b'\n', lines)) => Some(lines),
             Some(_) => return Err(PressureError::Truncated),
         };
-        loop {
-            let (line, behind) = cut(rest, b'\n');
+        let mut pressure = Pressure::default();
+        while let Some(lines) = rest {
+            let (line, behind) = cut(lines, b'\n');
             let (word, figures) = cut(line, b' ');
-            if word == kind.name().as_bytes() {
+            rest = behind;
+            let (kind, slot) = match word {
+                b"some" => (Kind::Some, &mut pressure.some),
+                b"full" => (Kind::Full, &mut pressure.full),
+                _ => continue,
+            };
+            if only.is_none_or(|only| only == kind) {
                 let averages = figures.and_then(averages);
-                return averages.map(Some).ok_or(PressureError::Garbage);
-            }
-            match behind {
-                Some(behind) => rest = behind,
-                None => return Ok(None),
+                *slot = Some(averages.ok_or(PressureError::Garbage)?);
+                if only.is_some() {
+                    break;
+                }
             }
         }
+        Ok(pressure)
     }
 
     /// The line of that kind.
