@@ -135,14 +135,10 @@ const RESERVE: u64 = 10;
 /// opened: open(2) takes the lowest free number. Of a limit under 30 the reserve is a
 /// third, so that something is watched at all.
 pub fn is_in_reserve(fd: BorrowedFd<'_>) -> bool {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the pointer is valid for writing.
-    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    let reserve = RESERVE.min(limit.rlim_cur / 3);
-    got == 0 && fd.as_raw_fd() as u64 >= limit.rlim_cur - reserve
+    descriptor_limits().is_some_and(|limit| {
+        let reserve = RESERVE.min(limit.rlim_cur / 3);
+        fd.as_raw_fd() as u64 >= limit.rlim_cur - reserve
+    })
 }
 
 /// Before CAP_IPC_LOCK is dropped: lets memory be locked without it too, where the limit

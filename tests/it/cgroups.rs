@@ -246,12 +246,12 @@ fn no_scan() -> Outcome {
         subtree.make(&format!("old/{index}"));
     }
     let scratch = Scratch::new();
-    let daemon = start(&[&subtree.rule("cpu full 90%/2s", "*/*")]);
+    let mut daemon = start(&[&subtree.rule("cpu full 90%/2s", "*/*")]);
     let trace = match Trace::start(&daemon, &scratch, "all") {
         Ok(trace) => trace,
         Err(why) => return skip(why),
     };
-    std::thread::sleep(Duration::from_secs(3));
+    assert!(daemon.next(Duration::from_secs(3)).is_none());
     let made = "openat(AT_FDCWD, \"";
     subtree.make("new");
     subtree.make("new/one");

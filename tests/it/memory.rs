@@ -2,6 +2,7 @@
 //! line, for every resource that can be stalled here.
 
 use std::fs;
+use std::io;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -137,6 +138,17 @@ fn stalls(cgroup: &Cgroup, file: &str, least: u64, load: impl Fn() -> Load) -> b
     true
 }
 
+/// Receivers for [`start_for_faults`]: what comes by the local socket is read and
+/// forgotten, the other one is only there.
+fn receivers(scratch: &Scratch) -> io::Result<(UdpSocket, String)> {
+    let local = UnixDatagram::bind(scratch.0.join("log"))?;
+    local.set_read_timeout(Some(DEADLINE))?;
+    thread::spawn(move || while local.recv(&mut [0; 2048]).is_ok() {});
+    let far = UdpSocket::bind("127.0.0.1:0")?;
+    let udp = format!("udp:{}", far.local_addr()?);
+    Ok((far, udp))
+}
+
 /// A daemon that is watched for page faults, with every kind of output but the kernel's
 /// log, which belongs to the host.
 fn start_for_faults(rule: &str, scratch: &Scratch, udp: &str) -> Psilogd {
@@ -173,11 +185,7 @@ fn hold_a_round(
     load: impl Fn() -> Load,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let scratch = Scratch::new();
-    let receiver = UnixDatagram::bind(scratch.0.join("log"))?;
-    receiver.set_read_timeout(Some(DEADLINE))?;
-    thread::spawn(move || while receiver.recv(&mut [0; 2048]).is_ok() {});
-    let far = UdpSocket::bind("127.0.0.1:0")?;
-    let udp = format!("udp:{}", far.local_addr()?);
+    let (_far, udp) = receivers(&scratch)?;
     let start = |_| start_for_faults(rule, &scratch, &udp);
     let mut daemons: Vec<Psilogd> = (0..STARTS).map(start).collect();
     arm();
@@ -227,10 +235,7 @@ fn resident_code() -> Outcome {
     };
     let _cpus = shared();
     let scratch = Scratch::new();
-    let receiver = UnixDatagram::bind(scratch.0.join("log"))?;
-    thread::spawn(move || while receiver.recv(&mut [0; 2048]).is_ok() {});
-    let far = UdpSocket::bind("127.0.0.1:0")?;
-    let udp = format!("udp:{}", far.local_addr()?);
+    let (_far, udp) = receivers(&scratch)?;
     let mut daemon = start_for_faults(&cgroup.rule(RULE), &scratch, &udp);
     let load = Load::start(Some(&cgroup.path));
     daemon.wait("begin");
