@@ -404,7 +404,10 @@ impl Cgroup {
         let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
         let name = unique();
         let path = psilogd::roots::mount_point(&mountinfo)?.join(&name);
-        fs::create_dir(&path).ok()?;
+        {
+            let _changes = write(&TREE);
+            fs::create_dir(&path).ok()?;
+        }
         let cgroup = Cgroup { path, name };
         let file = cgroup.path.join("cpu.pressure");
         let open = fs::OpenOptions::new().read(true).write(true).open(file);
@@ -421,12 +424,14 @@ impl Cgroup {
     }
 
     pub fn remove(&self) {
+        let _changes = write(&TREE);
         until("rmdir of the cgroup", || fs::remove_dir(&self.path).is_ok());
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
+        let _changes = write(&TREE);
         remove_tree(&self.path);
     }
 }
@@ -449,13 +454,28 @@ pub const NO_CGROUP: &str = "no cgroup2 tree that can be written, with pressure 
 /// What loads the CPUs in a cgroup of its own may run beside others of its
 /// kind; what looks at the whole system may not.
 static CPUS: RwLock<()> = RwLock::new(());
+/// Held by who looks at daemons that a new cgroup in the root would wake, and by
+/// [`Cgroup`] while it creates one or removes it.
+static TREE: RwLock<()> = RwLock::new(());
 
 pub fn shared() -> RwLockReadGuard<'static, ()> {
-    CPUS.read().unwrap_or_else(|poison| poison.into_inner())
+    read(&CPUS)
 }
 
 pub fn exclusive() -> RwLockWriteGuard<'static, ()> {
-    CPUS.write().unwrap_or_else(|poison| poison.into_inner())
+    write(&CPUS)
+}
+
+pub fn no_new_cgroups() -> RwLockReadGuard<'static, ()> {
+    read(&TREE)
+}
+
+fn read(lock: &RwLock<()>) -> RwLockReadGuard<'_, ()> {
+    lock.read().unwrap_or_else(|poison| poison.into_inner())
+}
+
+fn write(lock: &RwLock<()>) -> RwLockWriteGuard<'_, ()> {
+    lock.write().unwrap_or_else(|poison| poison.into_inner())
 }
 
 /// `total=` of a line of a pressure file, in microseconds.
