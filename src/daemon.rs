@@ -135,7 +135,7 @@ impl Daemon {
         Ok(Daemon {
             signals,
             sink: Sink::new(settings, now),
-            notify: Notify::from_environment(now),
+            notify: Notify::from_environment(),
             heartbeat: Heartbeat::new(settings.heartbeat, now),
             tree: roots.cgroup.as_deref().map(Tree::new),
             sources: Sources::new(&roots, now),
@@ -167,6 +167,7 @@ impl Daemon {
     pub fn run(&mut self) -> ExitCode {
         self.log_start();
         self.notify_ready();
+        self.notify.start_watchdog(sys::now());
         let code = loop {
             if let Some(code) = self.turn() {
                 break code;

@@ -59,46 +59,40 @@ impl State {
     }
 }
 
-/// A sign of life at half the time that the manager waits for one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Watchdog {
-    period: Micros,
-    due: Moment,
-}
-
-/// `WATCHDOG_USEC`, unless `WATCHDOG_PID` says that it is meant for another
-/// process.
-fn watchdog(usec: Option<&str>, meant: Option<&str>, pid: u32, now: Moment) -> Option<Watchdog> {
+/// `WATCHDOG_USEC`, unless `WATCHDOG_PID` says that it is meant for another process: a
+/// sign of life is given at half the time that the manager waits for one.
+fn watchdog(usec: Option<&str>, meant: Option<&str>, pid: u32) -> Option<Micros> {
     if meant.is_some_and(|meant| meant.parse() != Ok(pid)) {
         return None;
     }
     let period = Micros(usec?.parse::<u64>().ok()? / 2);
-    (period > Micros::ZERO).then(|| Watchdog {
-        period,
-        due: now + period,
-    })
+    (period > Micros::ZERO).then_some(period)
 }
 
 /// The way to the service manager, if there is one.
 pub struct Notify {
     socket: Option<OwnedFd>,
-    watchdog: Option<Watchdog>,
+    /// Between signs of life.
+    period: Option<Micros>,
+    /// The next one. None before [`State::Ready`]: until then the manager waits for that.
+    due: Option<Moment>,
 }
 
 impl Notify {
     /// What the environment asks for: `NOTIFY_SOCKET`, `WATCHDOG_USEC` and
     /// `WATCHDOG_PID`. Without a socket, nothing is sent.
-    pub fn from_environment(now: Moment) -> Notify {
+    pub fn from_environment() -> Notify {
         let variable = |name| std::env::var(name).ok();
         let name = variable("NOTIFY_SOCKET").filter(|name| name.starts_with(['/', '@']));
         let socket = name.and_then(|name| sys::connect_unix(&name, SocketType::Datagram).ok());
         let (usec, meant) = (variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"));
         let pid = std::process::id();
         Notify {
-            watchdog: socket
+            period: socket
                 .as_ref()
-                .and_then(|_| watchdog(usec.as_deref(), meant.as_deref(), pid, now)),
+                .and_then(|_| watchdog(usec.as_deref(), meant.as_deref(), pid)),
             socket,
+            due: None,
         }
     }
 
@@ -113,19 +107,20 @@ impl Notify {
         let _ = sys::send(socket.as_fd(), message.bytes());
     }
 
+    /// From now on signs of life are given.
+    pub fn start_watchdog(&mut self, now: Moment) {
+        self.due = self.period.map(|period| now + period);
+    }
+
     /// When a sign of life is due.
     pub fn deadline(&self) -> Option<Moment> {
-        self.watchdog.map(|watchdog| watchdog.due)
+        self.due
     }
 
     /// Gives it if it is due.
     pub fn expire(&mut self, now: Moment) {
-        if let Some(watchdog) = self
-            .watchdog
-            .as_mut()
-            .filter(|watchdog| watchdog.due <= now)
-        {
-            watchdog.due = now + watchdog.period;
+        if self.due.is_some_and(|due| due <= now) {
+            self.start_watchdog(now);
             self.notify(State::Alive);
         }
     }
@@ -159,8 +154,7 @@ mod tests {
 
     #[test]
     fn the_watchdog_is_fed_at_half_its_time_by_the_process_that_is_meant() {
-        let now = Moment(1_000_000);
-        let period = |usec, meant| watchdog(usec, meant, 7, now).map(|watchdog| watchdog.period);
+        let period = |usec, meant| watchdog(usec, meant, 7);
         assert_eq!(period(Some("3000000"), None), Some(Micros(1_500_000)));
         assert_eq!(period(Some("3000000"), Some("7")), Some(Micros(1_500_000)));
         for (usec, meant) in [
@@ -178,11 +172,14 @@ mod tests {
 
     #[test]
     fn a_sign_of_life_is_given_when_it_is_due() {
-        let now = Moment(1_000_000);
         let mut notify = Notify {
             socket: None,
-            watchdog: watchdog(Some("2000000"), None, 7, now),
+            period: watchdog(Some("2000000"), None, 7),
+            due: None,
         };
+        notify.expire(Moment(9_000_000));
+        assert_eq!(notify.deadline(), None, "before the start");
+        notify.start_watchdog(Moment(1_000_000));
         assert_eq!(notify.deadline(), Some(Moment(2_000_000)));
         notify.expire(Moment(1_999_999));
         assert_eq!(notify.deadline(), Some(Moment(2_000_000)));

@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("notify::start_reload_and_stop_are_reported", story),
         trial("notify::an_abstract_socket_is_one_too", in_abstract),
         trial("notify::the_watchdog_is_fed", fed),
+        trial("notify::a_slow_start_is_no_sign_of_life", slow_start),
         trial("notify::a_watchdog_of_another_process_is_not", not_ours),
         trial("notify::a_socket_that_is_not_there_is_no_error", nobody),
     ]
@@ -120,6 +121,22 @@ fn fed() -> Outcome {
     while manager.next(Duration::from_millis(1)).is_some() {}
     assert_eq!(manager.next(Duration::from_millis(1000)), None);
     daemon.signal("CONT");
+    assert_eq!(manager.expect(), "WATCHDOG=1");
+    daemon.end("TERM");
+    done()
+}
+
+/// The start takes longer than the watchdog waits, and its first message is still that it
+/// is over.
+fn slow_start() -> Outcome {
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let manager = Manager::new();
+    let mut command = manager.command();
+    let daemon = Psilogd::spawn(command.env("WATCHDOG_USEC", "2"));
+    let first = manager.expect();
+    assert!(first.starts_with("READY=1\n"), "{first}");
     assert_eq!(manager.expect(), "WATCHDOG=1");
     daemon.end("TERM");
     done()
