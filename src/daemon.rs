@@ -181,6 +181,7 @@ impl Daemon {
     pub fn log_start(&mut self) {
         // after fence(), so that the search has no more privileges than psilogd
         self.top.set_rules(self.config.rules.iter());
+        self.top.own_memory();
         self.log_window_conflicts();
         let rehearsal = rehearse::Rehearsal::new();
         let locked = sys::lock_memory();
@@ -207,6 +208,7 @@ impl Daemon {
     pub fn turn(&mut self) -> Option<ExitCode> {
         self.wait();
         let over = self.serve();
+        self.top.own_memory();
         over.or_else(|| self.sink.is_over().then(|| self.stop_unheard()))
     }
 

@@ -10,7 +10,7 @@ use crate::cgroup::{Answer, Question, Search};
 use crate::pressure::{Kind, Percent, Resource};
 use crate::report::{EpisodeReport, Report, Top};
 use crate::rule::{Rule, Scope};
-use crate::sys::{Child, Slot};
+use crate::sys::{self, Child, Slot};
 use crate::time::{Micros, Moment};
 
 /// Windows after which it is searched again while pressure lasts.
@@ -28,6 +28,8 @@ pub(super) struct TopSearch {
     child: Option<Child>,
     /// Whether it is to be started again when it has ended, as cgroups are elsewhere.
     moved: bool,
+    /// Whether one was started that shares this process's memory.
+    forked: bool,
     /// One question at a time.
     asked: Option<Asked>,
     /// Room for its answer.
@@ -65,6 +67,7 @@ impl TopSearch {
             search: None,
             child: None,
             moved: false,
+            forked: false,
             asked: None,
             newest: Answer::default(),
             subjects: Vec::new(),
@@ -107,7 +110,17 @@ impl TopSearch {
             // where no process can be created, no cgroup is named
             if let Ok((search, child)) = Search::start(mount) {
                 (self.search, self.child) = (Some(search), Some(child));
+                self.forked = true;
             }
+        }
+    }
+
+    /// Takes its memory back from a process that was just started: no event is to wait
+    /// for a page.
+    pub(super) fn own_memory(&mut self) {
+        if std::mem::take(&mut self.forked) {
+            // without /proc a page is copied when it is written
+            let _ = sys::own_memory();
         }
     }
 

@@ -2,12 +2,14 @@
 //! reached through a socket.
 
 use std::ffi::CStr;
-use std::io;
+use std::io::{self, Read};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
-use super::process::keep_reading_capabilities;
-use super::{cerr, lock_memory};
+use super::process::{keep_reading_capabilities, page_size};
+use super::{cerr, lock_memory, open};
 
 /// A child process, until its end was noticed.
 pub struct Child(libc::pid_t);
@@ -46,6 +48,57 @@ pub fn start_child(name: &CStr, run: impl FnOnce(BorrowedFd<'_>)) -> io::Result<
             unsafe { libc::_exit(0) }
         }
         pid => Ok((near, Child(pid))),
+    }
+}
+
+/// Makes all memory this process's own that it has written, after [`start_child`]. A page
+/// that is shared with a child is copied when it is written next, and for that the kernel
+/// needs a page, which is waited for where memory is short.
+///
+/// # Errors
+/// Where there is no /proc/self/maps (proc_pid_maps(5)).
+#[cold]
+#[inline(never)] // not among what runs with an event
+pub fn own_memory() -> io::Result<()> {
+    let file = open(Path::new("/proc/self/maps"), libc::O_RDONLY)?;
+    let mut maps = Vec::with_capacity(4 * 1024);
+    file.take(u64::MAX).read_to_end(&mut maps)?;
+    for line in maps.split(|byte| *byte == b'\n') {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let (range, rights) = (fields.next(), fields.next());
+        if let (Some(range), Some(b"rw-p")) = (range.and_then(addresses), rights) {
+            own_pages(range);
+        }
+    }
+    Ok(())
+}
+
+/// `FROM-TO` in hexadecimal digits.
+fn addresses(range: &[u8]) -> Option<Range<usize>> {
+    let (from, to) = std::str::from_utf8(range).ok()?.split_once('-')?;
+    let number = |digits| usize::from_str_radix(digits, 16).ok();
+    Some(number(from)?..number(to)?)
+}
+
+/// Writes what is there to all pages that are in use.
+fn own_pages(range: Range<usize>) {
+    /// So many are looked at in one call.
+    const PAGES: usize = 256;
+    let page = page_size();
+    for from in range.clone().step_by(page * PAGES) {
+        let mut used = [0; PAGES];
+        let length = (range.end - from).min(page * PAGES);
+        let from = std::ptr::with_exposed_provenance_mut::<u8>(from);
+        // SAFETY: there is a byte for each page; what is no memory is refused.
+        if unsafe { libc::mincore(from.cast(), length, used.as_mut_ptr()) } != 0 {
+            continue;
+        }
+        for (index, _) in used.iter().enumerate().filter(|(_, used)| **used & 1 != 0) {
+            let byte = from.wrapping_add(index * page);
+            // SAFETY: it is there, and may be written. It keeps its value: this process
+            // has one thread.
+            unsafe { byte.write_volatile(byte.read_volatile()) };
+        }
     }
 }
 
@@ -115,6 +168,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn addresses_of_a_mapping() {
+        assert_eq!(addresses(b"7f00-7fff0"), Some(0x7f00..0x7fff0));
+        for wrong in [&b""[..], b"7f00", b"7f00-", b"-7f00", b"7g-7f", b"\xff-1"] {
+            assert_eq!(addresses(wrong), None, "{wrong:?}");
+        }
+    }
+
     fn wait_for(child: &Child) {
         let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while !child.is_over() {
@@ -137,7 +198,7 @@ mod tests {
         assert!(!child.is_over());
         drop(socket);
         wait_for(&child);
-        assert!(!std::path::Path::new(&format!("/proc/{}", child.0)).exists());
+        assert!(!Path::new(&format!("/proc/{}", child.0)).exists());
         Ok(())
     }
 

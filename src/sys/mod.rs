@@ -18,7 +18,7 @@ mod socket;
 
 use std::io;
 
-pub use child::{Child, start_child};
+pub use child::{Child, own_memory, start_child};
 pub use clock::{Local, local, now, uptime, wall};
 pub use file::{
     FileKind, STDERR, STDOUT, TerminalMode, directory_entries, file_kind, is_directory,

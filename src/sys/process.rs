@@ -24,6 +24,12 @@ pub fn has_sys_resource() -> bool {
     has
 }
 
+/// In bytes.
+pub fn page_size() -> usize {
+    // SAFETY: no pointers.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs() as usize
+}
+
 /// Keeps every page that has been touched, or will be, in memory. On-fault, so that
 /// pages that are never used cost nothing.
 pub fn lock_memory() -> io::Result<()> {
@@ -83,8 +89,7 @@ unsafe fn touch(from: *const u8, to: *const u8) {
 /// Nothing between them is lost with its pages.
 #[cfg(static_layout)]
 unsafe fn forget(from: *const u8, to: *const u8) {
-    // SAFETY: no pointers.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs() as usize;
+    let page = page_size();
     let whole = |address: *const u8| address.map_addr(|address| address & !(page - 1));
     let (from, to) = (whole(from.wrapping_add(page - 1)), whole(to));
     // SAFETY: as the caller promises.

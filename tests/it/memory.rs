@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         trial("memory::none_for_io", io),
         trial("memory::none_for_memory", memory),
         trial("memory::none_for_a_new_cgroup", new_cgroup),
+        trial("memory::none_for_the_whole_system", whole_system),
         trial(
             "memory::the_start_says_if_memory_is_not_locked",
             memory_lock,
@@ -156,7 +157,7 @@ fn receivers(scratch: &Scratch) -> io::Result<(UdpSocket, String)> {
 
 /// A daemon that is watched for page faults, with every kind of output but the kernel's
 /// log, which belongs to the host.
-fn start_for_faults(rule: &str, scratch: &Scratch, udp: &str) -> Psilogd {
+fn start_for_faults(rules: &[String], scratch: &Scratch, udp: &str) -> Psilogd {
     let ready = UnixDatagram::bind(scratch.0.join("ready")).expect("a socket");
     ready.set_read_timeout(Some(DEADLINE)).expect("a time-out");
     let syslog = format!("syslog:{}/log", scratch.0.display());
@@ -167,7 +168,7 @@ fn start_for_faults(rule: &str, scratch: &Scratch, udp: &str) -> Psilogd {
     for output in ["stdout", "stderr", &syslog, &journal, udp] {
         command.args(["-o", output]);
     }
-    command.arg(rule);
+    command.args(rules);
     let daemon = Psilogd::spawn(&mut command);
     // memory is locked by then, and the loop is entered
     let length = uninterrupted(|| ready.recv(&mut [0; 512])).expect("its state");
@@ -227,7 +228,7 @@ fn hold_a_round(
 ) -> Result<bool, Box<dyn std::error::Error>> {
     let scratch = Scratch::new();
     let (_far, udp) = receivers(&scratch)?;
-    let start = |_| start_for_faults(rule, &scratch, &udp);
+    let start = |_| start_for_faults(&[rule.into()], &scratch, &udp);
     let mut daemons: Vec<Psilogd> = (0..STARTS).map(start).collect();
     let _tree = no_new_cgroups();
     let others = Others::watch()?;
@@ -251,6 +252,32 @@ fn hold_a_round(
     }
     assert_eq!(after, before, "minor and major page faults");
     Ok(true)
+}
+
+/// Beside such a rule runs the process that looks for the most-stalled cgroup, and what
+/// nobody has written since its start is in one memory with it: the first write would be a
+/// fault, and need a page. So many rules that their alerts, and their lines, fill a few.
+fn whole_system() -> Outcome {
+    const RULES: usize = 60;
+    if let Some(why) = no_trigger() {
+        return skip(why);
+    }
+    let _cpus = exclusive();
+    let scratch = Scratch::new();
+    let (_far, udp) = receivers(&scratch)?;
+    let rule = |number| format!("cpu some 40%/10s for=0 name=rule{number}");
+    let rules: Vec<String> = (0..RULES).map(rule).collect();
+    let start = |_| start_for_faults(&rules, &scratch, &udp);
+    let mut daemons: Vec<Psilogd> = (0..3).map(start).collect();
+    // no event can be there before four seconds
+    let before: Vec<_> = daemons.iter().map(page_faults).collect();
+    let _load = Load::everywhere(None);
+    for daemon in &mut daemons {
+        (0..RULES).for_each(|_| drop(daemon.wait("begin")));
+    }
+    let after: Vec<_> = daemons.iter().map(page_faults).collect();
+    assert_eq!(after, before, "minor and major page faults");
+    done()
 }
 
 /// What /proc/PID/stat says behind the name: field 3 of proc(5) and the others.
@@ -282,7 +309,7 @@ fn resident_code() -> Outcome {
     let _cpus = shared();
     let scratch = Scratch::new();
     let (_far, udp) = receivers(&scratch)?;
-    let mut daemon = start_for_faults(&cgroup.rule(RULE), &scratch, &udp);
+    let mut daemon = start_for_faults(&[cgroup.rule(RULE)], &scratch, &udp);
     let load = Load::start(Some(&cgroup.path));
     daemon.wait("begin");
     drop(load);

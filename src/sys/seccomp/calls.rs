@@ -101,6 +101,7 @@ pub(super) const CALLS: &[(libc::c_long, Check)] = &[
     (libc::SYS_munmap, Always),
     (libc::SYS_mremap, Always),
     (libc::SYS_madvise, Always),
+    (libc::SYS_mincore, Always),
     (libc::SYS_brk, Always),
     (libc::SYS_mlockall, Always),
     (libc::SYS_munlockall, Always),
