@@ -6,10 +6,11 @@
 //! What is kept is bounded, whatever others create: directories near the root are watched
 //! first, and those beyond the limit are not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Bound;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -42,7 +43,8 @@ pub enum Change {
 /// `cgroup.pressure`, and the watch descriptors (inotify(7)).
 #[derive(Default)]
 struct Watches {
-    wds: SortedMap<Rc<[u8]>, i32>,
+    /// They come in no order: to insert into a vector would move half of them each time.
+    wds: BTreeMap<Rc<[u8]>, i32>,
     paths: SortedMap<i32, Rc<[u8]>>,
 }
 
@@ -66,7 +68,10 @@ impl Watches {
     /// The paths below one.
     fn below(&self, path: &[u8]) -> Vec<Rc<[u8]>> {
         let below = child(path, b"");
-        let rest = self.wds.from(&below[..]).map(|(path, _)| path);
+        let rest = self
+            .wds
+            .range::<[u8], _>((Bound::Included(&below[..]), Bound::Unbounded))
+            .map(|(path, _)| path);
         rest.take_while(|path| path.starts_with(&below))
             .cloned()
             .collect()
@@ -165,7 +170,7 @@ impl Tree {
             Some(cgroup) => reaches(parent(cgroup)),
             None => reaches(path),
         };
-        let all = self.watches.wds.iter().map(|(path, _)| path);
+        let all = self.watches.wds.keys();
         let others = all.filter(|path| !leads(path));
         for path in others.cloned().collect::<Vec<_>>() {
             self.unwatch(&path);
@@ -224,7 +229,7 @@ impl Tree {
 
     /// Whether the cgroup at this path, or its pressure files, may still be created.
     pub fn may_appear(&self, path: &[u8]) -> bool {
-        self.watches.wds.contains(&child(path, SWITCH)[..]) || !self.is_there(path)
+        self.watches.wds.contains_key(&child(path, SWITCH)[..]) || !self.is_there(path)
     }
 
     fn is_there(&self, path: &[u8]) -> bool {
@@ -267,7 +272,7 @@ impl Tree {
 
     /// Watches a directory, before it is read.
     fn enter(&mut self, path: Vec<u8>) {
-        let watched = self.watches.wds.contains(&path[..]);
+        let watched = self.watches.wds.contains_key(&path[..]);
         if !watched && self.watches.wds.len() >= self.most {
             self.partial = true;
         } else if let Err(error) = self.watch(&path, IN_DIRECTORY) {

@@ -71,7 +71,7 @@ impl Host {
     }
 
     fn watches(&self) -> Vec<String> {
-        let paths = self.tree.watches.wds.iter().map(|(path, _)| path);
+        let paths = self.tree.watches.wds.keys();
         paths
             .map(|path| String::from_utf8_lossy(path).into_owned())
             .collect()
