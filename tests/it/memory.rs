@@ -184,8 +184,8 @@ struct Others([File; 2]);
 impl Others {
     fn watch() -> Result<Others, Box<dyn std::error::Error>> {
         let mounts = File::open("/proc/self/mountinfo")?;
-        let root = psilogd::roots::mount_point(&fs::read("/proc/self/mountinfo")?);
-        let root = CString::new(root.ok_or(NO_CGROUP)?.into_os_string().into_vec())?;
+        let root = cgroup_root().ok_or(NO_CGROUP)?;
+        let root = CString::new(root.into_os_string().into_vec())?;
         let cgroups = sys::inotify()?;
         sys::inotify_add(cgroups.as_fd(), &root, libc::IN_CREATE | libc::IN_DELETE)?;
         Ok(Others([mounts, cgroups]))

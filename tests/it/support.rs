@@ -392,6 +392,12 @@ impl Drop for Scratch {
     }
 }
 
+/// Where the cgroup2 tree is mounted, if it is.
+pub fn cgroup_root() -> Option<PathBuf> {
+    let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
+    psilogd::roots::mount_point(&mountinfo)
+}
+
 /// A cgroup of this test alone: its pressure is its own, whatever else runs.
 pub struct Cgroup {
     pub path: PathBuf,
@@ -401,9 +407,8 @@ pub struct Cgroup {
 impl Cgroup {
     /// None where the cgroup2 tree can't be written.
     pub fn new() -> Option<Cgroup> {
-        let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
         let name = unique();
-        let path = psilogd::roots::mount_point(&mountinfo)?.join(&name);
+        let path = cgroup_root()?.join(&name);
         {
             let _changes = write(&TREE);
             fs::create_dir(&path).ok()?;
